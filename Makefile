@@ -1,0 +1,67 @@
+# Needs python3 (3.11 or newer, with venv), make and git; everything else goes into .venv.
+#   make demo ARGS=--json          pass options on to the command behind a target
+#   make PYTHON=python3.12         choose the interpreter
+#   make TORCH_PIP_ARGS="--index-url URL"   take PyTorch from another index, for instance its CPU-only one
+
+PYTHON ?= python3
+ARGS ?=
+TORCH_PIP_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+STAMP := $(VENV)/.eucentric-installed
+TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test check format bench clean
+
+# Bytecode is wanted: the servers import thousands of modules at every start.
+unexport PYTHONDONTWRITEBYTECODE
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '%-14s %s\n' "$$name" "$$text"; done
+
+install: $(STAMP) ## Create .venv with everything in it (the other targets do so by themselves)
+
+demo: $(STAMP) ## Close the loop on this machine: drift, retrain, sign, hot-swap, recover
+	@$(BIN)/eucentric demo $(ARGS)
+
+test: $(STAMP) ## Run all tests, with real servers on free ports
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) ## Check format, lint, types and who imports whom
+	@echo '==> ruff format' && $(BIN)/ruff format --check .
+	@echo '==> ruff check' && $(BIN)/ruff check .
+	@echo '==> mypy' && $(BIN)/mypy
+	@echo '==> import-linter' && $(BIN)/lint-imports
+
+format: $(STAMP) ## Put the code into its format and mend what can be mended safely
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## Run every benchmark and print one JSON object
+	@$(BIN)/python benchmarks/run_all.py $(ARGS)
+
+clean: ## Remove .venv and everything else that was made here
+	rm -rf -- $(VENV) build dist benchmarks/results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf -- {} +
+
+# What is said here goes to the error stream, so that `make demo ARGS=--json` prints its JSON object alone.
+# PyTorch comes first and alone: asked for together with the rest, pip weighs builds with gigabytes of CUDA against it.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'Eucentric needs Python 3.11 or newer and found "$(PYTHON)" too old or missing: name one with make PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo 'This Python cannot make virtual environments: install the venv package (on Debian: apt install python3-venv)' >&2; exit 1; }
+	@echo '==> 1/3 virtual environment in $(VENV)' >&2
+	@$(PYTHON) -m venv $(VENV) >&2
+	@echo '==> 2/3 $(TORCH) and the build tools (the largest download)' >&2
+	@$(PIP) install --compile -c constraints.txt $(TORCH_PIP_ARGS) $(TORCH) >&2
+	@$(PIP) install --compile -c constraints.txt hatchling editables >&2
+	@echo '==> 3/3 everything else (about two minutes)' >&2
+	@$(PIP) install --compile --no-build-isolation -c constraints.txt -e '.[dev]' >&2
+	@touch $@
+	@echo '==> installed' >&2

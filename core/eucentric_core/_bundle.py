@@ -1,0 +1,93 @@
+"""What travels from the registry to the edge: a signed list of files and how to use them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from ._model import FrozenModel, Identifier, Sha256, UtcDatetime
+
+__all__ = [
+    "BUNDLE_ENVELOPE",
+    "BUNDLE_PAYLOAD_TYPE",
+    "BundleFile",
+    "BundleManifest",
+    "GoldenChip",
+    "Lineage",
+]
+
+BUNDLE_PAYLOAD_TYPE = "application/vnd.eucentric.bundle+json"
+BUNDLE_ENVELOPE = "manifest.dsse.json"
+"""File name of the signed manifest inside a bundle's folder."""
+
+
+class BundleFile(FrozenModel):
+    """One file of a bundle. `path` is a bare file name: a bundle has no folders."""
+
+    path: Identifier
+    length_bytes: Annotated[int, Field(gt=0, le=1 << 30)]
+    sha256: Sha256
+
+
+class GoldenChip(FrozenModel):
+    """A frame and what the model must answer to it before it may serve.
+
+    `frame` is a `.npy` of shape `(ny, nx)`; `expected` a `.npy` of the ensemble's mean heat maps,
+    float32, shape `(n_classes, ny, nx)`.
+    """
+
+    frame: Identifier
+    expected: Identifier
+    max_abs_error: Annotated[float, Field(gt=0, le=1)]
+
+
+class Lineage(FrozenModel):
+    """Where a model comes from."""
+
+    datasets: tuple[str, ...]
+    code_version: str
+    trigger_id: str
+    policy: str | None
+    run_id: str
+    trained_from: str | None = None
+
+
+class BundleManifest(FrozenModel):
+    """The signed part of a model bundle.
+
+    `network`, `preprocessing` and `decoding` are the frozen models of `eucentric_models` as JSON;
+    the edge validates them with those classes before it builds anything. `members` are safetensors
+    files, one per ensemble member; no file of a bundle is ever unpickled.
+    """
+
+    schema_version: Literal[1] = 1
+    name: Identifier
+    version: Annotated[int, Field(ge=1)]
+    material: Identifier
+    created_utc: UtcDatetime
+    expires_utc: UtcDatetime
+    classes: Annotated[tuple[str, ...], Field(min_length=1)]
+    network: dict[str, JsonValue]
+    preprocessing: dict[str, JsonValue]
+    decoding: dict[str, JsonValue]
+    members: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=64)]
+    drift_reference: Identifier
+    golden: Annotated[tuple[GoldenChip, ...], Field(min_length=1, max_length=64)]
+    metrics: dict[str, float]
+    lineage: Lineage
+    files: Annotated[tuple[BundleFile, ...], Field(max_length=256)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        listed = [file.path for file in self.files]
+        if len(set(listed)) != len(listed):
+            raise ValueError("a file is listed twice")
+        used = {*self.members, self.drift_reference}
+        used.update(chip.frame for chip in self.golden)
+        used.update(chip.expected for chip in self.golden)
+        if missing := used - set(listed):
+            raise ValueError(f"not in the list of files: {sorted(missing)}")
+        if self.expires_utc <= self.created_utc:
+            raise ValueError("expires before it is created")
+        return self

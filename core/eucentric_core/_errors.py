@@ -1,0 +1,174 @@
+"""One family of errors that says the same thing on every machine and across the wire."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import JsonValue
+
+from ._model import FrozenModel
+
+__all__ = [
+    "BundleError",
+    "BusyError",
+    "CommandRefusedError",
+    "ConfigurationError",
+    "DataFormatError",
+    "ErrorReport",
+    "EucentricError",
+    "IntegrityError",
+    "LeaseError",
+    "OutOfSpaceError",
+    "RemoteError",
+    "ServiceUnavailableError",
+    "TransferFailedError",
+    "TransportError",
+    "UnsupportedError",
+    "error_from_report",
+]
+
+
+class ErrorReport(FrozenModel):
+    """An error as plain JSON: what a client, a log line and the audit trail receive."""
+
+    code: str
+    what: str
+    safe: str
+    next_step: str
+    details: dict[str, JsonValue] = {}
+
+
+class EucentricError(Exception):
+    """Base of all errors of this project.
+
+    Args:
+        what: what happened, one sentence.
+        safe: what is safe now: the state of beam, sample and data.
+        next_step: what the reader can do about it.
+        details: machine-readable facts, plain JSON.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, what: str, *, safe: str, next_step: str, **details: JsonValue) -> None:
+        super().__init__(what)
+        self.what = what
+        self.safe = safe
+        self.next_step = next_step
+        self.details = details
+
+    def __str__(self) -> str:
+        return f"{self.what} Safe: {self.safe} Next: {self.next_step}"
+
+    def report(self) -> ErrorReport:
+        """The same error as plain JSON."""
+        return ErrorReport(
+            code=self.code, what=self.what, safe=self.safe, next_step=self.next_step, details=self.details
+        )
+
+
+class ConfigurationError(EucentricError):
+    """A setting is missing, unknown or out of bounds."""
+
+    code = "configuration"
+
+
+class UnsupportedError(EucentricError):
+    """The instrument has no such primitive; see its `Capabilities`."""
+
+    code = "unsupported"
+
+
+class CommandRefusedError(EucentricError):
+    """The agent refused a command before it reached the driver."""
+
+    code = "command_refused"
+
+
+class LeaseError(CommandRefusedError):
+    """The command carried no lease, an expired one, or one with an old fencing epoch."""
+
+    code = "lease"
+
+
+class BusyError(EucentricError):
+    """The device is doing something else; nothing was queued behind it."""
+
+    code = "busy"
+
+
+class TransportError(EucentricError):
+    """The other side did not answer, or answered something that is not the protocol."""
+
+    code = "transport"
+
+
+class ServiceUnavailableError(TransportError):
+    """A service did not start, or is not reachable within its time-out."""
+
+    code = "service_unavailable"
+
+
+class DataFormatError(EucentricError):
+    """A file or message does not hold what it must hold."""
+
+    code = "data_format"
+
+
+class IntegrityError(EucentricError):
+    """A content hash, length or signature does not match."""
+
+    code = "integrity"
+
+
+class BundleError(EucentricError):
+    """A model bundle was refused; the model in service keeps serving."""
+
+    code = "bundle"
+
+
+class TransferFailedError(EucentricError):
+    """A file did not arrive; the source is kept."""
+
+    code = "transfer_failed"
+
+
+class OutOfSpaceError(EucentricError):
+    """A disk has less room than the work needs."""
+
+    code = "out_of_space"
+
+
+class RemoteError(EucentricError):
+    """The other machine failed in a way this version has no class for."""
+
+    code = "remote"
+
+
+_BY_CODE: dict[str, type[EucentricError]] = {
+    kind.code: kind
+    for kind in (
+        ConfigurationError,
+        UnsupportedError,
+        CommandRefusedError,
+        LeaseError,
+        BusyError,
+        TransportError,
+        ServiceUnavailableError,
+        DataFormatError,
+        IntegrityError,
+        BundleError,
+        TransferFailedError,
+        OutOfSpaceError,
+    )
+}
+
+
+def error_from_report(report: ErrorReport) -> EucentricError:
+    """The typed error that a report from another machine stands for.
+
+    A code this version does not know becomes `RemoteError` and keeps its code in the details.
+    """
+    kind = _BY_CODE.get(report.code, RemoteError)
+    details = report.details if kind is not RemoteError else {**report.details, "remote_code": report.code}
+    return kind(report.what, safe=report.safe, next_step=report.next_step, **details)

@@ -1,0 +1,178 @@
+"""Typed facts. They become Prefect events and audit entries."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import uuid4
+
+from pydantic import Field, TypeAdapter
+
+from ._errors import ErrorReport
+from ._model import FrozenModel, Identifier, UtcDatetime, utc_now
+
+__all__ = [
+    "AnyEvent",
+    "DatasetRegistered",
+    "DriftDetected",
+    "Event",
+    "LeaseLost",
+    "ModelInstalled",
+    "ModelPromoted",
+    "ModelRefused",
+    "RecordingPaused",
+    "SessionStarted",
+    "SessionStopped",
+    "ShardRegistered",
+    "TransferFailed",
+    "parse_event",
+]
+
+
+def _new_id() -> str:
+    return uuid4().hex
+
+
+class Event(FrozenModel):
+    """Something that happened, when, where, and as part of which trace."""
+
+    schema_version: Literal[1] = 1
+    id: str = Field(default_factory=_new_id)
+    kind: str
+    source: Identifier
+    occurred_utc: UtcDatetime = Field(default_factory=utc_now)
+    trace_id: str = Field(default_factory=_new_id)
+
+    @property
+    def resource_id(self) -> str:
+        """Name of the thing the event is about, as Prefect automations match it."""
+        return f"eucentric.{self.source}"
+
+
+class SessionStarted(Event):
+    """Frames that follow on the data channel belong to this session."""
+
+    kind: Literal["session.started"] = "session.started"
+    instrument: Identifier
+    session: Identifier
+    sample: Identifier | None = None
+    material: Identifier | None = None
+
+
+class SessionStopped(Event):
+    """The session is over. `frames` acquisitions were published; the recorder closes the data set."""
+
+    kind: Literal["session.stopped"] = "session.stopped"
+    instrument: Identifier
+    session: Identifier
+    frames: Annotated[int, Field(ge=0)]
+
+
+class ShardRegistered(Event):
+    """A shard is verified and in the catalogue; emitted once per idempotency key."""
+
+    kind: Literal["shard.registered"] = "shard.registered"
+    dataset_id: str
+    idempotency_key: str
+    frames: Annotated[int, Field(ge=1)]
+    material: Identifier | None = None
+
+
+class DatasetRegistered(Event):
+    """A recording is closed and all its shards are in the catalogue."""
+
+    kind: Literal["dataset.registered"] = "dataset.registered"
+    dataset_id: str
+    frames: Annotated[int, Field(ge=0)]
+    missing: Annotated[int, Field(ge=0)]
+    material: Identifier | None = None
+
+
+class DriftDetected(Event):
+    """The frames have left what the model knows *and* a quality proxy fell (two gates)."""
+
+    kind: Literal["drift.detected"] = "drift.detected"
+    instrument: Identifier
+    session: Identifier
+    first_sequence: Annotated[int, Field(ge=0)]
+    sequence: Annotated[int, Field(ge=0)]
+    drift_score: Annotated[float, Field(ge=0)]
+    quality_score: Annotated[float, Field(ge=0)]
+    model_name: Identifier
+    model_version: Annotated[int, Field(ge=1)]
+    material: Identifier | None = None
+
+
+class ModelPromoted(Event):
+    """The champion alias moved."""
+
+    kind: Literal["model.promoted"] = "model.promoted"
+    model_name: Identifier
+    model_version: Annotated[int, Field(ge=1)]
+    reason: str
+
+
+class ModelInstalled(Event):
+    """The edge answers frames with this version, from `first_sequence` on."""
+
+    kind: Literal["model.installed"] = "model.installed"
+    model_name: Identifier
+    model_version: Annotated[int, Field(ge=1)]
+    previous_version: int | None
+    swap_s: Annotated[float, Field(ge=0)]
+
+
+class ModelRefused(Event):
+    """A bundle was refused; the old model keeps serving."""
+
+    kind: Literal["model.refused"] = "model.refused"
+    error: ErrorReport
+
+
+class LeaseLost(Event):
+    """A lease ended without being released; the instrument was put in its safe state."""
+
+    kind: Literal["lease.lost"] = "lease.lost"
+    holder: str
+    epoch: Annotated[int, Field(ge=0)]
+    safe_state_s: Annotated[float, Field(ge=0)]
+
+
+class TransferFailed(Event):
+    """A shard did not arrive; the source is kept and the transfer will be tried again."""
+
+    kind: Literal["transfer.failed"] = "transfer.failed"
+    error: ErrorReport
+
+
+class RecordingPaused(Event):
+    """Acquisition stands still because frames cannot be made durable."""
+
+    kind: Literal["recording.paused"] = "recording.paused"
+    error: ErrorReport
+
+
+AnyEvent = Annotated[
+    SessionStarted
+    | SessionStopped
+    | ShardRegistered
+    | DatasetRegistered
+    | DriftDetected
+    | ModelPromoted
+    | ModelInstalled
+    | ModelRefused
+    | LeaseLost
+    | TransferFailed
+    | RecordingPaused,
+    Field(discriminator="kind"),
+]
+
+_ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+
+
+def parse_event(text: str | bytes) -> AnyEvent:
+    """The typed event in a JSON text.
+
+    Raises:
+        pydantic.ValidationError: the text is not an event of this schema.
+    """
+    return _ADAPTER.validate_json(text)

@@ -1,0 +1,72 @@
+"""Writing files so that a reader sees all of one or none of it, and knowing what is in them."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from ._errors import OutOfSpaceError
+
+__all__ = ["fsync_directory", "require_free_space", "sha256_file", "write_atomic"]
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's content as 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fsync_directory(path: Path) -> None:
+    """Make renames inside a folder durable. Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file durably: temporary name, fsync, rename.
+
+    Raises:
+        OutOfSpaceError: the disk is full; no partial file is left under `path`.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        fsync_directory(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutOfSpaceError(
+                f"No room to write {path.name} ({len(content)} bytes).",
+                safe="the previous file, if any, is unchanged.",
+                next_step=f"free space in {path.parent} and try again.",
+            ) from error
+        raise
+
+
+def require_free_space(folder: Path, needed_bytes: int) -> None:
+    """Refuse work that the disk has no room for, before it starts.
+
+    Raises:
+        OutOfSpaceError: less than `needed_bytes` are free where `folder` lies.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise OutOfSpaceError(
+            f"{folder} has {free // 2**20} MiB free, {needed_bytes // 2**20} MiB are needed.",
+            safe="nothing was started.",
+            next_step="free space, or choose another folder.",
+            free_bytes=free,
+            needed_bytes=needed_bytes,
+        )

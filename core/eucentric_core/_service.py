@@ -1,0 +1,58 @@
+"""What every long-running service does at its start and at its end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from pydantic import JsonValue
+
+from ._files import write_atomic
+
+__all__ = ["ServiceLifetime", "service_lifetime"]
+
+_log = logging.getLogger(__name__)
+
+
+class ServiceLifetime:
+    """Tells a service when to stop and the outside when it is ready."""
+
+    def __init__(self, ready_file: Path) -> None:
+        self._ready_file = ready_file
+        self.stopping = threading.Event()
+
+    def announce_ready(self, facts: Mapping[str, JsonValue]) -> None:
+        """Write `<home>/run/<service>.json`: the service answers from now on."""
+        write_atomic(self._ready_file, json.dumps({"pid": os.getpid(), **facts}).encode())
+        _log.info("ready", extra={"facts": dict(facts)})
+
+
+@contextmanager
+def service_lifetime(service: str, home: Path) -> Iterator[ServiceLifetime]:
+    """Turn SIGTERM and SIGINT into `stopping`, and remove the ready file at the end.
+
+    Must be entered on the main thread.
+    """
+    ready_file = home / "run" / f"{service}.json"
+    ready_file.parent.mkdir(parents=True, exist_ok=True)
+    ready_file.unlink(missing_ok=True)
+    lifetime = ServiceLifetime(ready_file)
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        lifetime.stopping.set()
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lifetime
+    finally:
+        ready_file.unlink(missing_ok=True)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        _log.info("stopped")

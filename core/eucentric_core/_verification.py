@@ -1,0 +1,118 @@
+"""Deciding whether the bytes of a bundle may be trusted. Signing lives in the model registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import Key, SSlibKey
+
+from ._bundle import BUNDLE_ENVELOPE, BUNDLE_PAYLOAD_TYPE, BundleManifest
+from ._errors import BundleError
+from ._files import sha256_file
+from ._model import FrozenModel, utc_now
+
+__all__ = ["MAX_ENVELOPE_BYTES", "TrustedKeys", "verify_bundle"]
+
+MAX_ENVELOPE_BYTES = 1 << 20
+"""A signed manifest larger than this is refused unread (endless-data attack)."""
+
+_SAFE = "nothing of the bundle was opened; the model in service keeps serving."
+
+
+class TrustedKeys(FrozenModel):
+    """Public keys an edge trusts for bundles, and how many of them must have signed.
+
+    `keys` maps a key id to the key as securesystemslib writes it.
+    """
+
+    threshold: int = 1
+    keys: dict[str, dict[str, object]]
+
+    def load(self) -> list[Key]:
+        """The keys as objects that verify."""
+        return [SSlibKey.from_dict(keyid, dict(key)) for keyid, key in self.keys.items()]
+
+
+def _refuse(what: str, next_step: str) -> BundleError:
+    return BundleError(what, safe=_SAFE, next_step=next_step)
+
+
+def _open_envelope(path: Path, trusted: TrustedKeys) -> bytes:
+    try:
+        if path.is_symlink() or not path.is_file():
+            raise _refuse(f"{path.name} is missing from the bundle.", "fetch the bundle again.")
+        if path.stat().st_size > MAX_ENVELOPE_BYTES:
+            raise _refuse(f"{path.name} is larger than {MAX_ENVELOPE_BYTES} bytes.", "ask who made this bundle.")
+        envelope = Envelope.from_dict(json.loads(path.read_bytes()))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _refuse(f"{path.name} is not a signed manifest: {error}.", "fetch the bundle again.") from error
+    if envelope.payload_type != BUNDLE_PAYLOAD_TYPE:
+        raise _refuse(f"The envelope holds {envelope.payload_type!r}, not a bundle.", "check what was published.")
+    try:
+        envelope.verify(trusted.load(), trusted.threshold)
+    except (VerificationError, ValueError) as error:
+        raise _refuse(
+            f"The manifest is not signed by {trusted.threshold} trusted key(s).",
+            "check the registry's signing key against this edge's trusted keys.",
+        ) from error
+    return envelope.payload
+
+
+def _check_files(folder: Path, manifest: BundleManifest) -> None:
+    present = {entry.name for entry in folder.iterdir()} - {BUNDLE_ENVELOPE}
+    listed = {file.path for file in manifest.files}
+    if present != listed:
+        raise _refuse(
+            f"Files differ from the signed list: {sorted(present ^ listed)}.", "fetch the bundle again."
+        )
+    for file in manifest.files:
+        path = folder / file.path
+        if path.is_symlink() or not path.is_file():
+            raise _refuse(f"{file.path} is not a plain file.", "ask who made this bundle.")
+        if path.stat().st_size != file.length_bytes:
+            raise _refuse(
+                f"{file.path} has {path.stat().st_size} bytes, {file.length_bytes} were signed.",
+                "fetch the bundle again.",
+            )
+        if sha256_file(path) != file.sha256:
+            raise _refuse(f"The content of {file.path} is not what was signed.", "fetch the bundle again.")
+
+
+def verify_bundle(
+    folder: Path, trusted: TrustedKeys, *, expected_name: str, newer_than: int | None
+) -> BundleManifest:
+    """Check signature, expiry, name, version, then length and hash of every file, in this order.
+
+    Args:
+        folder: the bundle; it must hold the signed manifest and the listed files and nothing else.
+        trusted: whose signatures count.
+        expected_name: the model this edge serves.
+        newer_than: the version in service; the bundle's must be higher. None at the first install.
+
+    Raises:
+        BundleError: any check failed; the error says which.
+    """
+    payload = _open_envelope(folder / BUNDLE_ENVELOPE, trusted)
+    try:
+        manifest = BundleManifest.model_validate_json(payload)
+    except ValidationError as error:
+        raise _refuse(f"The signed manifest is not of this schema: {error}.", "update this edge.") from error
+    if manifest.expires_utc <= utc_now():
+        raise _refuse(
+            f"Bundle {manifest.name} v{manifest.version} expired at {manifest.expires_utc.isoformat()}.",
+            "publish a fresh version, or correct this machine's clock.",
+        )
+    if manifest.name != expected_name:
+        raise _refuse(f"The bundle is for model {manifest.name!r}, not {expected_name!r}.", "check the registry.")
+    if newer_than is not None and manifest.version <= newer_than:
+        raise _refuse(
+            f"Version {manifest.version} is not above version {newer_than} in service.",
+            "publish the older weights under a new version to roll back.",
+        )
+    _check_files(folder, manifest)
+    return manifest

@@ -1,0 +1,31 @@
+"""How things pass between machines: small commands over Pyro5, arrays and events over ZeroMQ."""
+
+from __future__ import annotations
+
+from ._network import find_free_port, require_loopback, require_port_free
+from ._protocols import ControlClient, ControlServer, Method, Methods, SubscriptionMode
+from ._pyro import MAX_CONTROL_BYTES, PyroControlClient, PyroControlServer
+from ._zmq_message import EVENT_STREAM, StreamMessage
+from ._zmq_publisher import StreamPublisher
+from ._zmq_server import SUBSCRIPTION_EXPIRY_S, DataServer
+from ._zmq_subscriber import StreamSubscriber
+
+__all__ = [
+    "EVENT_STREAM",
+    "MAX_CONTROL_BYTES",
+    "SUBSCRIPTION_EXPIRY_S",
+    "ControlClient",
+    "ControlServer",
+    "DataServer",
+    "Method",
+    "Methods",
+    "PyroControlClient",
+    "PyroControlServer",
+    "StreamMessage",
+    "StreamPublisher",
+    "StreamSubscriber",
+    "SubscriptionMode",
+    "find_free_port",
+    "require_loopback",
+    "require_port_free",
+]

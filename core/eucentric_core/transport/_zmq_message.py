@@ -1,0 +1,74 @@
+"""One message of the data channel: stream name, header, array; sent and received without a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import zmq
+from pydantic import ValidationError
+
+from .._errors import DataFormatError
+from .._event import AnyEvent, parse_event
+from .._frame import Frame, FrameHeader
+from .._result import ResultHeader
+
+__all__ = ["EVENT_STREAM", "StreamMessage"]
+
+EVENT_STREAM = "events"
+"""Stream whose messages carry an `Event` and no array."""
+
+
+@contextmanager
+def _refusing_malformed(stream: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValidationError, ValueError) as error:
+        raise DataFormatError(
+            f"A message of stream {stream!r} is not of this schema: {error}.",
+            safe="the message was not used.",
+            next_step="check that both machines run compatible versions.",
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMessage:
+    """A received message. `payload` is a view of the receive buffer; arrays made of it are read-only."""
+
+    stream: str
+    header: bytes
+    payload: zmq.Frame
+
+    def _array(self, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+        return np.frombuffer(self.payload.buffer, dtype=dtype).reshape(shape)
+
+    def frame(self) -> Frame:
+        """The message as a measured frame.
+
+        Raises:
+            DataFormatError: it is not one.
+        """
+        with _refusing_malformed(self.stream):
+            header = FrameHeader.model_validate_json(self.header)
+            return Frame(header, self._array(header.dtype, header.shape))
+
+    def result(self) -> tuple[ResultHeader, np.ndarray]:
+        """The message as an edge result: header and array.
+
+        Raises:
+            DataFormatError: it is not one.
+        """
+        with _refusing_malformed(self.stream):
+            header = ResultHeader.model_validate_json(self.header)
+            return header, self._array(header.dtype, header.shape)
+
+    def event(self) -> AnyEvent:
+        """The message as an event.
+
+        Raises:
+            DataFormatError: it is not one.
+        """
+        with _refusing_malformed(self.stream):
+            return parse_event(self.header)

@@ -1,0 +1,85 @@
+"""Beam, optics, automatic functions and valves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ._base import Command, CommandResult
+
+__all__ = [
+    "AutoFocus",
+    "BeamBlank",
+    "BeamPark",
+    "BeamUnblank",
+    "ColumnValve",
+    "OpticsDefocus",
+    "OpticsFieldOfView",
+    "OpticsReport",
+]
+
+
+class BeamBlank(Command):
+    """Keep the beam off the sample. Always allowed: it needs no lease."""
+
+    verb: Literal["beam.blank"] = "beam.blank"
+    command_class = "observe"
+
+
+class BeamUnblank(Command):
+    """Let the beam onto the sample for at most `max_duration_s`; the agent blanks it again by itself."""
+
+    verb: Literal["beam.unblank"] = "beam.unblank"
+    command_class = "steer"
+    max_duration_s: Annotated[float, Field(gt=0, le=3600)]
+
+
+class BeamPark(Command):
+    """Park the probe at a place of the field of view, as fractions from the top left corner."""
+
+    verb: Literal["beam.park"] = "beam.park"
+    command_class = "steer"
+    y_fraction: Annotated[float, Field(ge=0, le=1)]
+    x_fraction: Annotated[float, Field(ge=0, le=1)]
+
+
+class OpticsReport(CommandResult):
+    """The value an optical control was told and the value it reports, in the control's SI unit."""
+
+    commanded: float
+    reported: float
+
+
+class OpticsDefocus(Command):
+    """Set the defocus (m); positive is overfocus."""
+
+    verb: Literal["optics.defocus"] = "optics.defocus"
+    command_class = "steer"
+    result_type = OpticsReport
+    defocus_m: Annotated[float, Field(ge=-1e-4, le=1e-4)]
+
+
+class OpticsFieldOfView(Command):
+    """Set the width of the scanned field (m)."""
+
+    verb: Literal["optics.field_of_view"] = "optics.field_of_view"
+    command_class = "steer"
+    result_type = OpticsReport
+    field_of_view_m: Annotated[float, Field(gt=0, le=1e-2)]
+
+
+class AutoFocus(Command):
+    """Run the instrument's own automatic focus."""
+
+    verb: Literal["auto.focus"] = "auto.focus"
+    command_class = "steer"
+    result_type = OpticsReport
+
+
+class ColumnValve(Command):
+    """Open or close the column valve."""
+
+    verb: Literal["column.valve"] = "column.valve"
+    command_class = "hazard"
+    open: bool

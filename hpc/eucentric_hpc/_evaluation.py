@@ -1,0 +1,116 @@
+"""How an ensemble does on a labelled set: detection quality, calibration and what normal input looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from eucentric_models import (
+    DEFAULT_DECODING,
+    Decoding,
+    DriftReference,
+    Score,
+    decode,
+    expected_calibration_error,
+    judge_frame,
+    total,
+)
+from eucentric_models.networks import Ensemble
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from ._training_set import TrainingSet
+
+
+class Judging(BaseModel):
+    """What counts as a right detection.
+
+    Attributes:
+        tolerance_m: largest distance between a detection and its column.
+        border_m: width of the frame edge that is left out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tolerance_m: float = Field(default=60e-12, gt=0, le=1e-6)
+    border_m: float = Field(default=120e-12, ge=0, le=1e-6)
+
+
+DEFAULT_JUDGING = Judging()
+
+
+def evaluate_ensemble(
+    ensemble: Ensemble,
+    data: TrainingSet,
+    *,
+    classes: Sequence[str] = (),
+    decoding: Decoding = DEFAULT_DECODING,
+    judging: Judging = DEFAULT_JUDGING,
+) -> dict[str, float]:
+    """Metrics over the labelled frames of a set.
+
+    Args:
+        ensemble: the model.
+        data: frames; those without truth are left out.
+        classes: names for the per-class figures; the class id where there is none.
+        decoding: threshold and separation.
+        judging: tolerance and border.
+
+    Returns:
+        ``f1``, ``precision``, ``recall`` (micro), ``calibration_error``, ``mean_entropy``, ``frames``,
+        ``f1_<class>`` for each class, and ``position_rmse_m`` when anything was found.
+    """
+    n_classes = ensemble.spec.n_classes
+    scores: list[Score] = []
+    confidences: list[NDArray[np.float32]] = []
+    hits: list[NDArray[np.bool_]] = []
+    entropies: list[float] = []
+    for index in data.labelled:
+        frame, truth, pixel_size_m = data.frames[index], data.truths[index], data.pixel_sizes_m[index]
+        if truth is None:
+            continue
+        inference = ensemble.infer(frame)
+        detections = decode(inference.maps, decoding)
+        judgement = judge_frame(
+            detections,
+            truth,
+            n_classes=n_classes,
+            pixel_size_m=pixel_size_m,
+            shape=(frame.shape[0], frame.shape[1]),
+            tolerance_m=judging.tolerance_m,
+            border_m=judging.border_m,
+        )
+        scores.append(judgement.score)
+        confidences.append(detections.confidence[judgement.counted])
+        hits.append(judgement.correct[judgement.counted])
+        entropies.append(inference.mean_entropy)
+    score = total(scores)
+    names = [classes[i] if i < len(classes) else str(i) for i in range(n_classes)]
+    metrics = {
+        "f1": score.f1,
+        "precision": score.precision,
+        "recall": score.recall,
+        "frames": float(score.frames),
+        "mean_entropy": float(np.mean(entropies)) if entropies else 0.0,
+        "calibration_error": expected_calibration_error(
+            np.concatenate([*confidences, np.empty(0, np.float32)]),
+            np.concatenate([*hits, np.empty(0, np.bool_)]),
+        ),
+    }
+    metrics |= {f"f1_{names[i]}": counts.f1 for i, counts in score.per_class.items()}
+    if score.position_rmse_m is not None:
+        metrics["position_rmse_m"] = score.position_rmse_m
+    return metrics
+
+
+def drift_reference(ensemble: Ensemble, frames: Sequence[NDArray[np.generic]]) -> DriftReference:
+    """What normal input looks like to this ensemble.
+
+    Raises:
+        DriftReferenceError: fewer than 10 frames.
+    """
+    inferences = [ensemble.infer(frame) for frame in frames]
+    return DriftReference.fit(
+        [inference.features for inference in inferences],
+        [inference.mean_entropy for inference in inferences],
+    )

@@ -1,0 +1,74 @@
+"""How one ensemble member is trained."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Augmentation(BaseModel):
+    """Random changes to every crop.
+
+    Attributes:
+        zoom: largest relative change of magnification, so crops are scaled by 1 / (1 + zoom) to 1 + zoom.
+        symmetry: apply the eight symmetries of the square.
+        contrast: largest relative change of gain and of gamma.
+        noise: largest rms of added Gaussian noise, in normalised intensity.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    zoom: float = Field(default=0.05, ge=0, le=1)
+    symmetry: bool = True
+    contrast: float = Field(default=0.1, ge=0, le=0.9)
+    noise: float = Field(default=0.05, ge=0, le=1)
+
+
+class MemberConfig(BaseModel):
+    """Budget and recipe of one member.
+
+    Attributes:
+        steps: optimiser steps.
+        batch_size: crops per step.
+        crop_px: side of a crop, a multiple of 16.
+        learning_rate: peak of the schedule (linear warm-up, cosine decay).
+        warmup_fraction: share of the steps spent warming up.
+        weight_decay: of AdamW.
+        swa_fraction: share of the steps, at the end, whose weights are averaged; 0 keeps the last ones.
+        seed: of initial weights, shuffling and augmentation.
+        target_sigma_px: rms width of the target peaks.
+        positive_weight: extra weight of the loss at the peaks, which cover few pixels.
+        checkpoint_every_steps: interval of checkpoints.
+        torch_threads: threads of this member.
+        augmentation: random changes to the crops.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(default=120, ge=1, le=1_000_000)
+    batch_size: int = Field(default=8, ge=1, le=1024)
+    crop_px: int = Field(default=128, ge=16, le=2048, multiple_of=16)
+    learning_rate: float = Field(default=3e-3, gt=0, le=1)
+    warmup_fraction: float = Field(default=0.1, ge=0, le=0.5)
+    weight_decay: float = Field(default=1e-4, ge=0, le=1)
+    swa_fraction: float = Field(default=0.2, ge=0, lt=1)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    target_sigma_px: float = Field(default=2.0, gt=0, le=20)
+    positive_weight: float = Field(default=10.0, ge=0, le=1000)
+    checkpoint_every_steps: int = Field(default=50, ge=1)
+    torch_threads: int = Field(default=1, ge=1, le=256)
+    augmentation: Augmentation = Augmentation()
+
+    @property
+    def swa_steps(self) -> int:
+        """How many of the last steps are averaged."""
+        return int(self.steps * self.swa_fraction)
+
+    @model_validator(mode="after")
+    def _average_has_samples(self) -> Self:
+        if self.swa_fraction > 0 and self.swa_steps < 2:
+            raise ValueError(
+                f"swa_fraction {self.swa_fraction} of {self.steps} steps leaves fewer than 2 to average"
+            )
+        return self

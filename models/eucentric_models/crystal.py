@@ -1,0 +1,245 @@
+"""Two-dimensional crystals: atomic columns, their scattering weights and their point defects.
+
+Coordinates are ``[y, x]`` in metres, centred on the middle of the crystal.  The scattering weight of a
+column is the sum of ``Z**1.7`` over its atoms, the usual high-angle annular dark-field contrast
+(Krivanek et al., Nature 464, 571, 2010, find exponents of 1.6 to 1.7 for single atoms).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import UnknownMaterialError
+
+_Array = TypeVar("_Array", bound=NDArray[Any])
+
+CONTRAST_EXPONENT = 1.7
+VACANCY = "vacancy"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One column of the primitive cell.
+
+    Attributes:
+        fractional: position along the two lattice vectors, each in [0, 1).
+        atomic_number: element in the column.
+        atoms: atoms of that element on top of each other.
+        species: class name of the undamaged column.
+    """
+
+    fractional: tuple[float, float]
+    atomic_number: int
+    atoms: int
+    species: str
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A hexagonal two-dimensional material and the point defects it may carry.
+
+    Attributes:
+        name: key in :data:`MATERIALS`.
+        lattice_constant_m: in-plane lattice constant.
+        sites: columns of the primitive cell.
+        dopant_host: species that a dopant replaces.
+        dopant_atomic_number: element of the dopant.
+        vacancy_host: species that loses atoms.
+        classes: class names; the index is the class id, ``vacancy`` is always the last.
+    """
+
+    name: str
+    lattice_constant_m: float
+    sites: tuple[Site, ...]
+    dopant_host: str
+    dopant_atomic_number: int
+    vacancy_host: str
+    classes: tuple[str, ...]
+
+    @property
+    def detectable_classes(self) -> tuple[str, ...]:
+        """Class names that a network is trained on: all but ``vacancy``, ids unchanged."""
+        return tuple(name for name in self.classes if name != VACANCY)
+
+
+MOS2 = Material(
+    name="mos2",
+    # 0.3161 nm: Wakabayashi, Smith, Nicklow, Phys. Rev. B 12, 659 (1975).
+    lattice_constant_m=3.161e-10,
+    sites=(Site((0.0, 0.0), 42, 1, "metal"), Site((1 / 3, 1 / 3), 16, 2, "chalcogen")),
+    dopant_host="metal",
+    dopant_atomic_number=74,
+    vacancy_host="chalcogen",
+    classes=("metal", "chalcogen", "dopant", VACANCY),
+)
+GRAPHENE = Material(
+    name="graphene",
+    # 0.246 nm: Castro Neto et al., Rev. Mod. Phys. 81, 109 (2009).
+    lattice_constant_m=2.46e-10,
+    sites=(Site((0.0, 0.0), 6, 1, "carbon"), Site((1 / 3, 1 / 3), 6, 1, "carbon")),
+    dopant_host="carbon",
+    dopant_atomic_number=14,
+    vacancy_host="carbon",
+    classes=("carbon", "dopant", VACANCY),
+)
+MATERIALS: Mapping[str, Material] = MappingProxyType({m.name: m for m in (MOS2, GRAPHENE)})
+
+
+def material_named(name: str) -> Material:
+    """Look a material up by name.
+
+    Raises:
+        UnknownMaterialError: there is no such material.
+    """
+    try:
+        return MATERIALS[name]
+    except KeyError:
+        raise UnknownMaterialError(
+            what=f"There is no material named {name!r}.",
+            safe="nothing was built.",
+            next_step=f"choose one of {', '.join(sorted(MATERIALS))}.",
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Crystal:
+    """Atomic columns of one finite crystal.
+
+    Attributes:
+        material: what it is made of.
+        positions_m: (n, 2) float64, ``[y, x]`` relative to the centre.
+        weight: (n,) float32, sum of ``Z**1.7`` over the atoms still present.
+        atom_weight: (n,) float32, ``Z**1.7`` of one atom of the column.
+        class_id: (n,) int8, index into :attr:`classes`.
+        extent_m: height and width of the rectangle that is filled.
+        rotation_rad: in-plane rotation of the lattice.
+    """
+
+    material: Material
+    positions_m: NDArray[np.float64]
+    weight: NDArray[np.float32]
+    atom_weight: NDArray[np.float32]
+    class_id: NDArray[np.int8]
+    extent_m: tuple[float, float]
+    rotation_rad: float
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; the index is the class id."""
+        return self.material.classes
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    def rows_within(
+        self, centre_m: tuple[float, float], half_size_m: tuple[float, float]
+    ) -> NDArray[np.intp]:
+        """Indices of the columns inside a rectangle, edges included."""
+        y, x = self.positions_m[:, 0], self.positions_m[:, 1]
+        inside = (np.abs(y - centre_m[0]) <= half_size_m[0]) & (np.abs(x - centre_m[1]) <= half_size_m[1])
+        return np.flatnonzero(inside)
+
+    def without_atoms(self, rows: NDArray[np.integer]) -> Crystal:
+        """Copy in which each listed column has lost one atom and counts as a vacancy.
+
+        A column listed several times loses as many atoms; an empty one stays empty.
+        """
+        lost = np.bincount(rows, minlength=len(self)).astype(np.float32)
+        weight = np.maximum(self.weight - lost * self.atom_weight, 0).astype(np.float32)
+        weight[weight < 0.5 * self.atom_weight] = 0
+        class_id = np.where(lost > 0, self.classes.index(VACANCY), self.class_id).astype(np.int8)
+        return replace(self, weight=_read_only(weight), class_id=_read_only(class_id))
+
+
+def build_crystal(
+    material: Material,
+    extent_m: tuple[float, float],
+    rng: np.random.Generator,
+    *,
+    rotation_rad: float | None = None,
+    vacancy_fraction: float = 0.03,
+    divacancy_share: float = 0.25,
+    dopant_fraction: float = 0.05,
+) -> Crystal:
+    """Grow a crystal over a rectangle and give it point defects.
+
+    Args:
+        material: what to grow.
+        extent_m: height and width to fill.
+        rng: source of the rotation and of the defects.
+        rotation_rad: in-plane rotation; drawn uniformly when None.
+        vacancy_fraction: share of the vacancy host's columns that lose an atom, in [0, 1].
+        divacancy_share: share of those that lose a second one, in [0, 1].  The second atom is of the same
+            column where it holds two atoms, else of a nearest neighbour.
+        dopant_fraction: share of the dopant host's columns that are replaced, in [0, 1].
+
+    Raises:
+        ValueError: an extent or a share is out of bounds.
+    """
+    if not all(0 < side <= 1e-5 for side in extent_m):
+        raise ValueError(f"extent_m must be within (0, 1e-5] m, got {extent_m}")
+    for share in (vacancy_fraction, divacancy_share, dopant_fraction):
+        if not 0 <= share <= 1:
+            raise ValueError(f"shares must be within [0, 1], got {share}")
+    rotation = float(rng.uniform(0, np.pi / 3)) if rotation_rad is None else rotation_rad
+    positions, site = _lattice(material, extent_m, rotation)
+    names = [s.species for s in material.sites]
+    atom_weight = np.array([float(s.atomic_number) ** CONTRAST_EXPONENT for s in material.sites])[site]
+    atoms = np.array([s.atoms for s in material.sites])[site]
+    class_id = np.array([material.classes.index(name) for name in names])[site]
+
+    host = np.flatnonzero(class_id == material.classes.index(material.dopant_host))
+    doped = host[rng.random(len(host)) < dopant_fraction]
+    atom_weight[doped] = float(material.dopant_atomic_number) ** CONTRAST_EXPONENT
+    class_id[doped] = material.classes.index("dopant")
+    crystal = Crystal(
+        material=material,
+        positions_m=_read_only(positions),
+        weight=_read_only((atoms * atom_weight).astype(np.float32)),
+        atom_weight=_read_only(atom_weight.astype(np.float32)),
+        class_id=_read_only(class_id.astype(np.int8)),
+        extent_m=extent_m,
+        rotation_rad=rotation,
+    )
+    host = np.flatnonzero(class_id == material.classes.index(material.vacancy_host))
+    first = host[rng.random(len(host)) < vacancy_fraction]
+    second = first[rng.random(len(first)) < divacancy_share]
+    second = np.where(atoms[second] > 1, second, _nearest_neighbours(positions, second))
+    return crystal.without_atoms(np.concatenate([first, second]))
+
+
+def _lattice(
+    material: Material, extent_m: tuple[float, float], rotation_rad: float
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    a = material.lattice_constant_m
+    vectors = a * np.array([[0.0, 1.0], [np.sqrt(3) / 2, 0.5]])
+    reach = int(np.ceil(np.hypot(*extent_m) / a)) + 2
+    index = np.arange(-reach, reach + 1)
+    cells = np.stack(np.meshgrid(index, index, indexing="ij"), axis=-1).reshape(-1, 2)
+    basis = np.array([s.fractional for s in material.sites])
+    fractional = (cells[:, None, :] + basis[None, :, :]).reshape(-1, 2)
+    c, s = np.cos(rotation_rad), np.sin(rotation_rad)
+    positions = fractional @ vectors @ np.array([[c, s], [-s, c]])
+    inside = np.all(np.abs(positions) <= np.asarray(extent_m) / 2, axis=1)
+    site = np.tile(np.arange(len(basis)), len(cells))
+    return positions[inside], site[inside]
+
+
+def _nearest_neighbours(positions: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    nearest = np.empty_like(rows)
+    for i, row in enumerate(rows):
+        distance = np.sum((positions - positions[row]) ** 2, axis=1)
+        distance[row] = np.inf
+        nearest[i] = int(np.argmin(distance))
+    return nearest
+
+
+def _read_only(array: _Array) -> _Array:
+    array.setflags(write=False)
+    return array

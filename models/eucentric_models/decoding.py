@@ -1,0 +1,115 @@
+"""From heat maps to detections: sub-pixel positions, classes and confidences, in plain numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Decoding(BaseModel):
+    """How heat maps become detections; travels with the weights.
+
+    Attributes:
+        threshold: smallest peak height that counts.
+        min_distance_px: of two peaks closer than this along both axes, only the higher survives.
+        max_detections: cap that keeps a noise-only frame from producing one detection per pixel.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threshold: float = Field(default=0.35, gt=0, lt=1)
+    min_distance_px: int = Field(default=3, ge=1, le=64)
+    max_detections: int = Field(default=20_000, ge=1, le=1_000_000)
+
+
+DEFAULT_DECODING = Decoding()
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Columns found in one frame.
+
+    Attributes:
+        positions_px: (n, 2) float32 ``[y, x]``; pixel centres have integer coordinates.
+        class_id: (n,) int8.
+        confidence: (n,) float32 in [0, 1], the peak height.
+    """
+
+    positions_px: NDArray[np.float32]
+    class_id: NDArray[np.int8]
+    confidence: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.class_id)
+
+    @property
+    def rows(self) -> NDArray[np.float32]:
+        """(n, 4) float32 rows ``y_px, x_px, class_id, confidence``."""
+        return np.column_stack([self.positions_px, self.class_id, self.confidence]).astype(np.float32)
+
+
+def decode(maps: NDArray[np.floating], decoding: Decoding = DEFAULT_DECODING) -> Detections:
+    """Find the peaks of the strongest class and refine them.
+
+    The position is the vertex of parabolas through the logarithm of the three values along each axis, which
+    is exact for a Gaussian peak.  The class is the one with the largest sum over the 3x3 neighbourhood.
+
+    Args:
+        maps: (n_classes, ny, nx) in [0, 1].
+        decoding: threshold and separation.
+
+    Returns:
+        Detections sorted by falling confidence; empty arrays when nothing reaches the threshold.
+    """
+    maps = np.asarray(maps, np.float32)
+    strongest = maps.max(axis=0)
+    candidate = strongest >= decoding.threshold
+    y, x = np.nonzero(candidate & (strongest >= _window_maximum(strongest, decoding.min_distance_px)))
+    order = np.argsort(-strongest[y, x], kind="stable")[: decoding.max_detections]
+    y, x = _without_plateaus(y[order], x[order], strongest[y[order], x[order]], decoding.min_distance_px)
+    if not len(y):
+        return Detections(np.empty((0, 2), np.float32), np.empty(0, np.int8), np.empty(0, np.float32))
+    steps = np.arange(-1, 2)
+    rows = np.clip(y[:, None] + steps, 0, strongest.shape[0] - 1)[:, :, None]
+    columns = np.clip(x[:, None] + steps, 0, strongest.shape[1] - 1)[:, None, :]
+    class_id = maps[:, rows, columns].sum(axis=(2, 3)).argmax(axis=0)
+    patch = np.log(np.maximum(strongest[rows, columns], 1e-6))
+    positions = np.stack([y + _vertex(patch.sum(axis=2)), x + _vertex(patch.sum(axis=1))], axis=1)
+    return Detections(
+        positions.astype(np.float32), class_id.astype(np.int8), strongest[y, x].astype(np.float32)
+    )
+
+
+def _window_maximum(image: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
+    ny, nx = image.shape
+    padded = np.pad(image, reach, constant_values=-np.inf)
+    tall = padded[:ny]
+    for shift in range(1, 2 * reach + 1):
+        tall = np.maximum(tall, padded[shift : shift + ny])
+    wide = tall[:, :nx]
+    for shift in range(1, 2 * reach + 1):
+        wide = np.maximum(wide, tall[:, shift : shift + nx])
+    return wide
+
+
+def _without_plateaus(
+    y: NDArray[np.intp], x: NDArray[np.intp], height: NDArray[np.float32], reach: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    # Equal neighbours both pass the window test; the first of them in sorted order stays.
+    keep = np.ones(len(y), bool)
+    for i in np.flatnonzero(np.diff(height, append=-np.inf) == 0):
+        if keep[i]:
+            near = (np.abs(y[i + 1 :] - y[i]) <= reach) & (np.abs(x[i + 1 :] - x[i]) <= reach)
+            keep[i + 1 :] &= ~(near & (height[i + 1 :] == height[i]))
+    return y[keep], x[keep]
+
+
+def _vertex(three: NDArray[np.float32]) -> NDArray[np.float32]:
+    curvature = three[:, 0] - 2 * three[:, 1] + three[:, 2]
+    slope = (three[:, 0] - three[:, 2]) / 2
+    usable = curvature < -1e-6
+    offset = np.divide(slope, curvature, out=np.zeros_like(slope), where=usable)
+    return np.clip(offset, -0.75, 0.75)

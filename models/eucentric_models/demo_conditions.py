@@ -1,0 +1,79 @@
+"""The conditions of the demonstration: what the microscope drifts from, and what it drifts to.
+
+The operator zooms out while focus and beam current drift.  Found by experiment with
+``benchmarks/bench_demo_training.py``, which measures what they do to detection for any seed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from .image_formation import ImagingConditions
+from .network_spec import NetworkSpec
+from .start_data import ConditionsSpread
+
+
+class DemoConditions(BaseModel):
+    """Specimen, frames and imaging conditions of the demonstration.
+
+    Attributes:
+        material: key of :data:`eucentric_models.MATERIALS`.
+        shape: ``(ny, nx)`` of a frame.
+        initial: before the drift.
+        drifted: after it.
+        start_spread: scatter of the start data around the initial conditions.
+        start_frames: number of simulated start frames.
+        network: architecture of a member.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    material: str
+    shape: tuple[int, int]
+    initial: ImagingConditions
+    drifted: ImagingConditions
+    start_spread: ConditionsSpread
+    start_frames: int
+    network: NetworkSpec
+
+    def at(self, progress: float) -> ImagingConditions:
+        """Conditions on the way: 0 is ``initial``, 1 is ``drifted``; limited to that range.
+
+        The pixel size changes geometrically, as a magnification does; everything else linearly.
+        """
+        t = float(np.clip(progress, 0, 1))
+        start, end = self.initial, self.drifted
+        return ImagingConditions(
+            **{
+                **start.model_dump(),
+                "pixel_size_m": start.pixel_size_m ** (1 - t) * end.pixel_size_m**t,
+                "defocus_m": (1 - t) * start.defocus_m + t * end.defocus_m,
+                "beam_current_a": (1 - t) * start.beam_current_a + t * end.beam_current_a,
+            }
+        )
+
+
+_INITIAL = ImagingConditions(
+    pixel_size_m=12e-12,
+    probe_sigma_m=40e-12,
+    beam_current_a=60e-12,
+    dwell_time_s=2e-6,
+    jitter_rms_px=0.2,
+)
+DEMO_CONDITIONS = DemoConditions(
+    material="mos2",
+    shape=(256, 256),
+    initial=_INITIAL,
+    drifted=ImagingConditions(
+        **{
+            **_INITIAL.model_dump(),
+            "pixel_size_m": 18e-12,
+            "defocus_m": 3.3e-9,
+            "beam_current_a": 40e-12,
+        }
+    ),
+    start_spread=ConditionsSpread(),
+    start_frames=40,
+    network=NetworkSpec(n_classes=3, base_filters=24, depth=1, stem_factor=4),
+)

@@ -1,0 +1,59 @@
+"""Weights to and from safetensors, checked against the network they are for."""
+
+from __future__ import annotations
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from ..errors import WeightsError
+from ..network_spec import NetworkSpec
+from ._unet import UNet, build_network
+
+
+def weights_to_bytes(network: UNet) -> bytes:
+    """Weights as one safetensors blob; the architecture is written to its metadata."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    return safetensors.torch.save(tensors, metadata={"network_spec": network.spec.model_dump_json()})
+
+
+def load_weights(spec: NetworkSpec, blob: bytes) -> UNet:
+    """A network with the given weights, in evaluation mode.
+
+    Names, shapes and dtypes must be exactly those of the architecture and every value must be finite.
+    Nothing is unpickled.
+
+    Args:
+        spec: architecture.
+        blob: content of a safetensors file.
+
+    Raises:
+        WeightsError: the blob is unreadable or does not fit.
+    """
+    try:
+        tensors = safetensors.torch.load(blob)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise _refused(f"the blob is not readable as safetensors ({error})") from error
+    network = build_network(spec)
+    expected = network.state_dict()
+    unfit = sorted({*expected} ^ {*tensors})
+    if unfit:
+        raise _refused(f"missing or unknown tensors: {', '.join(unfit[:5])}")
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape or tensor.dtype != expected[name].dtype:
+            raise _refused(
+                f"{name} is {tensor.dtype} {tuple(tensor.shape)}, "
+                f"not {expected[name].dtype} {tuple(expected[name].shape)}"
+            )
+        if not torch.isfinite(tensor).all():
+            raise _refused(f"{name} holds NaN or infinity")
+    network.load_state_dict(tensors)
+    return network.eval()
+
+
+def _refused(reason: str) -> WeightsError:
+    return WeightsError(
+        what=f"The weights cannot be used: {reason}.",
+        safe="no network was built and nothing in use was changed.",
+        next_step="check that weights and network specification come from the same model version.",
+    )

@@ -61,7 +61,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo '==> 2/3 $(TORCH) and the build tools (the largest download)' >&2
 	@$(PIP) install --compile -c constraints.txt $(TORCH_PIP_ARGS) $(TORCH) >&2
 	@$(PIP) install --compile -c constraints.txt hatchling editables >&2
-	@echo '==> 3/3 everything else (about two minutes)' >&2
+	@echo '==> 3/3 everything else (a few minutes)' >&2
 	@$(PIP) install --compile --no-build-isolation -c constraints.txt -e '.[dev]' >&2
 	@touch $@
 	@echo '==> installed' >&2

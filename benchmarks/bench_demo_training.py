@@ -1,7 +1,8 @@
 """What the demonstration's drift does to detection, and what retraining and inference cost.
 
-For each seed: train an ensemble on simulated start data, judge it on frames of the initial and of the drifted
-conditions, retrain it on forty drifted frames, judge again. Training runs on two worker processes with one thread each.
+For each seed: train an ensemble on simulated start data, judge it on frames of the initial and of the
+drifted conditions, retrain it on forty drifted frames, judge again. Training runs on two worker processes
+with one thread each.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from harness import arguments, quantile, report
+
 from eucentric_hpc import (
     DEMO_RETRAINING,
     DEMO_START_TRAINING,
@@ -40,7 +43,6 @@ from eucentric_models import (
     simulate_frames,
 )
 from eucentric_models.networks import Ensemble
-from harness import arguments, quantile, report
 
 WORKERS = 2
 CLASSES = material_named(DEMO_CONDITIONS.material).detectable_classes
@@ -138,7 +140,8 @@ def _way(ensemble: Ensemble, reference: DriftReference, rng: np.random.Generator
         data = _frames(DEMO_CONDITIONS.at(progress), 6, rng)
         metrics = evaluate_ensemble(ensemble, data)
         scores = _drift_scores(ensemble, reference, data)
-        row = (progress, metrics["f1"], scores[len(scores) // 2], reference.quality_proxy(metrics["mean_entropy"]))
+        proxy = reference.quality_proxy(metrics["mean_entropy"])
+        row = (progress, metrics["f1"], scores[len(scores) // 2], proxy)
         way.append([round(value, 3) for value in row])
     return way
 
@@ -163,9 +166,8 @@ def _ensemble(result: EnsembleResult) -> Ensemble:
 def _twin_cost() -> dict[str, float]:
     rng = np.random.default_rng(0)
     crystal = build_crystal(material_named("mos2"), (4e-8, 4e-8), rng)
-    cost_ms = [
-        _milliseconds(lambda: form_frame(crystal, DEMO_CONDITIONS.initial, (512, 512), rng)) for _ in range(60)
-    ]
+    conditions = DEMO_CONDITIONS.initial
+    cost_ms = [_milliseconds(lambda: form_frame(crystal, conditions, (512, 512), rng)) for _ in range(60)]
     return {
         "frame_formation_512_p50_ms": round(quantile(cost_ms, 0.5), 2),
         "frame_formation_512_p99_ms": round(quantile(cost_ms, 0.99), 2),

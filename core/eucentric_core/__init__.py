@@ -55,13 +55,14 @@ from ._result import DETECTION_COLUMNS, ResultHeader
 from ._service import ServiceLifetime, service_lifetime
 from ._settings import (
     AgentSettings,
+    DashboardSettings,
     EdgeSettings,
     HpcSettings,
     HubSettings,
     RepositorySettings,
     Settings,
-    load_settings,
 )
+from ._settings_sources import load_settings, settings_origins
 from ._shard import DatasetManifest, Receipt, Shard
 from ._steering import SteeringClient, connect
 from ._verification import MAX_ENVELOPE_BYTES, TrustedKeys, verify_bundle
@@ -85,6 +86,7 @@ __all__ = [
     "CommandEnvelope",
     "CommandRefusedError",
     "ConfigurationError",
+    "DashboardSettings",
     "DataFormatError",
     "DatasetManifest",
     "DatasetRegistered",
@@ -120,9 +122,9 @@ __all__ = [
     "RepositorySettings",
     "ResultHeader",
     "ServiceLifetime",
+    "ServiceUnavailableError",
     "SessionStarted",
     "SessionStopped",
-    "ServiceUnavailableError",
     "Settings",
     "Sha256",
     "Shard",
@@ -144,6 +146,7 @@ __all__ = [
     "parse_event",
     "require_free_space",
     "service_lifetime",
+    "settings_origins",
     "sha256_file",
     "utc_now",
     "verify_bundle",

@@ -81,7 +81,8 @@ class BundleManifest(FrozenModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         listed = [file.path for file in self.files]
-        if len(set(listed)) != len(listed):
+        # Two names that differ in case only are one file on Windows.
+        if len({path.lower() for path in listed}) != len(listed):
             raise ValueError("a file is listed twice")
         used = {*self.members, self.drift_reference}
         used.update(chip.frame for chip in self.golden)

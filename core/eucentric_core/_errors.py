@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from pydantic import JsonValue
@@ -50,7 +51,7 @@ class EucentricError(Exception):
 
     code: ClassVar[str] = "error"
 
-    def __init__(self, what: str, *, safe: str, next_step: str, **details: JsonValue) -> None:
+    def __init__(self, what: str, /, *, safe: str, next_step: str, **details: JsonValue) -> None:
         super().__init__(what)
         self.what = what
         self.safe = safe
@@ -60,11 +61,25 @@ class EucentricError(Exception):
     def __str__(self) -> str:
         return f"{self.what} Safe: {self.safe} Next: {self.next_step}"
 
+    def __reduce__(self) -> tuple[Callable[..., EucentricError], tuple[object, ...]]:
+        # An error raised in a worker process reaches the caller as itself: the default would call the
+        # class without its keyword arguments there, and take the whole pool down.
+        return _rebuild, (type(self), self.what, self.safe, self.next_step, self.details)
+
     def report(self) -> ErrorReport:
         """The same error as plain JSON."""
         return ErrorReport(
             code=self.code, what=self.what, safe=self.safe, next_step=self.next_step, details=self.details
         )
+
+
+def _rebuild(
+    kind: type[EucentricError], what: str, safe: str, next_step: str, details: dict[str, JsonValue]
+) -> EucentricError:
+    error = kind(what, safe=safe, next_step=next_step)
+    # Not as keywords: what another machine calls a detail may be the name of an argument.
+    error.details = dict(details)
+    return error
 
 
 class ConfigurationError(EucentricError):
@@ -160,6 +175,7 @@ _BY_CODE: dict[str, type[EucentricError]] = {
         BundleError,
         TransferFailedError,
         OutOfSpaceError,
+        RemoteError,
     )
 }
 
@@ -169,6 +185,8 @@ def error_from_report(report: ErrorReport) -> EucentricError:
 
     A code this version does not know becomes `RemoteError` and keeps its code in the details.
     """
-    kind = _BY_CODE.get(report.code, RemoteError)
-    details = report.details if kind is not RemoteError else {**report.details, "remote_code": report.code}
-    return kind(report.what, safe=report.safe, next_step=report.next_step, **details)
+    kind = _BY_CODE.get(report.code)
+    if kind is None:
+        details = {**report.details, "remote_code": report.code}
+        return _rebuild(RemoteError, report.what, report.safe, report.next_step, details)
+    return _rebuild(kind, report.what, report.safe, report.next_step, report.details)

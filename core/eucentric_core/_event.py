@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import uuid4
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from ._errors import ErrorReport
 from ._model import FrozenModel, Identifier, UtcDatetime, utc_now
@@ -36,11 +36,11 @@ class Event(FrozenModel):
     """Something that happened, when, where, and as part of which trace."""
 
     schema_version: Literal[1] = 1
-    id: str = Field(default_factory=_new_id)
+    id: Annotated[str, Field(min_length=1, max_length=64)] = Field(default_factory=_new_id)
     kind: str
     source: Identifier
     occurred_utc: UtcDatetime = Field(default_factory=utc_now)
-    trace_id: str = Field(default_factory=_new_id)
+    trace_id: Annotated[str, Field(min_length=1, max_length=64)] = Field(default_factory=_new_id)
 
     @property
     def resource_id(self) -> str:
@@ -100,6 +100,12 @@ class DriftDetected(Event):
     model_name: Identifier
     model_version: Annotated[int, Field(ge=1)]
     material: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.sequence < self.first_sequence:
+            raise ValueError("sequence lies before first_sequence")
+        return self
 
 
 class ModelPromoted(Event):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 from pathlib import Path
 
 from ._errors import OutOfSpaceError
 
 __all__ = ["fsync_directory", "require_free_space", "sha256_file", "write_atomic"]
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def sha256_file(path: Path) -> str:
@@ -31,12 +34,13 @@ def fsync_directory(path: Path) -> None:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file durably: temporary name, fsync, rename.
+    """Write a file durably: temporary name, fsync, rename. Any number of writers may write one file.
 
     Raises:
-        OutOfSpaceError: the disk is full; no partial file is left under `path`.
+        OutOfSpaceError: disk, quota or allowed file size is exhausted; what was there is unchanged.
+        OSError: the folder is missing or may not be written; what was there is unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("wb") as stream:
             stream.write(content)
@@ -45,23 +49,26 @@ def write_atomic(path: Path, content: bytes) -> None:
         temporary.replace(path)
         fsync_directory(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _NO_ROOM:
             raise OutOfSpaceError(
                 f"No room to write {path.name} ({len(content)} bytes).",
                 safe="the previous file, if any, is unchanged.",
                 next_step=f"free space in {path.parent} and try again.",
             ) from error
         raise
+    finally:
+        # After the rename there is nothing left under this name.
+        temporary.unlink(missing_ok=True)
 
 
 def require_free_space(folder: Path, needed_bytes: int) -> None:
-    """Refuse work that the disk has no room for, before it starts.
+    """Refuse work that the disk has no room for, before it starts. `folder` need not exist yet.
 
     Raises:
         OutOfSpaceError: less than `needed_bytes` are free where `folder` lies.
     """
-    free = shutil.disk_usage(folder).free
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(existing).free
     if free < needed_bytes:
         raise OutOfSpaceError(
             f"{folder} has {free // 2**20} MiB free, {needed_bytes // 2**20} MiB are needed.",

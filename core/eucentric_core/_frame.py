@@ -49,14 +49,14 @@ class StagePosition(FrozenModel):
 
 
 class Optics(FrozenModel):
-    """The illumination and scan at the moment of acquisition."""
+    """The illumination and scan at the moment of acquisition. None: the instrument or file does not say."""
 
-    high_tension_v: Annotated[float, Field(gt=0, le=3e6)]
-    beam_current_a: Annotated[float, Field(ge=0, le=1e-6)]
-    convergence_angle_rad: Annotated[float, Field(gt=0, le=0.2)]
-    defocus_m: Annotated[float, Field(ge=-1e-4, le=1e-4)]
+    high_tension_v: Annotated[float, Field(gt=0, le=3e6)] | None
+    beam_current_a: Annotated[float, Field(ge=0, le=1e-6)] | None
+    convergence_angle_rad: Annotated[float, Field(gt=0, le=0.2)] | None
+    defocus_m: Annotated[float, Field(ge=-1e-4, le=1e-4)] | None
     field_of_view_m: Annotated[float, Field(gt=0, le=1e-2)]
-    dwell_time_s: Annotated[float, Field(gt=0, le=10)]
+    dwell_time_s: Annotated[float, Field(gt=0, le=10)] | None
     scan_rotation_rad: Annotated[float, Field(ge=-2 * pi, le=2 * pi)] = 0.0
 
 
@@ -102,6 +102,7 @@ class StreamHeader(FrozenModel):
 class FrameHeader(StreamHeader):
     """Header of a measured (or, if `simulated`, computed) array.
 
+    `dose_e_per_a2` is the electron dose of this frame; None if it is not known.
     `classes` names the integer classes of a `truth` stream, whose rows are
     `(y_px, x_px, class_id)` as float32, shape `(n, 3)`.
     """
@@ -110,7 +111,7 @@ class FrameHeader(StreamHeader):
     axes: tuple[Axis, ...] = ()
     optics: Optics
     stage: StagePosition
-    dose_e_per_a2: Annotated[float, Field(ge=0)]
+    dose_e_per_a2: Annotated[float, Field(ge=0)] | None
     sample: Identifier | None = None
     material: Identifier | None = None
     classes: tuple[str, ...] = ()
@@ -139,16 +140,23 @@ class FrameHeader(StreamHeader):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A header and a read-only view of its array. The array is never copied or pickled on the way."""
+    """A header and a read-only view of its array. The array is never copied or pickled on the way.
+
+    Raises:
+        DataFormatError: shape, type or byte order (native) is not what the header announces.
+    """
 
     header: FrameHeader
     array: npt.NDArray[np.generic]
 
     def __post_init__(self) -> None:
-        if self.array.shape != self.header.shape or self.array.dtype.name != self.header.dtype:
+        if self.array.shape != self.header.shape or self.array.dtype != np.dtype(self.header.dtype):
             raise DataFormatError(
                 f"Header announces {self.header.dtype}{list(self.header.shape)}, the array is "
-                f"{self.array.dtype.name}{list(self.array.shape)}.",
+                f"{self.array.dtype.str}{list(self.array.shape)}.",
                 safe="the frame was not accepted.",
                 next_step="report this: the producer's header and array disagree.",
             )
+        view = self.array.view()
+        view.flags.writeable = False
+        object.__setattr__(self, "array", view)

@@ -49,8 +49,8 @@ class Capabilities(FrozenModel):
 class Instrument(Protocol):
     """A microscope as the agent sees it: no transport, no lease, no policy.
 
-    `execute` runs on one owner thread; `abort` and `safe_state` may be called from any thread at
-    any time and must return within a second.
+    `execute` runs on one owner thread, except for `beam.blank` and `scan.abort`. These two, `abort` and
+    `safe_state` may be called from any thread at any time and must return within a second.
     """
 
     @property

@@ -8,27 +8,44 @@ from pathlib import Path
 
 from pythonjsonlogger.json import JsonFormatter
 
+from ._errors import ConfigurationError
+
 __all__ = ["configure_logging"]
 
 _MAX_BYTES = 16 << 20
 _KEPT_FILES = 3
 
+_installed: list[logging.Handler] = []
+
 
 def configure_logging(service: str, folder: Path, *, level: int = logging.INFO) -> Path:
     """Send the root logger to `<folder>/<service>.jsonl` (16 MiB, 3 old files kept) and to stderr.
 
+    Times in the file are UTC. A second call replaces what the first one set up.
+
     Returns:
         The path of the log file.
+
+    Raises:
+        ConfigurationError: the folder cannot be made or written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{service}.jsonl"
-    to_file = logging.handlers.RotatingFileHandler(
-        path, maxBytes=_MAX_BYTES, backupCount=_KEPT_FILES, encoding="utf-8"
-    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        to_file = logging.handlers.RotatingFileHandler(
+            path, maxBytes=_MAX_BYTES, backupCount=_KEPT_FILES, encoding="utf-8"
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            f"The log {path} cannot be written: {error}.",
+            safe="nothing was started.",
+            next_step="correct the folder's permissions, or set another `home`.",
+        ) from error
     to_file.setFormatter(
         JsonFormatter(
-            "%(asctime)s %(levelname)s %(name)s %(message)s",
-            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+            "%(levelname)s %(name)s %(message)s",
+            timestamp="time",
+            rename_fields={"levelname": "level", "name": "logger"},
             static_fields={"service": service},
         )
     )
@@ -36,5 +53,10 @@ def configure_logging(service: str, folder: Path, *, level: int = logging.INFO) 
     to_terminal.setFormatter(logging.Formatter(f"%(asctime)s {service} %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.setLevel(level)
-    root.handlers[:] = [to_file, to_terminal]
+    for handler in _installed:
+        root.removeHandler(handler)
+        handler.close()
+    _installed[:] = [to_file, to_terminal]
+    for handler in _installed:
+        root.addHandler(handler)
     return path

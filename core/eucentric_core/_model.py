@@ -29,8 +29,21 @@ def _require_utc(value: datetime) -> datetime:
 UtcDatetime = Annotated[datetime, AfterValidator(_require_utc)]
 """A wall-clock time in UTC. Durations and leases use monotonic seconds instead."""
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-"""A name that is safe as a file name and in a URL: no separators, no `..`, at most 100 characters."""
+_RESERVED_ON_WINDOWS = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
+)
+
+
+def _require_portable(name: str) -> str:
+    if name.endswith(".") or name.partition(".")[0].lower() in _RESERVED_ON_WINDOWS:
+        raise ValueError(f"{name!r} cannot be a file name on Windows")
+    return name
+
+
+Identifier = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"), AfterValidator(_require_portable)
+]
+"""A name that is safe as a file name on every system and in a URL: no separators, at most 100 characters."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 digest as 64 lower-case hexadecimal digits."""

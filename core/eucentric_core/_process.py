@@ -8,7 +8,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 
@@ -17,23 +19,37 @@ from ._errors import ServiceUnavailableError
 __all__ = ["ManagedProcess"]
 
 _POLL_S = 0.1
+_TAIL_BYTES = 16 << 10
+_LEFT_ALONE_S = 1.0
+
+_FAMILY = "EUCENTRIC_FAMILY"
+"""Environment variable that a process hands down to all its descendants: the path of marks from the first."""
 
 _log = logging.getLogger(__name__)
 
 
 def _tail(path: Path, lines: int = 5) -> str:
-    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - _TAIL_BYTES))
+        text = stream.read().decode("utf-8", errors="replace")
     return " | ".join(text.splitlines()[-lines:])
 
 
 class ManagedProcess:
     """A child process with its own process group and log file.
 
+    Its descendants are known by a mark in their environment, so that `stop` finds them even where one
+    has changed its process group or has lost its parent.
+
     Args:
         name: what to call it in messages.
         command: program and arguments; never a shell line.
         log: file for its output.
         environment: variables on top of this process's own.
+
+    Raises:
+        ServiceUnavailableError: the program is missing or may not be run.
     """
 
     def __init__(
@@ -44,15 +60,24 @@ class ManagedProcess:
         log.parent.mkdir(parents=True, exist_ok=True)
         # A child that compiles its imports anew at every start needs two to three times as long.
         inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        self._mark = uuid4().hex
+        family = "/".join(filter(None, (os.environ.get(_FAMILY), self._mark)))
         with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**inherited, **(environment or {})},
-                start_new_session=True,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    list(command),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env={**inherited, **(environment or {}), _FAMILY: family},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise ServiceUnavailableError(
+                    f"{name} cannot be started: {error}.",
+                    safe="nothing was started.",
+                    next_step=f"check that {command[0]} is installed and may be run.",
+                ) from error
 
     @property
     def pid(self) -> int:
@@ -68,27 +93,48 @@ class ManagedProcess:
         """Poll until ready.
 
         Raises:
-            ServiceUnavailableError: it ended, or was not ready in time; names the log.
+            ServiceUnavailableError: it ended, or was not ready in time and was stopped; names the log.
         """
         deadline = time.monotonic() + timeout_s
         while not is_ready():
-            if not self.running:
-                raise self._unavailable(f"{self.name} ended with exit status {self._process.returncode}")
+            self.require_running()
             if time.monotonic() > deadline:
-                raise self._unavailable(f"{self.name} was not ready within {timeout_s:g} s")
+                self.stop()
+                raise self._unavailable(f"{self.name} was not ready within {timeout_s:g} s and was stopped")
             time.sleep(_POLL_S)
+
+    def require_running(self) -> None:
+        """Raise if the process has ended.
+
+        Raises:
+            ServiceUnavailableError: it ended; names the log.
+        """
+        if not self.running:
+            raise self._unavailable(f"{self.name} ended with exit status {self._process.returncode}")
+
+    def wait_finished(self, *, timeout_s: float) -> None:
+        """Wait for the end of a process that is meant to end.
+
+        Raises:
+            ServiceUnavailableError: it failed, or did not end in time; names the log.
+        """
+        try:
+            status = self._process.wait(timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise self._unavailable(f"{self.name} did not end within {timeout_s:g} s") from error
+        if status != 0:
+            raise self._unavailable(f"{self.name} ended with exit status {status}")
 
     def _unavailable(self, what: str) -> ServiceUnavailableError:
         return ServiceUnavailableError(
             f"{what}: {_tail(self.log) or 'no output'}.",
-            safe="everything it started is stopped with it.",
+            safe="nothing that it had acknowledged is lost.",
             next_step=f"see its log {self.log}.",
             log=str(self.log),
         )
 
     def stop(self, *, grace_s: float = 10.0) -> None:
         """SIGTERM to the process, then SIGKILL to whatever is left of it and its descendants."""
-        family = self._family()
         if self.running:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -97,16 +143,22 @@ class ManagedProcess:
                 _log.warning("%s did not stop within %g s and is killed", self.name, grace_s)
                 self._process.kill()
                 self._process.wait(timeout=grace_s)
-        _, alive = psutil.wait_procs(family, timeout=1.0)
-        for process in alive:
-            try:
-                process.kill()
-            except psutil.NoSuchProcess:
-                continue
-        psutil.wait_procs(alive, timeout=5.0)
+        _, alive = psutil.wait_procs(self._descendants(), timeout=_LEFT_ALONE_S)
+        while alive:
+            for process in alive:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(alive, timeout=grace_s)
+            # One of them may have started another one meanwhile.
+            alive = self._descendants()
 
-    def _family(self) -> list[psutil.Process]:
+    def _descendants(self) -> list[psutil.Process]:
+        return [process for process in psutil.process_iter() if self._is_descendant(process)]
+
+    def _is_descendant(self, process: psutil.Process) -> bool:
         try:
-            return psutil.Process(self.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
+            marks = process.environ().get(_FAMILY, "").split("/")
+            return self._mark in marks and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            # It has ended, or belongs to somebody else.
+            return False

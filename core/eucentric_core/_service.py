@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from _thread import start_new_thread
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,8 @@ class ServiceLifetime:
 def service_lifetime(service: str, home: Path) -> Iterator[ServiceLifetime]:
     """Turn SIGTERM and SIGINT into `stopping`, and remove the ready file at the end.
 
-    Must be entered on the main thread.
+    Must be entered on the main thread. A service that is killed leaves its ready file behind: it names the
+    process, so that a reader can tell.
     """
     ready_file = home / "run" / f"{service}.json"
     ready_file.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +48,8 @@ def service_lifetime(service: str, home: Path) -> Iterator[ServiceLifetime]:
     lifetime = ServiceLifetime(ready_file)
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        lifetime.stopping.set()
+        # Setting the event here could wait for ever: the interrupted thread may hold the event's own lock.
+        start_new_thread(lifetime.stopping.set, ())
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -1,31 +1,27 @@
-"""Settings: one TOML file per machine < environment (`EUCENTRIC__SECTION__KEY`) < flags."""
+"""What a machine may be told: one section per role, every value with its bounds."""
 
 from __future__ import annotations
 
-import os
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import AfterValidator, Field, JsonValue
 
-from ._errors import ConfigurationError
 from ._model import FrozenModel, Identifier
 
 __all__ = [
     "AgentSettings",
+    "DashboardSettings",
     "EdgeSettings",
     "HpcSettings",
     "HubSettings",
     "RepositorySettings",
     "Settings",
-    "load_settings",
 ]
 
-ENVIRONMENT_PREFIX = "EUCENTRIC__"
-
 _Port = Annotated[int, Field(ge=1, le=65535)]
+_Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+_AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
 class AgentSettings(FrozenModel):
@@ -39,7 +35,7 @@ class AgentSettings(FrozenModel):
     data_port: _Port = 4311
     frames_per_shard: Annotated[int, Field(ge=1, le=4096)] = 16
     min_free_bytes: Annotated[int, Field(ge=0)] = 512 << 20
-    ship_to: Path | None = None
+    ship_to: _AbsolutePath | None = None
 
 
 class EdgeSettings(FrozenModel):
@@ -52,8 +48,10 @@ class EdgeSettings(FrozenModel):
     data_port: _Port = 4321
     source_stream: str = "haadf"
     threads: Annotated[int, Field(ge=1, le=256)] = 1
-    trusted_keys: Path | None = None
+    trusted_keys: _AbsolutePath | None = None
     drift_window_frames: Annotated[int, Field(ge=1, le=4096)] = 8
+    drift_score_limit: Annotated[float, Field(gt=0, le=100)] = 1.0
+    entropy_ratio_limit: Annotated[float, Field(gt=1, le=100)] = 1.2
 
 
 class RepositorySettings(FrozenModel):
@@ -63,16 +61,16 @@ class RepositorySettings(FrozenModel):
     host: str = "127.0.0.1"
     control_port: _Port = 4330
     data_port: _Port = 4331
-    root: Path | None = None
+    root: _AbsolutePath | None = None
 
 
 class HubSettings(FrozenModel):
     """Prefect, MLflow and the flows."""
 
-    prefect_api_url: str = "http://127.0.0.1:4200/api"
-    mlflow_url: str = "http://127.0.0.1:5000"
-    policies: Path | None = None
-    signing_key: Path | None = None
+    prefect_api_url: _Url = "http://127.0.0.1:4200/api"
+    mlflow_url: _Url = "http://127.0.0.1:5000"
+    policies: _AbsolutePath | None = None
+    signing_key: _AbsolutePath | None = None
 
 
 class HpcSettings(FrozenModel):
@@ -83,85 +81,49 @@ class HpcSettings(FrozenModel):
     start_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
 
 
-class Settings(FrozenModel):
-    """Everything one machine needs to know. Sections of roles it only talks to give their addresses."""
+class DashboardSettings(FrozenModel):
+    """The web page for scientists."""
 
-    home: Path = Path("~/.eucentric")
+    host: str = "127.0.0.1"
+    port: _Port = 8080
+
+
+class Settings(FrozenModel):
+    """Everything one machine needs to know. Sections of roles it only talks to give their addresses.
+
+    Every path becomes absolute when it is read: `~` is the user's home, a relative path is relative
+    to the working directory.
+    """
+
+    home: Annotated[_AbsolutePath, Field(validate_default=True)] = Path("~/.eucentric")
     agent: AgentSettings = AgentSettings()
     edge: EdgeSettings = EdgeSettings()
     repository: RepositorySettings = RepositorySettings()
     hub: HubSettings = HubSettings()
     hpc: HpcSettings = HpcSettings()
+    dashboard: DashboardSettings = DashboardSettings()
 
     @property
     def logs(self) -> Path:
         """Folder of the structured logs."""
         return self.home / "logs"
 
+    @property
+    def signing_key_path(self) -> Path:
+        """Private key that signs model bundles (hub only)."""
+        return self.hub.signing_key or self.home / "keys" / "signing-key.pem"
 
-def _refuse(what: str, next_step: str) -> ConfigurationError:
-    return ConfigurationError(what, safe="nothing was started.", next_step=next_step)
+    @property
+    def trusted_keys_path(self) -> Path:
+        """Public keys whose signatures on model bundles count, as `TrustedKeys` JSON."""
+        return self.edge.trusted_keys or self.home / "keys" / "trusted-keys.json"
 
+    @property
+    def policies_path(self) -> Path:
+        """Folder of the policy files (hub only)."""
+        return self.hub.policies or self.home / "policies"
 
-def _from_file(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise _refuse(f"Settings file {path} does not exist.", "check the path, or leave --config out.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _refuse(f"Settings file {path} is not valid TOML: {error}.", "correct the named line.") from error
-    except OSError as error:
-        raise _refuse(f"Settings file {path} cannot be read: {error}.", "check its permissions.") from error
-
-
-def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in environment.items():
-        if not name.startswith(ENVIRONMENT_PREFIX):
-            continue
-        *sections, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-        branch: dict[str, Any] = {key: value}
-        for section in reversed(sections):
-            branch = {section: branch}
-        found = _merge(found, branch)
-    return found
-
-
-def load_settings(
-    path: Path | None = None,
-    *,
-    flags: Mapping[str, Any] | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> Settings:
-    """Read the settings of this machine.
-
-    Args:
-        path: TOML file; None means no file, only defaults, environment and flags.
-        flags: nested values given on the command line; they win.
-        environment: variables to read, by default those of the process.
-
-    Raises:
-        ConfigurationError: unreadable file, unknown key, or a value out of bounds; names the key.
-    """
-    values = _from_file(path) if path is not None else {}
-    values = _merge(values, _from_environment(os.environ if environment is None else environment))
-    values = _merge(values, flags or {})
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        origin = f" (file {path})" if path is not None else ""
-        raise _refuse(
-            f"Setting {key!r}{origin}: {first['msg'].lower()}.",
-            "correct or remove it; `eucentric config show` prints every known key.",
-        ) from error
-    return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+    @property
+    def repository_path(self) -> Path:
+        """Root folder of the data repository."""
+        return self.repository.root or self.home / "repository"

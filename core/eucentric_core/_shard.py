@@ -33,7 +33,14 @@ class Shard(FrozenModel):
     def _ordered(self) -> Self:
         if self.last_sequence < self.first_sequence:
             raise ValueError("last_sequence lies before first_sequence")
+        if self.frames > self.last_sequence - self.first_sequence + 1:
+            raise ValueError("more frames than sequence numbers")
         return self
+
+    @property
+    def dataset_id(self) -> str:
+        """The data set this shard belongs to."""
+        return f"{self.instrument}.{self.session}"
 
     @property
     def idempotency_key(self) -> str:
@@ -55,6 +62,12 @@ class DatasetManifest(FrozenModel):
     shards: tuple[Shard, ...]
     missing_sequences: tuple[int, ...] = ()
     closed_utc: UtcDatetime
+
+    @model_validator(mode="after")
+    def _of_one_recording(self) -> Self:
+        if any(shard.dataset_id != self.dataset_id for shard in self.shards):
+            raise ValueError("a shard of another recording")
+        return self
 
     @property
     def dataset_id(self) -> str:

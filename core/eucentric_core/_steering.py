@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
+from typing import Self, TypeVar
 from uuid import uuid4
 
-from ._errors import EucentricError, LeaseError
+from pydantic import JsonValue, ValidationError
+
+from ._errors import EucentricError, LeaseError, TransportError
 from ._instrument import Capabilities, InstrumentVerbs
 from ._lease import LEASE_RENEW_S, CommandEnvelope, LeaseGrant, LeaseStatus
+from ._model import FrozenModel
 from .transport import ControlClient, PyroControlClient
-from .vocabulary import BeamBlank, Command, CommandResult, ScanAbort
+from .vocabulary import Command, CommandResult
 
 __all__ = ["SteeringClient", "connect"]
 
 _log = logging.getLogger(__name__)
+
+_GUARD_TIMEOUT_S = 4.0
+_RETRY_RENEWAL_S = 0.5
+
+_Answer = TypeVar("_Answer", bound=FrozenModel)
 
 
 class SteeringClient(InstrumentVerbs):
@@ -37,7 +48,7 @@ class SteeringClient(InstrumentVerbs):
         self._client = client
         self._epoch: int | None = None
         self._lost: EucentricError | None = None
-        self.capabilities = Capabilities.model_validate(control.call("describe", {}))
+        self.capabilities = _parse(Capabilities, control.call("describe", {}))
 
     def execute(self, command: Command) -> CommandResult:
         """Carry out one command at the agent.
@@ -50,14 +61,13 @@ class SteeringClient(InstrumentVerbs):
         if self._lost is not None and command.command_class != "observe":
             raise self._lost
         envelope = CommandEnvelope(
-            command=command,  # type: ignore[arg-type]  # every Command subclass is in the union
+            command=command,
             client=self._client,
             idempotency_key=uuid4().hex,
             lease_epoch=self._epoch,
         )
-        unqueued = isinstance(command, BeamBlank | ScanAbort)
-        answer = (self._guard if unqueued else self._control).call("execute", envelope.model_dump(mode="json"))
-        return command.result_type.model_validate(answer)
+        connection = self._guard if command.urgent else self._control
+        return _parse(command.result_type, connection.call("execute", envelope.model_dump(mode="json")))
 
     def safe_stop(self) -> None:
         """Blank the beam, stop scanning and halt the stage, now. Anyone may; no lease is needed."""
@@ -65,17 +75,19 @@ class SteeringClient(InstrumentVerbs):
 
     def lease(self) -> LeaseStatus:
         """Who steers at present."""
-        return LeaseStatus.model_validate(self._guard.call("lease.status", {}))
+        return _parse(LeaseStatus, self._guard.call("lease.status", {}))
 
     @contextmanager
     def control(self, *, reason: str) -> Iterator[SteeringClient]:
         """Hold the lease, renewed in the background, and release it at the end.
 
         Raises:
-            LeaseError: someone else holds it.
+            LeaseError: someone else holds it; or, at the end, it was lost on the way and the instrument
+                is in its safe state.
         """
-        answer = self._guard.call("lease.request", {"client": self._client, "reason": reason})
-        grant = LeaseGrant.model_validate(answer)
+        grant = _parse(
+            LeaseGrant, self._guard.call("lease.request", {"client": self._client, "reason": reason})
+        )
         self._epoch, self._lost = grant.epoch, None
         done = threading.Event()
         renewer = threading.Thread(target=self._renew, args=(grant, done), name="lease-renewer", daemon=True)
@@ -84,26 +96,66 @@ class SteeringClient(InstrumentVerbs):
             yield self
         finally:
             done.set()
-            renewer.join(timeout=LEASE_RENEW_S)
+            renewer.join()
             self._epoch = None
-            if self._lost is None:
-                self._guard.call("lease.release", {"client": self._client, "epoch": grant.epoch})
+            lost = self._lost
+            if lost is None:
+                self._release(grant)
+        if lost is not None:
+            raise lost
+
+    def _release(self, grant: LeaseGrant) -> None:
+        try:
+            self._guard.call("lease.release", {"client": self._client, "epoch": grant.epoch})
+        except EucentricError as error:
+            # The work is done and the lease ends by itself; an error here would hide one of the body.
+            _log.warning("lease not released, it expires within %g s: %s", grant.duration_s, error)
 
     def _renew(self, grant: LeaseGrant, done: threading.Event) -> None:
-        while not done.wait(LEASE_RENEW_S):
+        expires = time.monotonic() + grant.duration_s
+        renew_after_s = wait_s = min(LEASE_RENEW_S, grant.duration_s / 3)
+        while not done.wait(wait_s):
+            asked = time.monotonic()
+            wait_s = _RETRY_RENEWAL_S
             try:
                 self._guard.call("lease.renew", {"client": self._client, "epoch": grant.epoch})
+                expires, wait_s = asked + grant.duration_s, renew_after_s
             except LeaseError as error:
                 self._lost = error
                 return
             except EucentricError as error:
-                # Not lost yet: the lease outlives a few missed renewals, and the agent decides.
                 _log.warning("lease not renewed: %s", error)
+                if time.monotonic() >= expires:
+                    self._lost = LeaseError(
+                        f"The lease could not be renewed for {grant.duration_s:g} s and is lost.",
+                        safe="the agent has put the instrument in its safe state.",
+                        next_step="check the link to the agent, read the state, and take the lease again.",
+                    )
+                    return
 
     def close(self) -> None:
         """Close both connections."""
         self._control.close()
         self._guard.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _parse(kind: type[_Answer], answer: dict[str, JsonValue]) -> _Answer:
+    try:
+        return kind.model_validate(answer)
+    except ValidationError as error:
+        raise TransportError(
+            f"The agent's answer is no {kind.__name__}: {error.errors()[0]['msg'].lower()}.",
+            safe="unknown whether the command ran; the agent's watchdog guards beam and stage.",
+            next_step="check that client and agent run compatible versions.",
+        ) from error
 
 
 def connect(host: str, control_port: int, *, client: str, timeout_s: float = 30.0) -> SteeringClient:
@@ -112,8 +164,10 @@ def connect(host: str, control_port: int, *, client: str, timeout_s: float = 30.
     Raises:
         ServiceUnavailableError: nobody answers there.
     """
-    return SteeringClient(
-        PyroControlClient(host, control_port, timeout_s=timeout_s),
-        PyroControlClient(host, control_port, timeout_s=5.0),
-        client=client,
-    )
+    control = PyroControlClient(host, control_port, timeout_s=timeout_s)
+    guard = PyroControlClient(host, control_port, timeout_s=_GUARD_TIMEOUT_S)
+    try:
+        return SteeringClient(control, guard, client=client)
+    except EucentricError:
+        control.close()
+        raise

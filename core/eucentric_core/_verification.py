@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from securesystemslib.dsse import Envelope
-from securesystemslib.exceptions import VerificationError
+from securesystemslib.exceptions import FormatError, VerificationError
 from securesystemslib.signer import Key, SSlibKey
 
 from ._bundle import BUNDLE_ENVELOPE, BUNDLE_PAYLOAD_TYPE, BundleManifest
-from ._errors import BundleError
+from ._errors import BundleError, ConfigurationError
 from ._files import sha256_file
 from ._model import FrozenModel, utc_now
 
@@ -30,12 +30,40 @@ class TrustedKeys(FrozenModel):
     `keys` maps a key id to the key as securesystemslib writes it.
     """
 
-    threshold: int = 1
+    threshold: Annotated[int, Field(ge=1)] = 1
     keys: dict[str, dict[str, object]]
 
     def load(self) -> list[Key]:
         """The keys as objects that verify."""
         return [SSlibKey.from_dict(keyid, dict(key)) for keyid, key in self.keys.items()]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file of trusted keys.
+
+        Raises:
+            ConfigurationError: the file is missing, unreadable, or holds no usable key.
+        """
+        try:
+            trusted = cls.model_validate_json(path.read_bytes())
+            usable = len(trusted.load())
+        except FileNotFoundError as error:
+            raise _no_keys(f"File of trusted keys {path} does not exist.") from error
+        except (OSError, ValidationError, KeyError, TypeError, ValueError) as error:
+            raise _no_keys(f"File of trusted keys {path} cannot be used: {error}.") from error
+        if not 1 <= trusted.threshold <= usable:
+            raise _no_keys(
+                f"File {path} asks for {trusted.threshold} signature(s) and holds {usable} key(s)."
+            )
+        return trusted
+
+
+def _no_keys(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        what,
+        safe="no bundle is trusted without it.",
+        next_step="make keys with `eucentric keys init` on the hub and copy the public file to this machine.",
+    )
 
 
 def _refuse(what: str, next_step: str) -> BundleError:
@@ -46,16 +74,26 @@ def _open_envelope(path: Path, trusted: TrustedKeys) -> bytes:
     try:
         if path.is_symlink() or not path.is_file():
             raise _refuse(f"{path.name} is missing from the bundle.", "fetch the bundle again.")
-        if path.stat().st_size > MAX_ENVELOPE_BYTES:
-            raise _refuse(f"{path.name} is larger than {MAX_ENVELOPE_BYTES} bytes.", "ask who made this bundle.")
-        envelope = Envelope.from_dict(json.loads(path.read_bytes()))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_ENVELOPE_BYTES + 1)
+        if len(content) > MAX_ENVELOPE_BYTES:
+            raise _refuse(
+                f"{path.name} is larger than {MAX_ENVELOPE_BYTES} bytes.", "ask who made this bundle."
+            )
+        envelope = Envelope.from_dict(json.loads(content))
+    except OSError as error:
+        raise _refuse(
+            f"{path.name} cannot be read: {error}.", "check the permissions of the bundle."
+        ) from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, FormatError) as error:
         raise _refuse(f"{path.name} is not a signed manifest: {error}.", "fetch the bundle again.") from error
     if envelope.payload_type != BUNDLE_PAYLOAD_TYPE:
-        raise _refuse(f"The envelope holds {envelope.payload_type!r}, not a bundle.", "check what was published.")
+        raise _refuse(
+            f"The envelope holds {envelope.payload_type!r}, not a bundle.", "check what was published."
+        )
     try:
         envelope.verify(trusted.load(), trusted.threshold)
-    except (VerificationError, ValueError) as error:
+    except (VerificationError, KeyError, TypeError, ValueError) as error:
         raise _refuse(
             f"The manifest is not signed by {trusted.threshold} trusted key(s).",
             "check the registry's signing key against this edge's trusted keys.",
@@ -88,6 +126,8 @@ def verify_bundle(
 ) -> BundleManifest:
     """Check signature, expiry, name, version, then length and hash of every file, in this order.
 
+    The answer holds for the bytes that were read: verify a private copy, not a folder others can write.
+
     Args:
         folder: the bundle; it must hold the signed manifest and the listed files and nothing else.
         trusted: whose signatures count.
@@ -108,11 +148,16 @@ def verify_bundle(
             "publish a fresh version, or correct this machine's clock.",
         )
     if manifest.name != expected_name:
-        raise _refuse(f"The bundle is for model {manifest.name!r}, not {expected_name!r}.", "check the registry.")
+        raise _refuse(
+            f"The bundle is for model {manifest.name!r}, not {expected_name!r}.", "check the registry."
+        )
     if newer_than is not None and manifest.version <= newer_than:
         raise _refuse(
             f"Version {manifest.version} is not above version {newer_than} in service.",
             "publish the older weights under a new version to roll back.",
         )
-    _check_files(folder, manifest)
+    try:
+        _check_files(folder, manifest)
+    except OSError as error:
+        raise _refuse(f"The bundle cannot be read: {error}.", "check its permissions.") from error
     return manifest

@@ -9,8 +9,9 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from eucentric_core import write_atomic
 from safetensors import SafetensorError, safe_open
+
+from eucentric_core import write_atomic
 
 from ._training_errors import TrainingDataError
 
@@ -69,7 +70,7 @@ def read_checkpoint(path: Path, fingerprint: str) -> Checkpoint | None:
         return Checkpoint(tensors=tensors, **{**header, "losses": tuple(header["losses"])})
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise TrainingDataError(
-            what=f"The checkpoint {path.name} is damaged ({error}).",
+            f"The checkpoint {path.name} is damaged ({error}).",
             safe="nothing was trained and the file was not touched.",
             next_step="move the file away to start this training from the beginning.",
         ) from error

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from eucentric_models import heat_maps
 from numpy.typing import NDArray
+
+from eucentric_models import heat_maps
 
 from ._member_config import Augmentation, MemberConfig
 

@@ -111,7 +111,7 @@ def _finished_members(
         raise interrupted[0]
     if len(members) < request.smallest_ensemble:
         raise TrainingDivergedError(
-            what=f"Only {len(members)} of {len(futures)} members were trained; the first failure: {errors[0]}",
+            f"Only {len(members)} of {len(futures)} members were trained, because: {errors[0]}",
             safe="the model in production is unchanged.",
             next_step="read the log of the failed members, then submit the same training again.",
         ) from errors[0]
@@ -128,7 +128,7 @@ def _result(future: Future[dict[str, Any]], deadline: float) -> dict[str, Any]:
 
 def _too_late(timeout_s: float) -> EucentricError:
     return TrainingInterruptedError(
-        what=f"The ensemble was not trained within its remaining {timeout_s:.0f} s.",
+        f"The ensemble was not trained within its remaining {timeout_s:.0f} s.",
         safe="work not yet started was cancelled; checkpoints of running members are kept.",
         next_step="submit the same training again; it resumes.",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
 from eucentric_models import (
     DEFAULT_DECODING,
     DEFAULT_PREPROCESSING,
@@ -13,7 +15,6 @@ from eucentric_models import (
     NetworkSpec,
     Preprocessing,
 )
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ._evaluation import DEFAULT_JUDGING, Judging
 from ._member_config import MemberConfig

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from eucentric_core import sha256_file, write_atomic
 from eucentric_models.networks import Ensemble
 
@@ -61,7 +62,7 @@ def assemble_task(request_json: dict[str, Any]) -> dict[str, Any]:
     train = fresh + replay
     if not len(validation) or not len(train) or len(train) + len(validation) < _SMALLEST_REFERENCE:
         raise TrainingConfigError(
-            what=f"{len(train)} frames to train on and {len(validation)} to validate with are too few.",
+            f"{len(train)} frames to train on and {len(validation)} to validate with are too few.",
             safe="nothing was trained.",
             next_step=f"bring labelled frames, or start data to replay, to {_SMALLEST_REFERENCE} or more.",
         )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
 from eucentric_models import (
     DEFAULT_DECODING,
     Decoding,
@@ -16,8 +19,6 @@ from eucentric_models import (
     total,
 )
 from eucentric_models.networks import Ensemble
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from ._training_set import TrainingSet
 

@@ -1,12 +1,13 @@
 """One seam to compute: a name in the settings becomes a `concurrent.futures.Executor`.
 
-Whatever runs behind it: a result is the task's result, a task's exception keeps its type, a worker that dies is
-a `WorkerLostError`, and leaving the context, by an exception too, leaves no process behind.
+Whatever runs behind it: a result is the task's result, a task's exception keeps its type, a worker that
+dies is a `WorkerLostError`, and leaving the context, by an exception too, leaves no process behind.
 """
 
 from __future__ import annotations
 
 import functools
+import logging
 import multiprocessing
 import operator
 import os
@@ -152,6 +153,8 @@ def _parsl_local(settings: HpcSettings, run_dir: Path) -> Iterator[Executor]:
     from parsl.jobs.errors import TooManyJobFailuresError
     from parsl.providers import LocalProvider
 
+    # Parsl tells every change of state of every task at INFO.
+    logging.getLogger("parsl").setLevel(logging.WARNING)
     lost = (WorkerLost, ManagerLost, BadStateException, TooManyJobFailuresError)
 
     def retry_cost(error: Exception, _task: object) -> float:

@@ -1,7 +1,7 @@
 """Parsl's interchange, ending with the process that started it.
 
-Run by path as a program of its own. Parsl's interchange outlives a parent that was killed, and keeps its workers
-alive with it; here it ends, and the workers end after one missed heartbeat threshold.
+Run by path as a program of its own. Parsl's interchange outlives a parent that was killed, and keeps its
+workers alive with it; here it ends, and the workers end once they have missed its heartbeats.
 """
 
 from __future__ import annotations

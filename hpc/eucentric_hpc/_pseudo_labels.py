@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from eucentric_models import Decoding, decode
-from eucentric_models.networks import Ensemble
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+
+from eucentric_models import Decoding, Detections, decode
+from eucentric_models.networks import Ensemble
 
 
 class PseudoLabelling(BaseModel):
@@ -27,21 +28,24 @@ class PseudoLabelling(BaseModel):
 def pseudo_truth(
     champion: Ensemble, frame: NDArray[np.generic], decoding: Decoding, rule: PseudoLabelling
 ) -> NDArray[np.float32] | None:
-    """Truth rows proposed by the champion.
+    """Truth rows that the champion proposes for a raw (ny, nx) frame; see :func:`sure_labels`."""
+    return sure_labels(decode(champion.infer(frame).maps, decoding), rule, champion.spec.n_classes)
+
+
+def sure_labels(detections: Detections, rule: PseudoLabelling, n_classes: int) -> NDArray[np.float32] | None:
+    """Labels from detections that are sure enough.
 
     Args:
-        champion: ensemble in production.
-        frame: (ny, nx) raw counts.
-        decoding: threshold and separation.
+        detections: what the champion found.
         rule: when to believe it.
+        n_classes: number of detectable classes.
 
     Returns:
-        (n, 3) float32 rows ``y_px, x_px, class_id``, unsure places with class id ``n_classes``; None when the
-        champion found nothing or is too often unsure.
+        (n, 3) float32 rows ``y_px, x_px, class_id``, unsure places with class id ``n_classes``; None when
+        nothing was found or too little of it is sure.
     """
-    detections = decode(champion.infer(frame).maps, decoding)
     sure = detections.confidence >= rule.confidence_bound
-    if not len(detections) or sure.mean() < max(rule.smallest_sure_share, 1e-9):
+    if not sure.any() or sure.mean() < rule.smallest_sure_share:
         return None
-    class_id = np.where(sure, detections.class_id, champion.spec.n_classes)
+    class_id = np.where(sure, detections.class_id, n_classes)
     return np.column_stack([detections.positions_px, class_id]).astype(np.float32)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+
 from eucentric_models import DemoConditions, simulate_frames
 
 from ._member_config import Augmentation, MemberConfig
 from ._training_set import TrainingSet
 
 DEMO_START_TRAINING = MemberConfig(
-    steps=180,
+    steps=170,
     batch_size=8,
     crop_px=96,
     learning_rate=1e-2,

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from eucentric_models import DEFAULT_PREPROCESSING, NetworkSpec, Preprocessing, normalise
-from eucentric_models.networks import UNet, build_network, load_weights, weights_to_bytes
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch.nn import functional
+
+from eucentric_models import DEFAULT_PREPROCESSING, NetworkSpec, Preprocessing, normalise
+from eucentric_models.networks import UNet, build_network, load_weights, weights_to_bytes
 
 from ._checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ._crops import CropSampler
@@ -104,13 +105,14 @@ def train_member(
             training.seconds = spent + time.monotonic() - started
             if progress:
                 progress(training.step, config.steps, loss)
+            if training.step == config.steps:
+                break
             late = time_limit_s is not None and time.monotonic() - started > time_limit_s
-            unfinished = training.step < config.steps
-            if checkpoint_path and unfinished and (late or training.step % config.checkpoint_every_steps == 0):
+            if checkpoint_path and (late or training.step % config.checkpoint_every_steps == 0):
                 training.save(checkpoint_path)
-            if late and unfinished:
+            if late:
                 raise TrainingInterruptedError(
-                    what=f"The time limit of {time_limit_s:g} s was reached at step {training.step}.",
+                    f"The time limit of {time_limit_s:g} s was reached at step {training.step}.",
                     safe="the state is in the checkpoint."
                     if checkpoint_path
                     else "no checkpoint was asked for.",
@@ -161,7 +163,7 @@ class _Training:
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingDivergedError(
-                what=f"The loss became {value} at step {self.step}.",
+                f"The loss became {value} at step {self.step}.",
                 safe="no weights were written; the last checkpoint is intact.",
                 next_step="lower learning_rate, or look for frames with extreme values.",
             )
@@ -255,7 +257,7 @@ def _refuse_misfits(
         problem = "no frame has a single labelled column"
     if problem:
         raise TrainingConfigError(
-            what=f"The training cannot start: {problem}.",
+            f"The training cannot start: {problem}.",
             safe="no step was made and no file was written.",
             next_step="correct the configuration or the data and submit again.",
         )

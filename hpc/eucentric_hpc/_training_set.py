@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from eucentric_core import write_atomic
 from numpy.typing import NDArray
+
+from eucentric_core import write_atomic
 
 from ._training_errors import TrainingDataError
 
@@ -90,7 +91,7 @@ def read_training_set(path: Path) -> TrainingSet:
         TrainingDataError: the file is missing, damaged, or not a training set.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             if int(archive["schema"]) != _SCHEMA:
                 raise _unusable(f"{path.name} has schema {int(archive['schema'])}, not {_SCHEMA}")
             sizes = archive["pixel_sizes_m"].tolist()
@@ -109,7 +110,7 @@ def read_training_set(path: Path) -> TrainingSet:
 
 def _unusable(reason: str) -> TrainingDataError:
     return TrainingDataError(
-        what=f"The training data cannot be used: {reason}.",
+        f"The training data cannot be used: {reason}.",
         safe="nothing was trained and no file was changed.",
         next_step="write the set again with write_training_set.",
     )

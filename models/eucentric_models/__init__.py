@@ -6,7 +6,7 @@ Networks live in :mod:`eucentric_models.networks`, which needs torch and is neve
 from __future__ import annotations
 
 from .crystal import GRAPHENE, MATERIALS, MOS2, VACANCY, Crystal, Material, build_crystal, material_named
-from .decoding import DEFAULT_DECODING, Decoding, Detections, decode
+from .decoding import DEFAULT_DECODING, Decoding, Detections, decode, local_maxima
 from .demo_conditions import DEMO_CONDITIONS, DemoConditions
 from .drift import DriftReference, frame_features, radial_power_spectrum
 from .errors import (
@@ -63,6 +63,7 @@ __all__ = [
     "frame_features",
     "heat_maps",
     "judge_frame",
+    "local_maxima",
     "material_named",
     "mean_entropy",
     "normalise",

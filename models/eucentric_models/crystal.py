@@ -101,7 +101,7 @@ def material_named(name: str) -> Material:
         return MATERIALS[name]
     except KeyError:
         raise UnknownMaterialError(
-            what=f"There is no material named {name!r}.",
+            f"There is no material named {name!r}.",
             safe="nothing was built.",
             next_step=f"choose one of {', '.join(sorted(MATERIALS))}.",
         ) from None

@@ -66,8 +66,7 @@ def decode(maps: NDArray[np.floating], decoding: Decoding = DEFAULT_DECODING) ->
     """
     maps = np.asarray(maps, np.float32)
     strongest = maps.max(axis=0)
-    candidate = strongest >= decoding.threshold
-    y, x = np.nonzero(candidate & (strongest >= _window_maximum(strongest, decoding.min_distance_px)))
+    y, x = local_maxima(strongest, decoding.threshold, decoding.min_distance_px)
     order = np.argsort(-strongest[y, x], kind="stable")[: decoding.max_detections]
     y, x = _without_plateaus(y[order], x[order], strongest[y[order], x[order]], decoding.min_distance_px)
     if not len(y):
@@ -81,6 +80,20 @@ def decode(maps: NDArray[np.floating], decoding: Decoding = DEFAULT_DECODING) ->
     return Detections(
         positions.astype(np.float32), class_id.astype(np.int8), strongest[y, x].astype(np.float32)
     )
+
+
+def local_maxima(
+    image: NDArray[np.float32], threshold: float, reach_px: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the pixels at or above a threshold that no pixel within reach exceeds.
+
+    Args:
+        image: (ny, nx).
+        threshold: smallest value.
+        reach_px: half side of the square neighbourhood.
+    """
+    y, x = np.nonzero((image >= threshold) & (image >= _window_maximum(image, reach_px)))
+    return y, x
 
 
 def _window_maximum(image: NDArray[np.float32], reach: int) -> NDArray[np.float32]:

@@ -43,15 +43,13 @@ class DemoConditions(BaseModel):
         The pixel size changes geometrically, as a magnification does; everything else linearly.
         """
         t = float(np.clip(progress, 0, 1))
-        start, end = self.initial, self.drifted
-        return ImagingConditions(
-            **{
-                **start.model_dump(),
-                "pixel_size_m": start.pixel_size_m ** (1 - t) * end.pixel_size_m**t,
-                "defocus_m": (1 - t) * start.defocus_m + t * end.defocus_m,
-                "beam_current_a": (1 - t) * start.beam_current_a + t * end.beam_current_a,
-            }
-        )
+        start, end = self.initial.model_dump(), self.drifted.model_dump()
+        mixed = {
+            name: (1 - t) * value + t * end[name] if isinstance(value, float) else value
+            for name, value in start.items()
+        }
+        mixed["pixel_size_m"] = start["pixel_size_m"] ** (1 - t) * end["pixel_size_m"] ** t
+        return ImagingConditions(**mixed)
 
 
 _INITIAL = ImagingConditions(

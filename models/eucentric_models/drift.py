@@ -21,6 +21,9 @@ from .errors import DriftReferenceError
 SPECTRUM_RINGS = 8
 _FOLDS = 5
 _EDGE_PERCENTILE = 99.0
+_SCALE_FLOOR = 0.5
+# Features may be exact multiples of each other, and there are often fewer frames than features.
+_SHRINKAGE_FLOOR = 0.3
 
 
 def frame_features(
@@ -70,7 +73,7 @@ class DriftReference(BaseModel):
         scale: (k,) standard deviation of each feature.
         precision: (k, k) inverse of the shrunk correlation matrix, row by row.
         edge_distance: 99th percentile of the held-out Mahalanobis distances of the reference frames.
-        mean_entropy: mean over the reference frames of the ensemble's mean entropy.
+        mean_entropy: mean over the reference frames of :func:`eucentric_models.mean_entropy`.
         frames: how many frames the reference was made from.
     """
 
@@ -91,9 +94,7 @@ class DriftReference(BaseModel):
         return self
 
     @classmethod
-    def fit(
-        cls, features: Sequence[NDArray[np.floating]], entropies: Sequence[float]
-    ) -> DriftReference:
+    def fit(cls, features: Sequence[NDArray[np.floating]], entropies: Sequence[float]) -> DriftReference:
         """Build a reference from frames that are known to be good.
 
         The percentile is taken over distances of frames left out of the fit (5 folds); distances of fitted
@@ -138,7 +139,7 @@ class DriftReference(BaseModel):
         """
         vector = np.asarray(features, np.float64)
         if vector.shape != (len(self.mean),) or not np.isfinite(vector).all():
-            raise _unusable(f"a feature vector of shape {vector.shape} does not fit {len(self.mean)} features")
+            raise _unusable(f"features of shape {vector.shape} do not fit {len(self.mean)} or are not finite")
         moments = (np.array(self.mean), np.array(self.scale), np.array(self.precision))
         return float(_distances(vector[None], *moments)[0] / self.edge_distance)
 
@@ -167,9 +168,11 @@ def _moments(
     matrix: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     mean = matrix.mean(axis=0)
-    scale = np.maximum(matrix.std(axis=0), 1e-6)
+    spread = matrix.std(axis=0)
+    # Channels that are almost always off would turn the first flicker into an enormous distance.
+    scale = np.maximum(spread, max(_SCALE_FLOOR * float(np.median(spread)), 1e-6))
     standard = (matrix - mean) / scale
-    return mean, scale, np.linalg.inv(_shrunk_correlation(standard))
+    return mean, scale, np.asarray(np.linalg.inv(_shrunk_correlation(standard)), np.float64)
 
 
 def _shrunk_correlation(standard: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -180,8 +183,7 @@ def _shrunk_correlation(standard: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = ((sample - np.eye(k)) ** 2).sum()
     noise = ((standard**2).T @ (standard**2) / n - sample**2).sum() / n
     shrinkage = min(1.0, noise / spread) if spread > 0 else 1.0
-    # A floor keeps the matrix invertible when features are exact multiples of each other.
-    shrinkage = max(shrinkage, 0.05)
+    shrinkage = max(shrinkage, _SHRINKAGE_FLOOR)
     return np.asarray((1 - shrinkage) * sample + shrinkage * np.eye(k))
 
 
@@ -197,7 +199,7 @@ def _distances(
 
 def _unusable(reason: str) -> DriftReferenceError:
     return DriftReferenceError(
-        what=f"The drift reference cannot be used: {reason}.",
+        f"The drift reference cannot be used: {reason}.",
         safe="no drift score was computed; detections are unaffected.",
         next_step="build the reference from at least 10 frames of the model's own ensemble.",
     )

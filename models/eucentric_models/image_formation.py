@@ -44,7 +44,7 @@ class ImagingConditions(BaseModel):
         tail_width_ratio: width of the tail over that of the core.
         beam_current_a: probe current.
         dwell_time_s: time per scan position.
-        background_fraction: share of the beam scattered onto the detector everywhere (support, contamination).
+        background_fraction: share of the beam on the detector everywhere (support, contamination).
         collection_efficiency: share of the scattered electrons that is counted.
         jitter_rms_px: rms displacement of a whole scan row along x.
         detector_gain_counts_per_electron: gain.

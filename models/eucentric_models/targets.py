@@ -31,5 +31,5 @@ def heat_maps(
 
 
 def _profiles(centres: NDArray[np.float64], length: int, sigma_px: float) -> NDArray[np.float32]:
-    offsets = (np.arange(length, dtype=np.float32) - centres.astype(np.float32)[:, None]) / np.float32(sigma_px)
-    return np.exp(np.float32(-0.5) * offsets**2)
+    offsets = np.arange(length, dtype=np.float32) - centres.astype(np.float32)[:, None]
+    return np.exp(np.float32(-0.5 / sigma_px**2) * offsets**2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .decoding import DEFAULT_DECODING, Decoding, local_maxima
+
 
 def ensemble_statistics(
     members: NDArray[np.floating],
@@ -31,16 +33,26 @@ def entropy_map(probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
     return -(p * np.log(p) + (1 - p) * np.log1p(-p))
 
 
-def mean_entropy(members: NDArray[np.floating]) -> float:
-    """Mean over members and pixels of the entropy summed over the classes, in nats.
+def mean_entropy(members: NDArray[np.floating], decoding: Decoding = DEFAULT_DECODING) -> float:
+    """How unsure the members are at the places where a column might be, in nats.
 
-    Averaging each member's own entropy is preferred to the entropy of the mean, which mixes in the
-    diversity of the members.
+    Mean over the members, and over the local maxima of their mean map down to a quarter of the detection
+    threshold, of the binary entropy of the strongest class.  Averaging each member's own entropy is preferred
+    to the entropy of the mean, which mixes in their diversity; the mean over all pixels would not do, because
+    the flanks of perfectly good peaks dominate it.
 
     Args:
         members: (n_members, n_classes, ny, nx) probabilities.
+        decoding: threshold and separation of the detections.
+
+    Returns:
+        A value in [0, ln 2]; ln 2, complete doubt, when there is no candidate at all.
     """
-    return float(entropy_map(members).mean(axis=(0, 2, 3)).sum())
+    strongest = np.asarray(members, np.float32).mean(axis=0).max(axis=0)
+    y, x = local_maxima(strongest, decoding.threshold / 4, decoding.min_distance_px)
+    if not len(y):
+        return float(np.log(2))
+    return float(entropy_map(np.asarray(members)[:, :, y, x].max(axis=1)).mean())
 
 
 def expected_calibration_error(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ._network import find_free_port, require_loopback, require_port_free
 from ._protocols import ControlClient, ControlServer, Method, Methods, SubscriptionMode
-from ._pyro import MAX_CONTROL_BYTES, PyroControlClient, PyroControlServer
+from ._pyro import MAX_CONTROL_BYTES, PyroControlServer
+from ._pyro_client import PyroControlClient
 from ._zmq_message import EVENT_STREAM, StreamMessage
 from ._zmq_publisher import StreamPublisher
 from ._zmq_server import SUBSCRIPTION_EXPIRY_S, DataServer

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import os
 import socket
 
 from .._errors import ConfigurationError
 
-__all__ = ["find_free_port", "require_loopback", "require_port_free"]
+__all__ = ["cannot_listen", "find_free_port", "require_loopback", "require_port_free"]
 
 
 def find_free_port(host: str = "127.0.0.1") -> int:
     """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
+    with socket.socket(_family(host)) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
@@ -36,19 +38,32 @@ def require_loopback(host: str, channel: str) -> None:
 
 
 def require_port_free(host: str, port: int, purpose: str) -> None:
-    """Say clearly that a port is taken, before anything is started.
+    """Say clearly that a port cannot be had, before anything is started.
 
     Raises:
-        ConfigurationError: another program listens there.
+        ConfigurationError: another program listens there, or this one may not.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(_family(host)) as probe:
+        if os.name != "nt":
+            # Ports of closed connections are free. On Windows this option would take a port from its owner.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise ConfigurationError(
-                f"Port {port} on {host}, wanted for {purpose}, is in use.",
-                safe="nothing was started.",
-                next_step="stop the program that holds it, or choose another port in the settings.",
-                port=port,
-            ) from error
+            raise cannot_listen(host, port, purpose, error.errno) from error
+
+
+def cannot_listen(host: str, port: int, purpose: str, code: int | None) -> ConfigurationError:
+    """The error for a port that could not be bound, from the system's error number."""
+    if code == errno.EADDRINUSE:
+        what = f"Port {port} on {host}, wanted for {purpose}, is in use."
+        next_step = "stop the program that holds it, or choose another port in the settings."
+    else:
+        reason = os.strerror(code).lower() if code else "unknown reason"
+        what = f"Port {port} on {host}, wanted for {purpose}, cannot be opened: {reason}."
+        next_step = "choose another port or address in the settings."
+    return ConfigurationError(what, safe="nothing was started.", next_step=next_step, port=port)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

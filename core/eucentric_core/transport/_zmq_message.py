@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import zmq
 from pydantic import ValidationError
 
@@ -35,14 +36,14 @@ def _refusing_malformed(stream: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class StreamMessage:
-    """A received message. `payload` is a view of the receive buffer; arrays made of it are read-only."""
+    """A received message. `payload` is the receive buffer; arrays made of it are read-only views."""
 
     stream: str
     header: bytes
     payload: zmq.Frame
 
-    def _array(self, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-        return np.frombuffer(self.payload.buffer, dtype=dtype).reshape(shape)
+    def _array(self, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
+        return np.frombuffer(self.payload.buffer.toreadonly(), dtype=dtype).reshape(shape)
 
     def frame(self) -> Frame:
         """The message as a measured frame.
@@ -54,7 +55,7 @@ class StreamMessage:
             header = FrameHeader.model_validate_json(self.header)
             return Frame(header, self._array(header.dtype, header.shape))
 
-    def result(self) -> tuple[ResultHeader, np.ndarray]:
+    def result(self) -> tuple[ResultHeader, npt.NDArray[np.generic]]:
         """The message as an edge result: header and array.
 
         Raises:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
+import numpy.typing as npt
 import zmq
 
-from .._errors import TransportError
+from .._errors import DataFormatError, TransportError
 from .._event import Event
 from .._frame import StreamHeader
 from ._zmq_message import EVENT_STREAM
@@ -15,6 +17,8 @@ from ._zmq_message import EVENT_STREAM
 __all__ = ["StreamPublisher"]
 
 _QUEUED_MESSAGES = 4
+_LINGER_MS = 2000
+_CHECK_CLOSING_MS = 100
 
 
 class StreamPublisher:
@@ -22,47 +26,73 @@ class StreamPublisher:
 
     The queue is short on purpose: when a lossless consumer is slow, `publish` blocks, and so the
     acquisition slows down instead of losing a frame.
+
+    Args:
+        endpoint: the server's `ingest_endpoint`.
+        context: ZeroMQ context; the server's own if the endpoint is `inproc://`.
+        timeout_s: how long `publish` waits for room (s).
     """
 
-    def __init__(self, endpoint: str, *, context: zmq.Context[zmq.Socket[bytes]], timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, endpoint: str, *, context: zmq.Context[zmq.Socket[bytes]], timeout_s: float = 60.0
+    ) -> None:
         self._lock = threading.Lock()
         self._timeout_s = timeout_s
+        self._closing = threading.Event()
         self._socket = context.socket(zmq.PUSH)
         self._socket.set_hwm(_QUEUED_MESSAGES)
-        self._socket.setsockopt(zmq.LINGER, 2000)
-        self._socket.setsockopt(zmq.SNDTIMEO, int(timeout_s * 1000))
+        self._socket.setsockopt(zmq.LINGER, _LINGER_MS)
         self._socket.connect(endpoint)
 
-    def publish(self, header: StreamHeader, array: np.ndarray) -> None:
+    def publish(self, header: StreamHeader, array: npt.NDArray[np.generic]) -> None:
         """Send one array; it must not be changed afterwards, because it is not copied.
 
         Raises:
-            TransportError: no consumer took it within the time-out.
+            DataFormatError: the array is not what the header announces.
+            TransportError: no consumer took it within the time-out, or the publisher was closed.
         """
-        contiguous = np.ascontiguousarray(array)
-        self._send(header.stream.encode(), header.model_dump_json().encode(), memoryview(contiguous).cast("B")
-                   if contiguous.size else b"")
+        if array.shape != header.shape or array.dtype != np.dtype(header.dtype):
+            raise DataFormatError(
+                f"Header announces {header.dtype}{list(header.shape)}, the array is "
+                f"{array.dtype.str}{list(array.shape)}.",
+                safe="the frame was not sent.",
+                next_step="report this: the producer's header and array disagree.",
+            )
+        # A view of no bytes has no format that ZeroMQ could send.
+        payload = memoryview(np.ascontiguousarray(array).data).cast("B") if array.size else b""
+        self._send(header.stream, header.model_dump_json().encode(), payload)
 
     def publish_event(self, event: Event) -> None:
         """Send one event.
 
         Raises:
-            TransportError: no consumer took it within the time-out.
+            TransportError: no consumer took it within the time-out, or the publisher was closed.
         """
-        self._send(EVENT_STREAM.encode(), event.model_dump_json().encode(), b"")
+        self._send(EVENT_STREAM, event.model_dump_json().encode(), b"")
 
-    def _send(self, stream: bytes, header: bytes, payload: memoryview | bytes) -> None:
-        try:
-            with self._lock:
-                self._socket.send_multipart([stream, header, payload], copy=False)
-        except zmq.Again as error:
-            raise TransportError(
-                f"Nobody took a message of stream {stream.decode()!r} for {self._timeout_s:g} s.",
-                safe="the message was not acknowledged; acquisition stands still.",
-                next_step="see the log of the data service: a recorder or disk is not keeping up.",
-            ) from error
+    def _send(self, stream: str, header: bytes, payload: memoryview | bytes) -> None:
+        deadline = time.monotonic() + self._timeout_s
+        with self._lock:
+            while not self._closing.is_set():
+                if self._socket.poll(_CHECK_CLOSING_MS, zmq.POLLOUT):
+                    self._socket.send_multipart(
+                        [stream.encode(), header, payload], copy=False, flags=zmq.NOBLOCK
+                    )
+                    return
+                if time.monotonic() > deadline:
+                    raise TransportError(
+                        f"Nobody took a message of stream {stream!r} for {self._timeout_s:g} s.",
+                        safe="the message was not sent; acquisition stands still.",
+                        next_step="see the log of the data service: a recorder or disk is not keeping up.",
+                    )
+        raise TransportError(
+            f"A message of stream {stream!r} was not sent: the publisher is closed.",
+            safe="what was sent before is on its way.",
+            next_step="none, if the service is stopping; otherwise report this.",
+        )
 
     def close(self) -> None:
-        """Close the socket, giving queued messages two seconds to leave."""
+        """Close the socket, giving queued messages two seconds to leave. Ends a `publish` that is waiting."""
+        self._closing.set()
         with self._lock:
             self._socket.close()

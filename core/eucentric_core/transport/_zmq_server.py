@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import zmq
+from pydantic import ValidationError
 
-from .._errors import ConfigurationError
-from ._network import require_loopback
+from ._network import cannot_listen, require_loopback
 from ._protocols import SubscriptionMode
+from ._zmq_protocol import (
+    HEARTBEAT_INTERVAL_MS,
+    HEARTBEAT_TIMEOUT_MS,
+    MAX_CREDIT,
+    MAX_REQUEST_BYTES,
+    Credit,
+    KeepAlive,
+    Subscribe,
+    Unsubscribe,
+    parse_request,
+)
 
 __all__ = ["SUBSCRIPTION_EXPIRY_S", "DataServer"]
 
@@ -23,7 +36,7 @@ SUBSCRIPTION_EXPIRY_S = 10.0
 
 _BACKLOG_MESSAGES = 32
 _MAX_SUBSCRIBERS = 64
-_MAX_REQUEST_BYTES = 64 << 10
+_LINGER_MS = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -31,21 +44,21 @@ _log = logging.getLogger(__name__)
 @dataclass
 class _Subscriber:
     identity: bytes
+    generation: int
     streams: frozenset[str]
     mode: SubscriptionMode
     credit: int
     last_seen: float
     backlog: deque[Sequence[Any]] = field(default_factory=deque)
-    newest: dict[bytes, Sequence[Any]] = field(default_factory=dict)
-
-    def wants(self, stream: str) -> bool:
-        return not self.streams or stream in self.streams
+    newest: dict[str, Sequence[Any]] = field(default_factory=dict)
 
     @property
     def holds_source_back(self) -> bool:
-        return self.mode == "lossless" and len(self.backlog) >= _BACKLOG_MESSAGES
+        return len(self.backlog) >= _BACKLOG_MESSAGES
 
-    def offer(self, message: Sequence[Any], stream: bytes) -> None:
+    def offer(self, message: Sequence[Any], stream: str) -> None:
+        if self.streams and stream not in self.streams:
+            return
         if self.mode == "lossless":
             self.backlog.append(message)
         else:
@@ -65,52 +78,94 @@ class DataServer:
     """Fans messages out from an ingest endpoint to subscribers. Run `serve` in a thread or process.
 
     While a lossless subscriber's backlog is full nothing more is read from the ingest endpoint, so
-    the source feels the pressure. Without keys only loopback addresses are served.
+    the source feels the pressure. A newest-only subscriber gets the latest message of each of its
+    streams, events included; who must not miss an event subscribes lossless. Without keys only
+    loopback addresses are served.
+
+    Args:
+        host: loopback address for subscribers.
+        port: port for subscribers; 0 takes a free one, see `address`.
+        ingest_endpoint: where publishers connect: `inproc://`, `ipc://`, or `tcp://` on loopback.
+        context: ZeroMQ context; shared with the publishers if the endpoint is `inproc://`.
+        expiry_s: silence after which a subscriber is forgotten (s).
 
     Raises:
-        ConfigurationError: the port is in use, or the address is not loopback.
+        ConfigurationError: a port is in use, or an address is not loopback.
     """
 
     def __init__(
-        self, *, host: str, port: int, ingest_endpoint: str, context: zmq.Context[zmq.Socket[bytes]]
+        self,
+        *,
+        host: str,
+        port: int,
+        ingest_endpoint: str,
+        context: zmq.Context[zmq.Socket[bytes]],
+        expiry_s: float = SUBSCRIPTION_EXPIRY_S,
     ) -> None:
         require_loopback(host, "data")
+        ingest = urlsplit(ingest_endpoint)
+        if ingest.scheme == "tcp":
+            require_loopback(ingest.hostname or "", "ingest")
+        self._expiry_s = expiry_s
         self._subscribers: dict[bytes, _Subscriber] = {}
         self._ingest = context.socket(zmq.PULL)
-        self._ingest.set_hwm(_BACKLOG_MESSAGES)
-        self._ingest.bind(ingest_endpoint)
         self._router = context.socket(zmq.ROUTER)
-        self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self._router.setsockopt(zmq.LINGER, 1000)
+        self._wake_receiver = context.socket(zmq.PAIR)
+        self._wake_sender = context.socket(zmq.PAIR)
+        self._wake_lock = threading.Lock()
         try:
-            self._router.bind(f"tcp://{host}:{port}")
+            self._bind_ingest(ingest_endpoint, ingest.port if ingest.scheme == "tcp" else None)
+            self._bind_router(host, port)
+        except BaseException:
+            self._close()
+            raise
+        wake_endpoint = f"inproc://wake-{uuid4().hex}"
+        self._wake_receiver.bind(wake_endpoint)
+        self._wake_sender.connect(wake_endpoint)
+
+    def _bind_ingest(self, endpoint: str, port: int | None) -> None:
+        self._ingest.set_hwm(_BACKLOG_MESSAGES)
+        try:
+            self._ingest.bind(endpoint)
         except zmq.ZMQError as error:
-            self._ingest.close()
-            self._router.close()
-            raise ConfigurationError(
-                f"Port {port} on {host}, wanted for the data channel, is in use.",
-                safe="nothing was started.",
-                next_step="stop the program that holds it, or choose another port in the settings.",
-                port=port,
-            ) from error
-        self._stop_endpoint = f"inproc://stop-{id(self)}"
-        self._stop_receiver = context.socket(zmq.PULL)
-        self._stop_receiver.bind(self._stop_endpoint)
-        self._context = context
+            raise cannot_listen(endpoint, port or 0, "publishers", error.errno) from error
+
+    def _bind_router(self, host: str, port: int) -> None:
+        self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._router.setsockopt(zmq.LINGER, _LINGER_MS)
+        self._router.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST_BYTES)
+        # A peer whose machine or cable has gone is noticed in a minute, not by the kernel after a quarter of
+        # an hour. Not sooner: on a slow link one large frame keeps everything else waiting.
+        self._router.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
+        self._router.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+        self._router.setsockopt(zmq.IPV6, int(":" in host))
+        address = "127.0.0.1" if host == "localhost" else f"[{host}]" if ":" in host else host
+        try:
+            self._router.bind(f"tcp://{address}:{port}")
+        except zmq.ZMQError as error:
+            raise cannot_listen(host, port, "the data channel", error.errno) from error
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that subscribers connect to."""
+        host, _, port = _endpoint(self._router).removeprefix("tcp://").rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def ingest_endpoint(self) -> str:
+        """Where publishers connect."""
+        return _endpoint(self._ingest)
 
     def serve(self) -> None:
         """Serve until `stop` is called from another thread."""
         poller = zmq.Poller()
         poller.register(self._router, zmq.POLLIN)
-        poller.register(self._stop_receiver, zmq.POLLIN)
+        poller.register(self._wake_receiver, zmq.POLLIN)
         try:
             while True:
-                if any(subscriber.holds_source_back for subscriber in self._subscribers.values()):
-                    poller.unregister(self._ingest) if self._ingest in poller else None
-                elif self._ingest not in poller:
-                    poller.register(self._ingest, zmq.POLLIN)
-                ready = dict(poller.poll(timeout=1000))
-                if self._stop_receiver in ready:
+                self._hold_back_or_release(poller)
+                ready = dict(poller.poll(timeout=int(self._expiry_s * 100)))
+                if self._wake_receiver in ready:
                     return
                 if self._router in ready:
                     self._answer()
@@ -119,55 +174,76 @@ class DataServer:
                 self._deliver()
                 self._expire()
         finally:
-            for socket in (self._ingest, self._router, self._stop_receiver):
-                socket.close()
+            with self._wake_lock:
+                self._close()
 
     def stop(self) -> None:
-        """Make `serve` return."""
-        sender = self._context.socket(zmq.PUSH)
-        sender.connect(self._stop_endpoint)
-        sender.send(b"")
-        sender.close()
+        """Make `serve` return. May be called from any thread, at any time, more than once."""
+        with self._wake_lock:
+            if not self._wake_sender.closed:
+                self._wake_sender.send(b"")
+
+    def _close(self) -> None:
+        for socket in (self._ingest, self._router, self._wake_receiver, self._wake_sender):
+            socket.close()
+
+    def _hold_back_or_release(self, poller: zmq.Poller) -> None:
+        hold_back = any(subscriber.holds_source_back for subscriber in self._subscribers.values())
+        if hold_back and self._ingest in poller:
+            poller.unregister(self._ingest)
+        elif not hold_back and self._ingest not in poller:
+            poller.register(self._ingest, zmq.POLLIN)
 
     def _answer(self) -> None:
         identity, *parts = self._router.recv_multipart()
         try:
-            request = json.loads(parts[0]) if len(parts) == 1 and len(parts[0]) <= _MAX_REQUEST_BYTES else {}
-            operation = request["op"]
-            if operation == "subscribe":
+            request = parse_request(b"".join(parts))
+        except ValidationError as error:
+            _log.warning("malformed request on the data channel ignored: %s", error.errors()[0]["msg"])
+            return
+        match request:
+            case Subscribe():
                 self._subscribe(identity, request)
-            elif operation in ("alive", "credit"):
-                subscriber = self._subscribers.get(identity)
-                if subscriber is None:
-                    self._send(identity, [b"unknown"])
-                    return
-                subscriber.last_seen = time.monotonic()
-                subscriber.credit += int(request.get("n", 0))
-                if operation == "alive":
-                    self._send(identity, [b"alive"])
-            elif operation == "unsubscribe":
+            case KeepAlive() | Credit():
+                self._renew(identity, request)
+            case Unsubscribe():
                 self._subscribers.pop(identity, None)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            _log.warning("malformed request on the data channel ignored: %s", error)
 
-    def _subscribe(self, identity: bytes, request: dict[str, Any]) -> None:
+    def _renew(self, identity: bytes, request: KeepAlive | Credit) -> None:
+        subscriber = self._subscribers.get(identity)
+        if subscriber is None:
+            self._send(identity, [b"unknown", str(request.generation).encode()])
+            return
+        subscriber.last_seen = time.monotonic()
+        if isinstance(request, KeepAlive):
+            self._send(identity, [b"alive"])
+        elif request.generation == subscriber.generation:
+            subscriber.credit = min(subscriber.credit + request.messages, MAX_CREDIT)
+
+    def _subscribe(self, identity: bytes, request: Subscribe) -> None:
         if len(self._subscribers) >= _MAX_SUBSCRIBERS and identity not in self._subscribers:
+            _log.warning("subscription refused: there are %d already", _MAX_SUBSCRIBERS)
             self._send(identity, [b"full"])
             return
-        mode: SubscriptionMode = "lossless" if request["mode"] == "lossless" else "newest"
         self._subscribers[identity] = _Subscriber(
-            identity, frozenset(map(str, request["streams"])), mode, int(request["credit"]), time.monotonic()
+            identity, request.generation, request.streams, request.mode, request.credit, time.monotonic()
         )
         self._send(identity, [b"subscribed"])
-        _log.info("subscribed: %s %s, %d subscribers", mode, request["streams"], len(self._subscribers))
+        _log.info(
+            "subscribed: %s %s, %d subscribers", request.mode, sorted(request.streams), len(self._subscribers)
+        )
 
     def _fan_out(self) -> None:
-        stream_part, header, payload = self._ingest.recv_multipart(copy=False)
-        stream = bytes(stream_part.buffer)
+        parts = self._ingest.recv_multipart(copy=False)
+        try:
+            stream_part, header, payload = parts
+            stream = stream_part.bytes.decode("ascii")
+        except ValueError as error:
+            _log.warning("malformed message from a publisher dropped: %s", error)
+            return
         message = [b"data", stream_part, header, payload]
         for subscriber in self._subscribers.values():
-            if subscriber.wants(stream.decode()):
-                subscriber.offer(message, stream)
+            subscriber.offer(message, stream)
 
     def _deliver(self) -> None:
         for subscriber in list(self._subscribers.values()):
@@ -181,13 +257,18 @@ class DataServer:
             self._router.send_multipart([identity, *message], copy=False, flags=zmq.NOBLOCK)
         except zmq.ZMQError as error:
             # Only this one subscriber is gone; its next request is answered with "unknown".
-            _log.warning("subscriber dropped: %s", error)
-            self._subscribers.pop(identity, None)
+            if self._subscribers.pop(identity, None) is not None:
+                _log.warning("subscriber dropped: %s", error)
             return False
         return True
 
     def _expire(self) -> None:
-        deadline = time.monotonic() - SUBSCRIPTION_EXPIRY_S
+        deadline = time.monotonic() - self._expiry_s
         for subscriber in [s for s in self._subscribers.values() if s.last_seen < deadline]:
             _log.warning("subscription expired with %d messages undelivered", len(subscriber.backlog))
             del self._subscribers[subscriber.identity]
+
+
+def _endpoint(socket: zmq.Socket[bytes]) -> str:
+    endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
+    return endpoint.rstrip(b"\0").decode() if isinstance(endpoint, bytes) else str(endpoint)

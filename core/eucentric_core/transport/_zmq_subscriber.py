@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-import json
+import logging
+import math
 import queue
 import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
 import zmq
 
 from .._errors import ServiceUnavailableError
+from .._frame import MAX_FRAME_BYTES
 from ._protocols import SubscriptionMode
 from ._zmq_message import StreamMessage
+from ._zmq_protocol import (
+    HEARTBEAT_INTERVAL_MS,
+    HEARTBEAT_TIMEOUT_MS,
+    MAX_CREDIT,
+    Credit,
+    KeepAlive,
+    Subscribe,
+    Unsubscribe,
+)
 from ._zmq_server import SUBSCRIPTION_EXPIRY_S
 
 __all__ = ["StreamSubscriber"]
 
-_KEEP_ALIVE_S = 2.0
+_LINGER_MS = 500
+
+_log = logging.getLogger(__name__)
 
 
 class StreamSubscriber:
@@ -30,6 +44,15 @@ class StreamSubscriber:
     must be acknowledged with `acknowledge` once it is dealt with (for a recorder: once it is
     durable); only then is another one sent. After a restart of the server the subscription is
     renewed by itself; what was missed shows as a gap in the sequence numbers.
+
+    Args:
+        host: of the data server.
+        port: of the data server.
+        streams: names of the wanted streams; none means all.
+        mode: `lossless` or `newest`, see `SubscriptionMode`.
+        credit: messages that may be on their way or unacknowledged at a time, 1 to 512.
+        context: ZeroMQ context, by default that of the process.
+        expiry_s: silence after which the server counts as gone (s); keep-alives go out five times as often.
     """
 
     def __init__(
@@ -41,16 +64,23 @@ class StreamSubscriber:
         mode: SubscriptionMode,
         credit: int = 16,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
+        expiry_s: float = SUBSCRIPTION_EXPIRY_S,
     ) -> None:
-        self._where = f"{host}:{port}"
+        if not 1 <= credit <= MAX_CREDIT:
+            raise ValueError(f"credit {credit} is not between 1 and {MAX_CREDIT}")
+        self._where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._expiry_s = expiry_s
         self._context = context or zmq.Context.instance()
-        self._request = {"op": "subscribe", "streams": list(streams), "mode": mode, "credit": credit}
+        self._request = Subscribe(generation=1, streams=frozenset(streams), mode=mode, credit=credit)
+        self._credit = credit
+        self._unacknowledged = 0
         self._received: queue.Queue[StreamMessage] = queue.Queue(maxsize=credit)
-        self._credit_lock = threading.Lock()
+        self._requests_lock = threading.Lock()
         self._subscribed = threading.Event()
-        self._closed = threading.Event()
+        self._full = False
+        self._closed = False
         self._last_heard = time.monotonic()
-        endpoint = f"inproc://subscriber-{id(self)}"
+        endpoint = f"inproc://subscriber-{uuid4().hex}"
         self._requests_out = self._context.socket(zmq.PAIR)
         self._requests_out.bind(endpoint)
         self._requests_in = self._context.socket(zmq.PAIR)
@@ -64,12 +94,19 @@ class StreamSubscriber:
         Raises:
             ServiceUnavailableError: it did not within the time-out.
         """
-        if not self._subscribed.wait(timeout_s):
+        if self._subscribed.wait(timeout_s):
+            return
+        if self._full:
             raise ServiceUnavailableError(
-                f"No data service answers at {self._where} within {timeout_s:g} s.",
+                f"The data service at {self._where} has no room for another subscriber.",
                 safe="nothing was changed.",
-                next_step="check that the service runs and the data port is right.",
+                next_step="close a viewer that is not needed; the subscription is tried again by itself.",
             )
+        raise ServiceUnavailableError(
+            f"No data service answers at {self._where} within {timeout_s:g} s.",
+            safe="nothing was changed.",
+            next_step="check that the service runs and the data port is right.",
+        )
 
     def receive(self, timeout_s: float) -> StreamMessage | None:
         """The next message, or None if none came in time.
@@ -81,7 +118,7 @@ class StreamSubscriber:
             return self._received.get(timeout=timeout_s)
         except queue.Empty:
             silent_s = time.monotonic() - self._last_heard
-            if silent_s > SUBSCRIPTION_EXPIRY_S + timeout_s:
+            if silent_s > self._expiry_s + timeout_s:
                 raise ServiceUnavailableError(
                     f"The data service at {self._where} has been silent for {silent_s:.0f} s.",
                     safe="what was received is complete up to its last sequence number.",
@@ -90,18 +127,19 @@ class StreamSubscriber:
             return None
 
     def acknowledge(self, messages: int = 1) -> None:
-        """Say that messages are dealt with; as many more may be sent."""
-        with self._credit_lock:
-            self._requests_out.send(json.dumps({"op": "credit", "n": messages}).encode())
+        """Say that messages are dealt with; as many more may be sent. After `close` it has no effect."""
+        with self._requests_lock:
+            if not self._closed:
+                self._requests_out.send(str(messages).encode())
 
     def close(self) -> None:
-        """End the subscription."""
-        if self._closed.is_set():
-            return
-        self._closed.set()
-        with self._credit_lock:
+        """End the subscription. What waits here can still be received."""
+        with self._requests_lock:
+            if self._closed:
+                return
+            self._closed = True
             self._requests_out.send(b"")
-        self._thread.join(timeout=5)
+        self._thread.join()
         self._requests_out.close()
 
     def __enter__(self) -> Self:
@@ -113,41 +151,81 @@ class StreamSubscriber:
         self.close()
 
     def _run(self) -> None:
+        keep_alive_s = self._expiry_s / 5
         dealer = self._context.socket(zmq.DEALER)
-        dealer.setsockopt(zmq.LINGER, 500)
-        dealer.connect(f"tcp://{self._where}")
-        dealer.send_json(self._request)
+        dealer.setsockopt(zmq.LINGER, _LINGER_MS)
+        dealer.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        dealer.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
+        dealer.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+        dealer.setsockopt(zmq.IPV6, int(self._where.startswith("[")))
         poller = zmq.Poller()
         poller.register(dealer, zmq.POLLIN)
         poller.register(self._requests_in, zmq.POLLIN)
-        next_alive = time.monotonic() + _KEEP_ALIVE_S
-        while not self._closed.is_set():
-            ready = dict(poller.poll(timeout=500))
-            if dealer in ready:
-                self._take(dealer)
-            if self._requests_in in ready and (request := self._requests_in.recv()):
-                dealer.send(request)
-            if time.monotonic() >= next_alive:
-                dealer.send_json({"op": "alive"})
-                next_alive = time.monotonic() + _KEEP_ALIVE_S
-        dealer.send_json({"op": "unsubscribe"})
-        dealer.close()
-        self._requests_in.close()
+        try:
+            dealer.connect(f"tcp://{self._where}")
+            _say(dealer, self._request)
+            next_alive = time.monotonic() + keep_alive_s
+            while True:
+                ready = dict(poller.poll(timeout=math.ceil(max(next_alive - time.monotonic(), 0) * 1000)))
+                if dealer in ready:
+                    self._take(dealer)
+                if self._requests_in in ready:
+                    acknowledged = self._requests_in.recv()
+                    if not acknowledged:
+                        _say(dealer, Unsubscribe())
+                        return
+                    self._return_credit(dealer, int(acknowledged))
+                if time.monotonic() >= next_alive:
+                    _say(dealer, KeepAlive(generation=self._request.generation))
+                    next_alive = time.monotonic() + keep_alive_s
+        finally:
+            dealer.close()
+            self._requests_in.close()
+
+    def _return_credit(self, dealer: zmq.Socket[bytes], acknowledged: int) -> None:
+        # Acknowledging more than was received must not make room that is not there.
+        messages = min(acknowledged, self._unacknowledged)
+        if messages > 0:
+            self._unacknowledged -= messages
+            _say(dealer, Credit(generation=self._request.generation, messages=messages))
 
     def _take(self, dealer: zmq.Socket[bytes]) -> None:
         kind, *parts = dealer.recv_multipart(copy=False)
         self._last_heard = time.monotonic()
-        match bytes(kind.buffer):
-            case b"data":
-                stream, header, payload = parts
-                self._received.put(
-                    StreamMessage(bytes(stream.buffer).decode(), bytes(header.buffer), payload), timeout=60
-                )
-            case b"subscribed":
+        match kind.bytes, parts:
+            case b"data", [stream, header, payload]:
+                self._keep(StreamMessage(stream.bytes.decode(), header.bytes, payload))
+            case b"subscribed", []:
+                self._full = False
                 self._subscribed.set()
-            case b"unknown":
-                # Waiting messages still hold their credit; ask only for what there is room for.
-                room = self._received.maxsize - self._received.qsize()
-                dealer.send_json({**self._request, "credit": room})
+            case b"unknown", [generation] if generation.bytes == b"%d" % self._request.generation:
+                # What is not yet acknowledged still holds its credit: ask only for what there is room for.
+                self._request = self._request.model_copy(
+                    update={
+                        "generation": self._request.generation + 1,
+                        "credit": self._credit - self._unacknowledged,
+                    }
+                )
+                _say(dealer, self._request)
+            case b"full", []:
+                self._full = True
             case _:
-                pass
+                # `alive`, which only says that the server is there, or an answer to what no longer counts.
+                return
+
+    def _keep(self, message: StreamMessage) -> None:
+        try:
+            self._received.put_nowait(message)
+        except queue.Full:
+            _log.error("the data service at %s sent more than its credit; a message was dropped", self._where)
+        else:
+            self._unacknowledged += 1
+
+
+def _say(dealer: zmq.Socket[bytes], request: Subscribe | KeepAlive | Credit | Unsubscribe) -> None:
+    try:
+        dealer.send(request.model_dump_json().encode(), flags=zmq.NOBLOCK)
+    except zmq.Again:
+        # The server has been gone for so long that a thousand requests wait. Losing one is harmless: what
+        # it said is said again by the next keep-alive's answer.
+        _log.debug("request to a missing data service dropped")

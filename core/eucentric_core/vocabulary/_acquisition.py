@@ -68,6 +68,7 @@ class ScanAbort(Command):
 
     verb: Literal["scan.abort"] = "scan.abort"
     command_class = "observe"
+    urgent = True
 
 
 class CameraAcquire(Command):

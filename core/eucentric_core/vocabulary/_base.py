@@ -21,8 +21,12 @@ class Done(CommandResult):
 
 
 class Command(FrozenModel):
-    """Base of all commands. `verb` names the primitive; SI units and radians throughout."""
+    """Base of all commands. `verb` names the primitive; SI units and radians throughout.
+
+    An `urgent` command makes the instrument safer; it never waits behind another one.
+    """
 
     verb: str
     command_class: ClassVar[CommandClass]
+    urgent: ClassVar[bool] = False
     result_type: ClassVar[type[CommandResult]] = Done

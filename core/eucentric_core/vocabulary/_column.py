@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from ._base import Command, CommandResult
 
@@ -25,6 +25,7 @@ class BeamBlank(Command):
 
     verb: Literal["beam.blank"] = "beam.blank"
     command_class = "observe"
+    urgent = True
 
 
 class BeamUnblank(Command):
@@ -45,10 +46,11 @@ class BeamPark(Command):
 
 
 class OpticsReport(CommandResult):
-    """The value an optical control was told and the value it reports, in the control's SI unit."""
+    """The value an optical control was told and the value it reports, both in `unit`."""
 
     commanded: float
     reported: float
+    unit: Literal["m", "rad", "V", "A"] = "m"
 
 
 class OpticsDefocus(Command):
@@ -82,4 +84,4 @@ class ColumnValve(Command):
 
     verb: Literal["column.valve"] = "column.valve"
     command_class = "hazard"
-    open: bool
+    open: StrictBool

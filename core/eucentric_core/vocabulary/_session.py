@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from .._errors import ErrorReport
 from .._frame import Optics, StagePosition
 from .._model import Identifier
 from ._base import Command, CommandResult
@@ -20,7 +21,12 @@ __all__ = [
 
 
 class InstrumentState(CommandResult):
-    """The instrument as it stands; reading it changes nothing."""
+    """The instrument as it stands; reading it changes nothing.
+
+    `next_sequence` counts the acquisitions of the session and keeps its value after the session until
+    the next one starts. `dose_e_per_a2` is what the present field of view has received; None if that is
+    not known. `fault` says why the last scan ended, if it failed.
+    """
 
     session: Identifier | None
     scanning: bool
@@ -28,8 +34,9 @@ class InstrumentState(CommandResult):
     next_sequence: Annotated[int, Field(ge=0)]
     stage: StagePosition
     optics: Optics
-    dose_e_per_a2: Annotated[float, Field(ge=0)]
+    dose_e_per_a2: Annotated[float, Field(ge=0)] | None
     simulated: bool
+    fault: ErrorReport | None = None
 
 
 class StateGet(Command):

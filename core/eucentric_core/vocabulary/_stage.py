@@ -56,8 +56,9 @@ class StageTilt(Command):
 
 
 class StageStop(Command):
-    """Halt the stage where it is."""
+    """Halt the stage where it is. Always allowed: it needs no lease and never waits behind a move."""
 
     verb: Literal["stage.stop"] = "stage.stop"
-    command_class = "steer"
+    command_class = "observe"
+    urgent = True
     result_type = MoveReport

@@ -16,12 +16,13 @@ class UNet(nn.Module):
 
     GroupNorm keeps no running statistics, so averaged weights and swapped weights are complete as they are.
 
+    Built by :func:`build_network`, which also gives it its first weights.
+
     Args:
         spec: architecture.
-        generator: source of the initial weights; torch's own when None.
     """
 
-    def __init__(self, spec: NetworkSpec, generator: torch.Generator | None = None) -> None:
+    def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
         widths = [spec.base_filters * 2**level for level in range(spec.depth + 1)]
@@ -33,7 +34,6 @@ class UNet(nn.Module):
             _Block(widths[level + 1] + widths[level], widths[level]) for level in range(spec.depth)
         )
         self.head = nn.Conv2d(widths[0], spec.n_classes * folded, kernel_size=1)
-        self._initialise(generator)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of the heat maps.
@@ -65,8 +65,16 @@ class UNet(nn.Module):
         logits = functional.pixel_shuffle(self.head(features), self.spec.stem_factor)
         return logits[..., :ny, :nx], embedding
 
-    def _initialise(self, generator: torch.Generator | None) -> None:
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw new weights.
+
+        Args:
+            generator: the only source of chance.
+        """
         for module in self.modules():
+            if isinstance(module, nn.GroupNorm):
+                nn.init.ones_(module.weight)
+                nn.init.zeros_(module.bias)
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
                 if module.bias is not None:
@@ -90,6 +98,16 @@ class _Block(nn.Module):
         return functional.relu(self.second_norm(self.second(features)))
 
 
-def build_network(spec: NetworkSpec, generator: torch.Generator | None = None) -> UNet:
-    """A network with fresh weights, in channels-last layout (twice as fast on CPUs)."""
-    return UNet(spec, generator).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def build_network(spec: NetworkSpec, generator: torch.Generator) -> UNet:
+    """A network with fresh weights, in channels-last layout (twice as fast on CPUs).
+
+    Args:
+        spec: architecture.
+        generator: the only source of chance; torch's global one is left alone.
+    """
+    # Layers fill themselves from the global generator when they are made, unless they have no memory yet.
+    with torch.device("meta"):
+        network = UNet(spec)
+    network.to_empty(device="cpu")
+    network.initialise(generator)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -34,7 +34,7 @@ def load_weights(spec: NetworkSpec, blob: bytes) -> UNet:
         tensors = safetensors.torch.load(blob)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise _refused(f"the blob is not readable as safetensors ({error})") from error
-    network = build_network(spec)
+    network = build_network(spec, torch.Generator())
     expected = network.state_dict()
     unfit = sorted({*expected} ^ {*tensors})
     if unfit:
@@ -53,7 +53,7 @@ def load_weights(spec: NetworkSpec, blob: bytes) -> UNet:
 
 def _refused(reason: str) -> WeightsError:
     return WeightsError(
-        what=f"The weights cannot be used: {reason}.",
+        f"The weights cannot be used: {reason}.",
         safe="no network was built and nothing in use was changed.",
         next_step="check that weights and network specification come from the same model version.",
     )

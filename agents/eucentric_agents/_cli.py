@@ -1,0 +1,100 @@
+"""`eucentric agent`: serve an instrument, ask how it is, check its audit log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(help="The agent on the microscope's control PC.", no_args_is_help=True)
+
+_Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
+_Home = Annotated[Path | None, typer.Option("--home", help="Folder for logs, recordings and state.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@contextmanager
+def _one_clear_sentence() -> Iterator[None]:
+    from eucentric_core import EucentricError
+
+    try:
+        yield
+    except EucentricError as error:
+        typer.echo(f"error: {error.what}\n  safe: {error.safe}\n  next: {error.next_step}", err=True)
+        raise typer.Exit(2) from error
+
+
+def _flags(*, home: Path | None = None, instrument: str | None = None) -> dict[str, Any]:
+    flags: dict[str, Any] = {}
+    if home is not None:
+        flags["home"] = home
+    if instrument is not None:
+        flags["agent"] = {"instrument": instrument}
+    return flags
+
+
+@app.command()
+def serve(
+    config: _Config = None,
+    instrument: Annotated[str | None, typer.Option(help="Driver to open, such as twin or replay.")] = None,
+    home: _Home = None,
+) -> None:
+    """Serve the instrument until SIGTERM or Ctrl-C."""
+    from eucentric_core import configure_logging, load_settings, service_lifetime
+
+    from ._agent import Agent
+
+    with _one_clear_sentence():
+        settings = load_settings(config, flags=_flags(home=home, instrument=instrument))
+        configure_logging("agent", settings.logs)
+        with service_lifetime("agent", settings.home) as lifetime, Agent(settings) as agent:
+            lifetime.announce_ready(
+                {
+                    "instrument": settings.agent.name,
+                    "driver": settings.agent.instrument,
+                    "control_port": settings.agent.control_port,
+                    "data_port": settings.agent.data_port,
+                }
+            )
+            agent.supervise(lifetime.stopping)
+
+
+@app.command()
+def status(config: _Config = None, home: _Home = None, as_json: _Json = False) -> None:
+    """Show how the agent and its instrument are. Changes nothing."""
+    from eucentric_core import load_settings
+
+    from ._status import print_status, read_status
+
+    with _one_clear_sentence():
+        settings = load_settings(config, flags=_flags(home=home))
+        facts = read_status(settings.agent.host, settings.agent.control_port)
+    if as_json:
+        typer.echo(json.dumps(facts))
+    else:
+        print_status(facts)
+
+
+@app.command("verify-audit")
+def verify_audit_log(
+    log: Annotated[Path | None, typer.Argument(help="The log; by default this machine's.")] = None,
+    config: _Config = None,
+    home: _Home = None,
+    as_json: _Json = False,
+) -> None:
+    """Check the hash chain of the audit log, from the first line to the last."""
+    from eucentric_core import load_settings
+
+    from .control import verify_audit
+
+    with _one_clear_sentence():
+        path = log or load_settings(config, flags=_flags(home=home)).home / "agent" / "audit.jsonl"
+        summary = verify_audit(path)
+    if as_json:
+        typer.echo(summary.model_dump_json())
+    else:
+        typer.echo(f"{summary.records} records, chain intact, head {summary.head}")

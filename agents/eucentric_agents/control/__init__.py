@@ -1,0 +1,29 @@
+"""Steering: who may, in which order, for how long, and what happened; between transport and driver."""
+
+from __future__ import annotations
+
+from ._answers import AnswerCache
+from ._audit import AuditLog, AuditRecord, AuditSummary, verify_audit
+from ._dispatcher import Dispatcher
+from ._lease import LeaseKeeper
+from ._methods import control_methods
+from ._owner import OwnerThread
+from ._session_desk import SessionDesk, SessionNames
+from ._unblank import UnblankTimer
+from ._watchdog import Watchdog
+
+__all__ = [
+    "AnswerCache",
+    "AuditLog",
+    "AuditRecord",
+    "AuditSummary",
+    "Dispatcher",
+    "LeaseKeeper",
+    "OwnerThread",
+    "SessionDesk",
+    "SessionNames",
+    "UnblankTimer",
+    "Watchdog",
+    "control_methods",
+    "verify_audit",
+]

@@ -1,0 +1,9 @@
+"""The agent's second process: serves and records what the first one acquires."""
+
+from __future__ import annotations
+
+from ._link import DataLink
+from ._outbox import EventOutbox
+from ._supervisor import DATA_SERVICE, DataProcess
+
+__all__ = ["DATA_SERVICE", "DataLink", "DataProcess", "EventOutbox"]

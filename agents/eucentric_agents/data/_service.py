@@ -1,0 +1,87 @@
+"""What runs in the data process: the server, the recorder and the shipper."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from contextlib import ExitStack
+
+import psutil
+import zmq
+
+from eucentric_core import (
+    ServiceLifetime,
+    ServiceUnavailableError,
+    Settings,
+    configure_logging,
+    service_lifetime,
+)
+from eucentric_core.transport import DataServer, StreamPublisher
+from eucentric_transfer import open_mover
+
+from ..recording import Recorder, Shipper, open_journal
+from ._supervisor import DATA_SERVICE
+
+__all__ = ["serve_data"]
+
+_POLL_S = 0.2
+_DRAIN_S = 3.0
+
+_log = logging.getLogger(__name__)
+
+
+def serve_data(settings: Settings, *, ingest_port: int, parent_pid: int) -> None:
+    """Serve, record and ship until SIGTERM, or until the agent process is gone.
+
+    Raises:
+        EucentricError: a port is in use, the recording folder cannot be used, or the server has died.
+    """
+    configure_logging(DATA_SERVICE, settings.logs)
+    with service_lifetime(DATA_SERVICE, settings.home) as lifetime, ExitStack() as started:
+        _serve_in(lifetime, started, settings, ingest_port=ingest_port, parent_pid=parent_pid)
+
+
+def _serve_in(
+    lifetime: ServiceLifetime, started: ExitStack, settings: Settings, *, ingest_port: int, parent_pid: int
+) -> None:
+    agent = settings.agent
+    ingest = f"tcp://127.0.0.1:{ingest_port}"
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    started.callback(context.term)
+    server = DataServer(host=agent.host, port=agent.data_port, ingest_endpoint=ingest, context=context)
+    serving = threading.Thread(target=server.serve, name="data-server", daemon=True)
+    serving.start()
+    started.callback(serving.join, timeout=5)
+    started.callback(server.stop)
+    publisher = StreamPublisher(ingest, context=context, timeout_s=2.0)
+    started.callback(publisher.close)
+
+    journal = open_journal(settings)
+    started.callback(journal.close)
+    if agent.ship_to is not None:
+        shipper = Shipper(journal, open_mover(agent.ship_to), publish=publisher.publish_event)
+        shipper.start()
+        started.callback(shipper.stop)
+    recorder = Recorder(
+        journal, host=agent.host, port=agent.data_port, publish=publisher.publish_event, context=context
+    )
+    recorder.start()
+    started.callback(lambda: recorder.stop(drain_s=_DRAIN_S))
+
+    lifetime.announce_ready({"data_port": agent.data_port, "ingest_port": ingest_port})
+    while not lifetime.stopping.wait(_POLL_S):
+        if os.getppid() != parent_pid or not psutil.pid_exists(parent_pid):
+            _log.error("the agent process is gone; recording what it sent, then stopping")
+            return
+        if not serving.is_alive() or recorder.status().state == "failed":
+            raise ServiceUnavailableError(
+                "The data server or the recorder has stopped by itself.",
+                safe="what was recorded is kept.",
+                next_step="see this service's log; the agent restarts it.",
+            )
+    # The agent closes its session before it stops this process: that is the last thing to record.
+    deadline_s = time.monotonic() + _DRAIN_S
+    while recorder.status().open_sessions and time.monotonic() < deadline_s:
+        time.sleep(_POLL_S / 4)

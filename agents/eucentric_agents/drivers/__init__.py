@@ -1,0 +1,20 @@
+"""Instruments behind one seam: every driver implements `eucentric_core.Instrument` and knows no transport."""
+
+from __future__ import annotations
+
+from ._commands import CommandTable
+from ._errors import MoveHaltedError
+from ._registry import FrameSink, known_drivers, open_driver
+from ._scan_loop import ScanLoop
+from ._sessions import OpenSession, SessionCounter
+
+__all__ = [
+    "CommandTable",
+    "FrameSink",
+    "MoveHaltedError",
+    "OpenSession",
+    "ScanLoop",
+    "SessionCounter",
+    "known_drivers",
+    "open_driver",
+]

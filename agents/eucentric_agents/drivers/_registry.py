@@ -1,0 +1,57 @@
+"""Which drivers there are, by the name that settings use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from eucentric_core import AgentSettings, ConfigurationError, Frame, Instrument
+
+__all__ = ["FrameSink", "known_drivers", "open_driver"]
+
+FrameSink = Callable[[Frame], None]
+"""Where a driver hands its frames. It may block: that is how a slow recorder slows the acquisition."""
+
+
+def _open_twin(settings: AgentSettings, sink: FrameSink) -> Instrument:
+    from .twin import DigitalTwin, TwinOptions
+
+    return DigitalTwin(settings.name, TwinOptions.from_settings(settings.driver), sink)
+
+
+def _open_replay(settings: AgentSettings, sink: FrameSink) -> Instrument:
+    from .replay import ReplayInstrument, ReplayOptions
+
+    return ReplayInstrument(settings.name, ReplayOptions.from_settings(settings.driver), sink)
+
+
+_DRIVERS: Mapping[str, Callable[[AgentSettings, FrameSink], Instrument]] = MappingProxyType(
+    {"replay": _open_replay, "twin": _open_twin}
+)
+
+
+def known_drivers() -> tuple[str, ...]:
+    """Names that `open_driver` accepts."""
+    return tuple(sorted(_DRIVERS))
+
+
+def open_driver(settings: AgentSettings, sink: FrameSink) -> Instrument:
+    """Open the instrument that the settings name. Opening moves nothing and leaves the beam blanked.
+
+    Args:
+        settings: `instrument` is the driver's name, `driver` its options, `name` what to call the instrument.
+        sink: receives every frame, from the driver's scan thread.
+
+    Raises:
+        ConfigurationError: there is no such driver, or an option is missing, unknown or out of bounds.
+        EucentricError: the instrument cannot be opened; the error says why.
+    """
+    try:
+        opener = _DRIVERS[settings.instrument]
+    except KeyError:
+        raise ConfigurationError(
+            f"There is no driver named {settings.instrument!r}.",
+            safe="no instrument was touched.",
+            next_step=f"set agent.instrument to one of {', '.join(known_drivers())}.",
+        ) from None
+    return opener(settings, sink)

@@ -1,0 +1,22 @@
+"""Recorded files as an instrument: real data runs through the loop as if a microscope were taking it."""
+
+from __future__ import annotations
+
+from ._images import Calibration, ImageSeries
+from ._options import ReplayOptions
+from ._readers import builtin_suffixes, read_images
+from ._replay import ReplayInstrument
+from ._source import FrameSource, RecordedFrame
+from ._units import metres_per_unit
+
+__all__ = [
+    "Calibration",
+    "FrameSource",
+    "ImageSeries",
+    "RecordedFrame",
+    "ReplayInstrument",
+    "ReplayOptions",
+    "builtin_suffixes",
+    "metres_per_unit",
+    "read_images",
+]

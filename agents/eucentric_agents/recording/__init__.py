@@ -1,0 +1,26 @@
+"""From frames on the data channel to sealed shards with a receipt, through any crash on the way."""
+
+from __future__ import annotations
+
+from ._errors import JournalError, disk_errors
+from ._journal import Journal, open_journal
+from ._ledger import OutboxEntry, OutboxState
+from ._recorder import Recorder
+from ._recovery import RecoveryReport
+from ._shipper import Shipper
+from ._status import Publish, RecorderStatus, ShipperStatus
+
+__all__ = [
+    "Journal",
+    "JournalError",
+    "OutboxEntry",
+    "OutboxState",
+    "Publish",
+    "Recorder",
+    "RecorderStatus",
+    "RecoveryReport",
+    "Shipper",
+    "ShipperStatus",
+    "disk_errors",
+    "open_journal",
+]

@@ -1,0 +1,243 @@
+"""The journal's database: sessions, and the outbox of what must reach the repository.
+
+SQLite in WAL mode with `synchronous=FULL`: a committed transaction survives a power cut. The exclusive
+locking mode keeps a second process out of the folder for as long as this one lives.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from eucentric_core import ConfigurationError, DatasetManifest, Receipt, Shard, utc_now
+
+from ._errors import disk_errors
+
+__all__ = ["Ledger", "OutboxEntry", "OutboxState", "SessionRow"]
+
+OutboxState = Literal["pending", "delivered", "confirmed", "done", "stuck"]
+"""pending: to be sent. delivered: at the far end, hash confirmed. confirmed: receipt stored, the local
+file may go. done: nothing left to do. stuck: damaged here, or refused there again and again; kept, not
+sent, and a person must look."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS sessions (
+    id INTEGER PRIMARY KEY,
+    instrument TEXT NOT NULL,
+    session TEXT NOT NULL,
+    sample TEXT,
+    material TEXT,
+    state TEXT NOT NULL CHECK (state IN ('open', 'closing', 'closed')),
+    expected_frames INTEGER,
+    next_index INTEGER NOT NULL DEFAULT 0,
+    next_sequence INTEGER NOT NULL DEFAULT 0,
+    missing TEXT NOT NULL DEFAULT '[]',
+    UNIQUE (instrument, session)
+);
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY,
+    session_id INTEGER NOT NULL REFERENCES sessions (id),
+    kind TEXT NOT NULL CHECK (kind IN ('shard', 'dataset')),
+    name TEXT NOT NULL UNIQUE,
+    document TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'confirmed', 'done', 'stuck')),
+    attempts INTEGER NOT NULL DEFAULT 0,
+    receipt TEXT
+);
+CREATE INDEX IF NOT EXISTS outbox_state ON outbox (state, id);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session. Acquisitions below `next_sequence` are sealed, or listed in `missing`."""
+
+    id: int
+    instrument: str
+    session: str
+    sample: str | None
+    material: str | None
+    state: Literal["open", "closing", "closed"]
+    expected_frames: int | None
+    next_index: int
+    next_sequence: int
+    missing: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """Something to deliver. `name` is the file's name at the far end, `document` its model as JSON;
+    `attempts` counts how often it was delivered.
+    """
+
+    name: str
+    kind: Literal["shard", "dataset"]
+    document: str
+    state: OutboxState
+    attempts: int
+
+
+def _session_row(row: sqlite3.Row) -> SessionRow:
+    return SessionRow(**{**dict(row), "missing": tuple(json.loads(row["missing"]))})
+
+
+class Ledger:
+    """The database. Any thread may call; every method is one transaction.
+
+    Raises:
+        ConfigurationError: another process records into this folder.
+        OutOfSpaceError, JournalError: the disk under it failed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        with disk_errors("opening the journal"):
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, timeout=1.0, check_same_thread=False
+            )
+            self._connection.row_factory = sqlite3.Row
+            try:
+                self._prepare()
+            except sqlite3.OperationalError as error:
+                self._connection.close()
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                raise ConfigurationError(
+                    f"Another process records into {path.parent}.",
+                    safe="nothing was started, the other recording goes on.",
+                    next_step="stop the other agent, or give this one a home of its own.",
+                ) from error
+
+    def _prepare(self) -> None:
+        for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.executescript(_SCHEMA)
+        # The lock is taken with the first write.
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
+        with self._lock, disk_errors(doing):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _query(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        with self._lock, disk_errors("reading the journal"):
+            return self._connection.execute(statement, values).fetchall()
+
+    def open_session(
+        self, instrument: str, session: str, *, sample: str | None, material: str | None
+    ) -> SessionRow:
+        """The session of this name, made if there is none."""
+        with self._transaction("opening a session") as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO sessions (instrument, session, sample, material, state) "
+                "VALUES (?, ?, ?, ?, 'open')",
+                (instrument, session, sample, material),
+            )
+        return self._session("instrument = ? AND session = ?", (instrument, session))
+
+    def _session(self, condition: str, values: Sequence[Any]) -> SessionRow:
+        return _session_row(self._query(f"SELECT * FROM sessions WHERE {condition}", values)[0])  # noqa: S608
+
+    def unfinished_sessions(self) -> list[SessionRow]:
+        """Sessions that are not closed, oldest first."""
+        return [
+            _session_row(r) for r in self._query("SELECT * FROM sessions WHERE state != 'closed' ORDER BY id")
+        ]
+
+    def sessions_with_shards(self) -> list[SessionRow]:
+        """Sessions of which at least one shard is sealed, closed ones too."""
+        return [_session_row(row) for row in self._query("SELECT * FROM sessions WHERE next_index > 0")]
+
+    def mark_closing(self, session_id: int, expected_frames: int | None) -> SessionRow:
+        """Remember that a session is over, before its last shard is sealed."""
+        with self._transaction("closing a session") as connection:
+            connection.execute(
+                "UPDATE sessions SET state = 'closing', expected_frames = ? WHERE id = ? AND state = 'open'",
+                (expected_frames, session_id),
+            )
+        return self._session("id = ?", (session_id,))
+
+    def record_shard(self, row: SessionRow, shard: Shard, missing: Sequence[int]) -> SessionRow:
+        """A shard is sealed: it is to be sent, and the session goes on behind it."""
+        with self._transaction("recording a sealed shard") as connection:
+            connection.execute(
+                "INSERT INTO outbox (session_id, kind, name, document, size_bytes, state) "
+                "VALUES (?, 'shard', ?, ?, ?, 'pending')",
+                (row.id, shard.file_name, shard.model_dump_json(), shard.size_bytes),
+            )
+            connection.execute(
+                "UPDATE sessions SET next_index = ?, next_sequence = ?, missing = ? WHERE id = ?",
+                (shard.index + 1, shard.last_sequence + 1, json.dumps([*row.missing, *missing]), row.id),
+            )
+        return self._session("id = ?", (row.id,))
+
+    def close_session(self, row: SessionRow, missing: Sequence[int]) -> DatasetManifest:
+        """All shards of a session are sealed: its manifest is to be sent."""
+        with self._transaction("closing a session") as connection:
+            shards = connection.execute(
+                "SELECT document FROM outbox WHERE session_id = ? AND kind = 'shard' ORDER BY id", (row.id,)
+            ).fetchall()
+            manifest = DatasetManifest(
+                instrument=row.instrument,
+                session=row.session,
+                shards=tuple(Shard.model_validate_json(shard["document"]) for shard in shards),
+                missing_sequences=(*row.missing, *missing),
+                closed_utc=utc_now(),
+            )
+            document = manifest.model_dump_json()
+            connection.execute(
+                "INSERT INTO outbox (session_id, kind, name, document, size_bytes, state) "
+                "VALUES (?, 'dataset', ?, ?, ?, 'pending')",
+                (row.id, f"{manifest.dataset_id}.dataset.json", document, len(document)),
+            )
+            connection.execute("UPDATE sessions SET state = 'closed' WHERE id = ?", (row.id,))
+        return manifest
+
+    def shard_names(self) -> frozenset[str]:
+        """File names of all shards ever sealed here."""
+        return frozenset(row["name"] for row in self._query("SELECT name FROM outbox WHERE kind = 'shard'"))
+
+    def outbox(self, state: OutboxState, *, limit: int = 256) -> list[OutboxEntry]:
+        """Entries in a state, oldest first."""
+        rows = self._query(
+            "SELECT name, kind, document, state, attempts FROM outbox WHERE state = ? ORDER BY id LIMIT ?",
+            (state, limit),
+        )
+        return [OutboxEntry(**dict(row)) for row in rows]
+
+    def move(self, name: str, state: OutboxState, *, receipt: Receipt | None = None) -> None:
+        """Put an entry into another state; a receipt is stored with it, a delivery is counted."""
+        with self._transaction("updating the outbox") as connection:
+            connection.execute(
+                "UPDATE outbox SET state = :state, receipt = COALESCE(:receipt, receipt), "
+                "attempts = attempts + (:state = 'delivered') WHERE name = :name",
+                {"state": state, "receipt": receipt and receipt.model_dump_json(), "name": name},
+            )
+
+    def backlog(self) -> dict[OutboxState, tuple[int, int]]:
+        """Number of shards and their bytes, by state."""
+        rows = self._query(
+            "SELECT state, COUNT(*) AS shards, SUM(size_bytes) AS bytes FROM outbox "
+            "WHERE kind = 'shard' GROUP BY state"
+        )
+        return {row["state"]: (row["shards"], row["bytes"]) for row in rows}
+
+    def close(self) -> None:
+        """Close the database and let others in."""
+        with self._lock:
+            self._connection.close()

@@ -1,0 +1,85 @@
+"""The root command `eucentric`, and what a failure looks like."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from eucentric_core import EucentricError
+
+from ..doctor import command as doctor_command
+from . import _config
+from ._roles import ROLES, Role, run_role
+
+__all__ = ["app", "main"]
+
+EXIT_FAILED = 2
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Close the loop between an electron microscope and a supercomputer.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version = importlib.metadata.version("eucentric")
+        typer.echo(f"eucentric {version} (Python {platform.python_version()}, {platform.system()})")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Close the loop between an electron microscope and a supercomputer."""
+
+
+def _forward(role: Role) -> Callable[[typer.Context], None]:
+    def forward(context: typer.Context) -> None:
+        run_role(role, context.args)
+
+    return forward
+
+
+for _role in ROLES:
+    app.command(
+        _role.name,
+        help=_role.summary,
+        # Everything behind the name, --help included, is for the room to read.
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )(_forward(_role))
+app.command("doctor")(doctor_command)
+app.add_typer(_config.app, name="config")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; by default those of the process.
+
+    Returns:
+        The exit status: 0 done, 1 the command's own "no", 2 refused or failed, 130 interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        typer.main.get_command(app).main(args=given, prog_name="eucentric")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except EucentricError as error:
+        typer.echo(f"error: {error.what}\n safe: {error.safe}\n next: {error.next_step}", err=True)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return 0

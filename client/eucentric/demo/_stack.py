@@ -1,0 +1,112 @@
+"""All services of the site as real processes: started in order, watched, and always stopped."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from eucentric_core import EucentricError, ManagedProcess
+from eucentric_flows import prefect_server
+from eucentric_model_registry import mlflow_server
+
+from ._site import Site
+
+__all__ = ["StageTimeoutError", "Stack"]
+
+_SERVICE_TIMEOUT_S = 60.0
+_SERVER_TIMEOUT_S = 120.0
+_POLL_S = 0.1
+
+
+class StageTimeoutError(EucentricError):
+    """A stage of the demo did not come to its end in time."""
+
+    code = "stage_timeout"
+
+
+class Stack:
+    """The processes of a site. Leaving the `with` block stops all of them, last started first."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._exit = ExitStack()
+        self._processes: list[ManagedProcess] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit.close()
+
+    def start_servers(self) -> None:
+        """Start Prefect and MLflow side by side and wait for both.
+
+        Raises:
+            ServiceUnavailableError: one of them did not come up; names its log.
+        """
+        settings = self._site.settings
+        mlflow_port = urlsplit(settings.hub.mlflow_url).port or 5000
+        servers = {
+            "prefect": prefect_server(settings),
+            "mlflow": mlflow_server(settings.home / "mlflow", port=mlflow_port),
+        }
+        waiting = []
+        for name, server in servers.items():
+            log = settings.logs / f"{name}.log"
+            process = self._add(ManagedProcess(name, server.command, log=log, environment=server.environment))
+            waiting.append((process, server.is_healthy))
+        for process, is_healthy in waiting:
+            process.wait_ready(is_healthy, timeout_s=_SERVER_TIMEOUT_S)
+
+    def start_service(self, service: str, package: str, arguments: Sequence[str] = ()) -> None:
+        """Start one of our own services and wait until it says that it is ready.
+
+        Raises:
+            ServiceUnavailableError: it did not come up; names its log.
+        """
+        home = self._site.home
+        command = [sys.executable, "-m", package, "serve", "--config", str(self._site.config), *arguments]
+        process = self._add(ManagedProcess(service, command, log=home / "logs" / f"{service}.log"))
+        process.wait_ready((home / "run" / f"{service}.json").exists, timeout_s=_SERVICE_TIMEOUT_S)
+
+    def run(self, name: str, package: str, arguments: Sequence[str], *, timeout_s: float) -> None:
+        """Run a command to its end.
+
+        Raises:
+            ServiceUnavailableError: it failed; names its log.
+        """
+        log = self._site.home / "logs" / f"{name}.log"
+        process = self._add(ManagedProcess(name, [sys.executable, "-m", package, *arguments], log=log))
+        process.wait_finished(timeout_s=timeout_s)
+        self._processes.remove(process)
+
+    def wait_until(self, condition: Callable[[], bool], *, what: str, timeout_s: float) -> None:
+        """Wait for a condition while watching that every service is alive.
+
+        Raises:
+            ServiceUnavailableError: a service ended; names its log.
+            StageTimeoutError: the condition did not come true in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            for process in self._processes:
+                process.require_running()
+            if time.monotonic() > deadline:
+                raise StageTimeoutError(
+                    f"Waited {timeout_s:g} s in vain until {what}.",
+                    safe="the beam is blanked and every process of the demo is stopped.",
+                    next_step=f"see the logs in {self._site.home / 'logs'}.",
+                )
+            time.sleep(_POLL_S)
+
+    def _add(self, process: ManagedProcess) -> ManagedProcess:
+        self._processes.append(process)
+        self._exit.callback(process.stop)
+        return process

@@ -1,0 +1,37 @@
+"""Which roles this installation can take."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+
+from ._finding import Finding
+
+__all__ = ["PACKAGES_OF_ROLE", "check_roles"]
+
+PACKAGES_OF_ROLE: Mapping[str, tuple[str, ...]] = {
+    "agent": ("PIL", "tifffile"),
+    "vendor-formats": ("rsciio",),
+    "usim": ("nion",),
+    "edge": ("torch", "safetensors", "scipy", "skimage"),
+    "hpc": ("torch", "safetensors", "scipy", "skimage", "parsl"),
+    "hub": ("torch", "parsl", "prefect", "mlflow"),
+    "dashboard": ("nicegui",),
+    "notebook": ("matplotlib",),
+}
+"""Extra of the distribution -> what it brings, by import name."""
+
+
+def check_roles(packages_of_role: Mapping[str, tuple[str, ...]] = PACKAGES_OF_ROLE) -> Iterator[Finding]:
+    """One finding per extra: whether everything it brings is there. Nothing is imported."""
+    for role, packages in packages_of_role.items():
+        missing = [package for package in packages if importlib.util.find_spec(package) is None]
+        if missing:
+            yield Finding(
+                name=f"role {role}",
+                status="absent",
+                detail=f"missing: {', '.join(missing)}",
+                fix=f"pip install 'eucentric[{role}]'",
+            )
+        else:
+            yield Finding(name=f"role {role}", status="ok", detail="installed")

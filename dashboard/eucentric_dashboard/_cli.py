@@ -1,0 +1,38 @@
+"""Command line of the dashboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(help="The web page for scientists and operators.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """The web page for scientists and operators."""
+
+
+@app.command()
+def serve(
+    config: Annotated[Path | None, typer.Option(help="TOML file with the settings of this machine.")] = None,
+    host: Annotated[str | None, typer.Option(help="Loopback address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the page.")] = None,
+) -> None:
+    """Serve the live page of one instrument until SIGTERM or Ctrl-C."""
+    from eucentric_core import EucentricError, load_settings
+
+    given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    try:
+        settings = load_settings(config, flags={"dashboard": given} if given else None)
+
+        from ._service import serve as serve_page
+
+        serve_page(settings)
+    except EucentricError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None

@@ -1,0 +1,164 @@
+"""Asking a service how it is, again and again, without ever waiting for it on the page."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from eucentric_core import (
+    Capabilities,
+    EucentricError,
+    LeaseStatus,
+    SteeringClient,
+    TransportError,
+    connect,
+)
+from eucentric_core.transport import PyroControlClient
+from eucentric_core.vocabulary import InstrumentState
+
+__all__ = ["AgentReader", "AgentStatus", "EdgeReader", "Reading", "Watch"]
+
+_PERIOD_S = 1.0
+_TIMEOUT_S = 2.0
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[_T]):
+    """The last answer of a service and whether it still answers. Times are monotonic seconds."""
+
+    value: _T | None = None
+    read_s: float | None = None
+    error: EucentricError | None = None
+    failing_since_s: float | None = None
+
+    @property
+    def online(self) -> bool:
+        """Whether the last question was answered."""
+        return self.value is not None and self.error is None
+
+
+class Watch(Generic[_T]):
+    """Calls `read` once a second on a thread of its own and keeps the outcome.
+
+    Args:
+        name: of the service, for the log.
+        read: raises `EucentricError` when the service does not answer.
+    """
+
+    def __init__(self, name: str, read: Callable[[], _T]) -> None:
+        self._name = name
+        self._read = read
+        self._reading: Reading[_T] = Reading()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"watch-{name}", daemon=True)
+
+    @property
+    def reading(self) -> Reading[_T]:
+        """The last outcome."""
+        return self._reading
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop asking."""
+        self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=2 * _TIMEOUT_S)
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            self._ask()
+            self._closed.wait(_PERIOD_S)
+
+    def _ask(self) -> None:
+        before = self._reading
+        try:
+            value = self._read()
+        except EucentricError as error:
+            since_s = before.failing_since_s if before.error is not None else time.monotonic()
+            self._reading = Reading(before.value, before.read_s, error, since_s)
+            if before.error is None:
+                _log.warning("%s does not answer: %s", self._name, error.what)
+            return
+        self._reading = Reading(value, time.monotonic())
+        if before.error is not None:
+            _log.info("%s answers again", self._name)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatus:
+    """What the agent says about the instrument and who steers it."""
+
+    capabilities: Capabilities
+    state: InstrumentState
+    lease: LeaseStatus
+
+
+class AgentReader:
+    """Reads an agent's state; connects anew after every failure, because a restarted agent may be another."""
+
+    def __init__(self, host: str, control_port: int, *, client: str) -> None:
+        self._address = (host, control_port)
+        self._client = client
+        self._steering: SteeringClient | None = None
+
+    def __call__(self) -> AgentStatus:
+        """Ask once.
+
+        Raises:
+            EucentricError: no answer, or one that this version does not understand.
+        """
+        try:
+            if self._steering is None:
+                self._steering = connect(*self._address, client=self._client, timeout_s=_TIMEOUT_S)
+            return AgentStatus(self._steering.capabilities, self._steering.state(), self._steering.lease())
+        except ValidationError as error:
+            self.close()
+            raise _another_version("agent", self._address) from error
+        except EucentricError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if self._steering is not None:
+            self._steering.close()
+            self._steering = None
+
+
+class EdgeReader:
+    """Asks the edge whether it is there, and returns its own word for its state."""
+
+    def __init__(self, host: str, control_port: int) -> None:
+        self._control = PyroControlClient(host, control_port, timeout_s=_TIMEOUT_S)
+
+    def __call__(self) -> str:
+        """Ask once.
+
+        Raises:
+            EucentricError: no answer.
+        """
+        return str(self._control.call("ping", {}).get("state", "running"))
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._control.close()
+
+
+def _another_version(service: str, address: tuple[str, int]) -> TransportError:
+    return TransportError(
+        f"The {service} at {address[0]}:{address[1]} answers in a way this dashboard does not understand.",
+        safe="nothing was changed.",
+        next_step="install the same version of Eucentric on both machines.",
+    )

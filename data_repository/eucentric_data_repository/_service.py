@@ -1,0 +1,159 @@
+"""The service: a thin loop around `ingest_once`, its control methods and its event stream."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from importlib.metadata import version
+from pathlib import Path
+
+import zmq
+from pydantic import JsonValue
+
+from eucentric_core import (
+    ConfigurationError,
+    ErrorReport,
+    OutOfSpaceError,
+    ServiceUnavailableError,
+    Settings,
+    TransportError,
+)
+from eucentric_core.transport import DataServer, PyroControlServer, StreamPublisher, require_port_free
+
+from ._catalogue import Catalogue
+from ._folders import RepositoryFolders
+from ._ingest import ingest_once
+from ._registrar import Registrar
+
+__all__ = ["RepositoryService"]
+
+_POLL_S = 0.2
+_PUBLISH_TIMEOUT_S = 2.0
+_JOIN_S = 3.0
+_INGEST_ENDPOINT = "inproc://repository-events"
+
+_log = logging.getLogger(__name__)
+
+
+def repository_root(settings: Settings) -> Path:
+    """Root of the repository: `repository.root`, or `<home>/repository`."""
+    return settings.repository.root or settings.home / "repository"
+
+
+class RepositoryService:
+    """Takes in what arrives, answers `ping` and `status`, and publishes events.
+
+    Raises:
+        ConfigurationError: a port is in use, or the root cannot be made.
+        OutOfSpaceError, ServiceUnavailableError: the catalogue cannot be opened.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        repository = settings.repository
+        self.root = repository_root(settings)
+        folders = RepositoryFolders(self.root)
+        try:
+            folders.make()
+        except OSError as error:
+            raise ConfigurationError(
+                f"The repository's root {self.root} cannot be used: {error.strerror or error}.",
+                safe="nothing was started.",
+                next_step="mount it, correct its permissions, or set repository.root.",
+            ) from error
+        self._registrar = Registrar(folders.database, registered_by=repository.name)
+        self._catalogue = Catalogue(folders.database)
+        self._error: ErrorReport | None = None
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        methods = {"ping": self._ping, "status": self._status}
+        try:
+            require_port_free(repository.host, repository.control_port, "the repository's control channel")
+            self._data = DataServer(
+                host=repository.host,
+                port=repository.data_port,
+                ingest_endpoint=_INGEST_ENDPOINT,
+                context=self._context,
+            )
+            self._control = PyroControlServer(methods, host=repository.host, port=repository.control_port)
+        except ConfigurationError:
+            self._close_catalogue()
+            # Sockets of a half-built service are closed with the context.
+            self._context.destroy(linger=0)
+            raise
+        self._threads = [
+            threading.Thread(target=self._control.serve, name="control", daemon=True),
+            threading.Thread(target=self._data.serve, name="data", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Answer on both channels."""
+        for thread in self._threads:
+            thread.start()
+        self._publisher = StreamPublisher(
+            _INGEST_ENDPOINT, context=self._context, timeout_s=_PUBLISH_TIMEOUT_S
+        )
+
+    def run(self, stopping: threading.Event) -> None:
+        """Take in what arrives until told to stop."""
+        while not stopping.is_set():
+            self.step()
+            stopping.wait(_POLL_S)
+
+    def step(self) -> None:
+        """One look into the incoming folder, and the events that are due."""
+        try:
+            ingest_once(self.root, self._registrar)
+            self._publish_due()
+            self._error = None
+        except (OutOfSpaceError, ServiceUnavailableError, TransportError) as error:
+            self._note(error.report())
+        except OSError as error:
+            self._note(
+                ServiceUnavailableError(
+                    f"The repository's root {self.root} does not answer: {error.strerror or error}.",
+                    safe="what has arrived stays where it is.",
+                    next_step="check that it is mounted and may be written; it is tried again.",
+                ).report()
+            )
+
+    def stop(self) -> None:
+        """Close both channels and the catalogue."""
+        self._publisher.close()
+        self._control.stop()
+        self._data.stop()
+        for thread in self._threads:
+            thread.join(timeout=_JOIN_S)
+        self._close_catalogue()
+        self._context.term()
+
+    def _publish_due(self) -> None:
+        for position, event in self._registrar.unpublished():
+            self._publisher.publish_event(event)
+            self._registrar.mark_published(position)
+            _log.info("published %s", event.kind, extra={"event": event.model_dump(mode="json")})
+
+    def _note(self, report: ErrorReport) -> None:
+        if self._error is None or self._error.code != report.code:
+            _log.error("%s", report.what)
+        self._error = report
+
+    def _close_catalogue(self) -> None:
+        self._catalogue.close()
+        self._registrar.close()
+
+    def _ping(self, _payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        state = "serving" if self._error is None else "failing"
+        return {"service": "repository", "version": version("eucentric"), "state": state}
+
+    def _status(self, _payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        folders = RepositoryFolders(self.root)
+        datasets = self._catalogue.datasets()
+        return {
+            "root": str(self.root),
+            "datasets": len(datasets),
+            "complete": sum(dataset.state == "complete" for dataset in datasets),
+            "shards": sum(dataset.shards for dataset in datasets),
+            "frames": sum(dataset.frames for dataset in datasets),
+            "quarantined": sum(1 for _ in folders.quarantine.glob("*.reason.json")),
+            "unpublished_events": len(self._registrar.unpublished()),
+            "error": self._error.model_dump(mode="json") if self._error is not None else None,
+        }

@@ -1,0 +1,26 @@
+"""Inference beside the microscope: verify, swap and serve signed models, notice when they stop fitting."""
+
+from __future__ import annotations
+
+from ._drift_monitor import DriftEpisode, DriftGates, DriftState, Observation, observe
+from ._errors import FrameRefusedError
+from ._installed_state import InstalledState
+from ._installer import Installation, Installer
+from ._model_loader import load_serving_model
+from ._serving_model import FrameAnswer, ModelSlot, ServingModel
+
+__all__ = [
+    "DriftEpisode",
+    "DriftGates",
+    "DriftState",
+    "FrameAnswer",
+    "FrameRefusedError",
+    "Installation",
+    "InstalledState",
+    "Installer",
+    "ModelSlot",
+    "Observation",
+    "ServingModel",
+    "load_serving_model",
+    "observe",
+]

@@ -1,0 +1,13 @@
+"""Typed failures of the edge. A refused bundle is a `BundleError` of the core."""
+
+from __future__ import annotations
+
+from eucentric_core import EucentricError
+
+__all__ = ["FrameRefusedError"]
+
+
+class FrameRefusedError(EucentricError):
+    """A frame that cannot be analysed; it is counted and logged, and the next one is taken."""
+
+    code = "edge.frame_refused"

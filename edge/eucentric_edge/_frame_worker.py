@@ -1,0 +1,176 @@
+"""The path of every frame: received, analysed, published, acknowledged, in this order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import numpy as np
+import zmq
+from pydantic import JsonValue
+
+from eucentric_core import (
+    DriftDetected,
+    EdgeSettings,
+    EucentricError,
+    Frame,
+    ServiceUnavailableError,
+    StreamHeader,
+    TransportError,
+)
+from eucentric_core.transport import StreamMessage, StreamPublisher, StreamSubscriber
+
+from ._drift_monitor import DriftGates, DriftState, Observation, observe
+from ._serving_model import FrameAnswer, ModelSlot, ServingModel
+from ._statistics import Statistics
+
+__all__ = ["FrameWorker"]
+
+_POLL_S = 0.2
+_CREDIT_FRAMES = 8
+
+_log = logging.getLogger(__name__)
+
+
+class FrameWorker:
+    """Takes frames from the agent and publishes what the model in the slot says about them.
+
+    The subscription is lossless: an edge that is too slow slows the source down instead of losing
+    a frame. A frame is acknowledged after its results were published. It subscribes once there is a
+    model.
+
+    Args:
+        settings: stream and drift gates.
+        agent: host and data port of the agent.
+        slot: where the model in service is.
+        publisher: where results and events go; its time-out bounds how long a stop can take.
+        statistics: where everything is counted.
+    """
+
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        agent: tuple[str, int],
+        slot: ModelSlot,
+        publisher: StreamPublisher,
+        statistics: Statistics,
+        *,
+        context: zmq.Context[zmq.Socket[bytes]],
+    ) -> None:
+        self._settings = settings
+        self._agent = agent
+        self._slot = slot
+        self._publisher = publisher
+        self._statistics = statistics
+        self._context = context
+        self._gates = DriftGates(
+            window_frames=settings.drift_window_frames,
+            drift_score_limit=settings.drift_score_limit,
+            entropy_ratio_limit=settings.entropy_ratio_limit,
+        )
+        self._drift = DriftState()
+        self._watched_version: int | None = None
+        self._source = "waiting for a model"
+        self._frame_shape: tuple[int, ...] | None = None
+
+    @property
+    def frame_shape(self) -> tuple[int, ...] | None:
+        """Shape `(ny, nx)` of the last frame that was analysed."""
+        return self._frame_shape
+
+    def report(self) -> dict[str, JsonValue]:
+        """State of the source and of the drift monitor as plain JSON."""
+        drift = self._drift
+        return {
+            "source": self._source,
+            "drift_score": drift.drift_score,
+            "entropy_ratio": drift.entropy_ratio,
+            "drift_reported": drift.reported,
+        }
+
+    def run(self, stopping: threading.Event) -> None:
+        """Work until `stopping` is set."""
+        while self._slot.model is None:
+            if stopping.wait(_POLL_S):
+                return
+        self._source = "waiting for the agent"
+        with StreamSubscriber(
+            *self._agent,
+            streams=[self._settings.source_stream],
+            mode="lossless",
+            credit=_CREDIT_FRAMES,
+            context=self._context,
+        ) as subscriber:
+            while not stopping.is_set():
+                message = self._receive(subscriber)
+                model = self._slot.model
+                if message is not None and model is not None:
+                    self._handle(message, model, stopping)
+                    subscriber.acknowledge()
+
+    def _receive(self, subscriber: StreamSubscriber) -> StreamMessage | None:
+        try:
+            message = subscriber.receive(_POLL_S)
+        except ServiceUnavailableError as error:
+            # The subscription renews itself; until then there is nothing to do but to say so once.
+            if self._source != "silent":
+                _log.warning("%s", error)
+            self._source = "silent"
+            return None
+        if message is not None:
+            self._source = "receiving"
+        return message
+
+    def _handle(self, message: StreamMessage, model: ServingModel, stopping: threading.Event) -> None:
+        received_s = time.perf_counter()
+        self._statistics.frame_received()
+        try:
+            frame = message.frame()
+            header = frame.header
+            self._statistics.frame_identified(header.instrument, header.session, header.sequence)
+            answer = model.answer(frame, received_s=received_s)
+        except EucentricError as error:
+            self._statistics.frame_refused(error.what)
+            _log.error(
+                "frame refused: %s", error, extra={"header": message.header[:1000].decode(errors="replace")}
+            )
+            return
+        self._frame_shape = header.shape
+        self._publish(answer.detections_header, answer.detections, stopping)
+        self._publish(answer.uncertainty_header, answer.uncertainty, stopping)
+        self._statistics.frame_answered(answer.detections_header.latency_s)
+        self._watch_drift(frame, answer, model)
+
+    def _publish(self, header: StreamHeader, array: np.ndarray, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            try:
+                self._publisher.publish(header, array)
+            except TransportError as error:
+                _log.warning("results are held back: %s", error)
+            else:
+                return
+
+    def _watch_drift(self, frame: Frame, answer: FrameAnswer, model: ServingModel) -> None:
+        result = answer.detections_header
+        if result.model_version != self._watched_version:
+            self._drift, self._watched_version = DriftState(), result.model_version
+        seen = Observation(result.session, result.sequence, result.drift_score, answer.entropy_ratio)
+        self._drift, episode = observe(self._drift, seen, self._gates)
+        if episode is None:
+            return
+        _log.warning("drift detected", extra={"episode": repr(episode)})
+        self._publisher.publish_event(
+            DriftDetected(
+                source=self._settings.name,
+                instrument=result.instrument,
+                session=episode.session,
+                first_sequence=episode.first_sequence,
+                sequence=episode.sequence,
+                drift_score=episode.drift_score,
+                quality_score=episode.entropy_ratio,
+                model_name=result.model_name,
+                model_version=result.model_version,
+                material=frame.header.material or model.manifest.material,
+            )
+        )

@@ -1,0 +1,66 @@
+"""Which versions are installed: one small file, written as a whole, that a restart goes by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from eucentric_core import ConfigurationError, FrozenModel, Identifier, write_atomic
+
+__all__ = ["InstalledState"]
+
+_Version = Annotated[int, Field(ge=1)]
+
+
+class InstalledState(FrozenModel):
+    """The installed versions of one model.
+
+    Attributes:
+        model_name: the model this edge serves.
+        current: the version in service.
+        previous: the version to go back to, if there is one.
+        highest: the highest version ever installed. Only higher ones are accepted, so that nobody
+            can bring back an old version with its valid old signature.
+    """
+
+    schema_version: Literal[1] = 1
+    model_name: Identifier
+    current: _Version | None = None
+    previous: _Version | None = None
+    highest: Annotated[int, Field(ge=0)] = 0
+
+    def write(self, path: Path) -> None:
+        """Write durably; a reader sees the old or the new state.
+
+        Raises:
+            OutOfSpaceError: the disk is full; the old state is still there.
+        """
+        write_atomic(path, self.model_dump_json().encode())
+
+    @classmethod
+    def read(cls, path: Path, *, model_name: str) -> InstalledState:
+        """The state, or an empty one if nothing was ever installed.
+
+        Raises:
+            ConfigurationError: the file is damaged, or belongs to another model.
+        """
+        try:
+            state = cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return cls(model_name=model_name)
+        except (OSError, ValidationError) as error:
+            raise _unusable(f"{path} is damaged: {error}.") from error
+        if state.model_name != model_name:
+            raise _unusable(f"{path} belongs to model {state.model_name!r}, not {model_name!r}.")
+        return state
+
+
+def _unusable(what: str) -> ConfigurationError:
+    # Starting afresh by itself would forget `highest` and open the door to old versions.
+    return ConfigurationError(
+        what,
+        safe="nothing was started and no installed model was touched.",
+        next_step="restore the file, or give this edge a new home folder and install a model again.",
+    )

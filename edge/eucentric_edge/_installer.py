@@ -1,0 +1,234 @@
+"""Installing a model: fetch, verify, build aside, test, commit, swap. Anything wrong changes nothing."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from eucentric_core import (
+    BundleError,
+    BusyError,
+    CommandRefusedError,
+    EucentricError,
+    FrozenModel,
+    TrustedKeys,
+    fsync_directory,
+    verify_bundle,
+)
+
+from ._bundle_fetch import fetch_bundle
+from ._installed_state import InstalledState
+from ._model_loader import load_serving_model
+from ._serving_model import ModelSlot, ServingModel
+
+__all__ = ["Installation", "Installer"]
+
+_log = logging.getLogger(__name__)
+
+
+class Installation(FrozenModel):
+    """A version was put in service.
+
+    Attributes:
+        version: the version that serves now.
+        previous_version: the version that served before.
+        prepare_s: time to fetch, verify, build, test and warm up, beside the running inference.
+        swap_s: time to write the state durably and replace the reference.
+    """
+
+    version: int
+    previous_version: int | None
+    prepare_s: float
+    swap_s: float
+
+
+class Installer:
+    """Keeps the installed versions under `<home>/edge` and puts one of them in the slot.
+
+    Args:
+        folder: `<home>/edge`; made if need be.
+        trusted: whose signatures count.
+        model_name: the model this edge serves.
+        slot: where the model in service is.
+        device: torch device to build on.
+
+    Raises:
+        ConfigurationError: the state file is damaged or belongs to another model.
+    """
+
+    def __init__(
+        self, folder: Path, trusted: TrustedKeys, *, model_name: str, slot: ModelSlot, device: str
+    ) -> None:
+        self._incoming = folder / "incoming"
+        self._models = folder / "models"
+        self._state_file = folder / "state.json"
+        self._trusted = trusted
+        self._model_name = model_name
+        self._slot = slot
+        self._device = device
+        self._at_work = threading.Lock()
+        for path in (self._incoming, self._models):
+            path.mkdir(parents=True, exist_ok=True)
+        self._state = InstalledState.read(self._state_file, model_name=model_name)
+
+    @property
+    def state(self) -> InstalledState:
+        """The installed versions."""
+        return self._state
+
+    def start(self) -> tuple[BundleError, ...]:
+        """Put the last good version in service, verified anew, and remove what a crash left.
+
+        Returns:
+            Why versions that should have served were refused; they stay on disk to be looked at.
+        """
+        shutil.rmtree(self._incoming)
+        self._incoming.mkdir()
+        self._remove_unlisted()
+        refused: list[BundleError] = []
+        for version in (self._state.current, self._state.previous):
+            if version is None:
+                continue
+            try:
+                self._slot.replace(self._load(version))
+            except BundleError as error:
+                _log.error("installed version %d refused: %s", version, error)
+                refused.append(error)
+            else:
+                break
+        return tuple(refused)
+
+    def install(self, source: Path, *, frame_shape: tuple[int, ...] | None) -> Installation:
+        """Put a published bundle in service. Runs beside the inference; only the swap meets it.
+
+        Args:
+            source: folder of the bundle.
+            frame_shape: `(ny, nx)` of the frames at present, to warm up with.
+
+        Raises:
+            BundleError: it was refused; the error says why. The model in service keeps serving.
+            BusyError: another installation is under way.
+            OutOfSpaceError: there is no room for it.
+        """
+        with self._working():
+            started_s = time.perf_counter()
+            incoming = self._incoming / uuid4().hex
+            try:
+                fetch_bundle(source, incoming)
+                manifest = verify_bundle(
+                    incoming,
+                    self._trusted,
+                    expected_name=self._model_name,
+                    newer_than=self._state.highest or None,
+                )
+                model = load_serving_model(incoming, manifest, device=self._device)
+                _warm_up(model, frame_shape)
+                target = self._folder(manifest.version)
+                # Left by a crash between this rename and the state file, so never in service.
+                shutil.rmtree(target, ignore_errors=True)
+                incoming.rename(target)
+                fsync_directory(self._models)
+            finally:
+                shutil.rmtree(incoming, ignore_errors=True)
+            state = InstalledState(
+                model_name=self._model_name,
+                current=manifest.version,
+                previous=self._serving_version(),
+                highest=manifest.version,
+            )
+            return self._commit(state, model, started_s)
+
+    def rollback(self, *, frame_shape: tuple[int, ...] | None) -> Installation:
+        """Go back one step, to the version that served before; it is verified and tested again.
+
+        Raises:
+            CommandRefusedError: there is no version to go back to.
+            BundleError: it is not good any more.
+            BusyError: an installation is under way.
+        """
+        with self._working():
+            started_s = time.perf_counter()
+            version = self._state.previous
+            if version is None or version == self._serving_version():
+                raise CommandRefusedError(
+                    "There is no previous version to go back to.",
+                    safe="the model in service keeps serving.",
+                    next_step="publish the older weights under a new version and install that.",
+                )
+            model = self._load(version)
+            _warm_up(model, frame_shape)
+            state = self._state.model_copy(update={"current": version, "previous": None})
+            return self._commit(state, model, started_s)
+
+    def _commit(self, state: InstalledState, model: ServingModel, started_s: float) -> Installation:
+        before = self._serving_version()
+        prepared_s = time.perf_counter()
+        # The state file is the point of no return: a crash before it boots the old version, after it the new.
+        state.write(self._state_file)
+        self._state = state
+        self._slot.replace(model)
+        swapped_s = time.perf_counter()
+        self._remove_unlisted()
+        _log.info("version %d in service", model.manifest.version, extra={"previous_version": before})
+        return Installation(
+            version=model.manifest.version,
+            previous_version=before,
+            prepare_s=prepared_s - started_s,
+            swap_s=swapped_s - prepared_s,
+        )
+
+    def _load(self, version: int) -> ServingModel:
+        folder = self._folder(version)
+        manifest = verify_bundle(folder, self._trusted, expected_name=self._model_name, newer_than=None)
+        if manifest.version != version:
+            raise BundleError(
+                f"The folder of version {version} holds version {manifest.version}.",
+                safe="it was not put in service.",
+                next_step="install a model again.",
+            )
+        return load_serving_model(folder, manifest, device=self._device)
+
+    def _serving_version(self) -> int | None:
+        model = self._slot.model
+        return None if model is None else model.manifest.version
+
+    def _folder(self, version: int) -> Path:
+        return self._models / f"v{version:06d}"
+
+    def _remove_unlisted(self) -> None:
+        kept = {self._folder(v).name for v in (self._state.current, self._state.previous) if v is not None}
+        for folder in self._models.iterdir():
+            if folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        if not self._at_work.acquire(blocking=False):
+            raise BusyError(
+                "Another installation is under way.",
+                safe="the model in service keeps serving.",
+                next_step="wait for it and try again.",
+            )
+        try:
+            yield
+        finally:
+            self._at_work.release()
+
+
+def _warm_up(model: ServingModel, frame_shape: tuple[int, ...] | None) -> None:
+    if frame_shape is None:
+        return
+    try:
+        model.warm_up(frame_shape)
+    except EucentricError as error:
+        raise BundleError(
+            f"The model cannot analyse frames of {frame_shape} pixels: {error.what}",
+            safe="the model in service keeps serving.",
+            next_step="publish a model that can.",
+        ) from error

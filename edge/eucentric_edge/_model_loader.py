@@ -1,0 +1,116 @@
+"""From the files of a verified bundle to a model that has shown that it works. Nothing is unpickled."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from eucentric_core import BundleError, BundleManifest
+from eucentric_models import Decoding, DriftReference, ModelsError, NetworkSpec, Preprocessing
+from eucentric_models.networks import Ensemble
+
+from ._serving_model import ServingModel
+
+__all__ = ["load_serving_model"]
+
+_Part = TypeVar("_Part", bound=BaseModel)
+
+
+def load_serving_model(folder: Path, manifest: BundleManifest, *, device: str) -> ServingModel:
+    """Build a model aside, check its weights against its architecture, and put it to the test.
+
+    Args:
+        folder: a bundle that `verify_bundle` has accepted.
+        manifest: what it returned.
+        device: torch device.
+
+    Raises:
+        BundleError: weights that do not fit or are not finite, files of another kind, or an answer to
+            a golden chip that is not the expected one.
+    """
+    _require_known_kinds(manifest)
+    spec = _part(NetworkSpec, manifest.network, "network")
+    if spec.n_classes != len(manifest.classes):
+        raise _refuse(f"{len(manifest.classes)} classes are named for {spec.n_classes} heat maps.")
+    try:
+        ensemble = Ensemble(
+            spec,
+            [(folder / member).read_bytes() for member in manifest.members],
+            preprocessing=_part(Preprocessing, manifest.preprocessing, "preprocessing"),
+            device=device,
+        )
+        drift_reference = DriftReference.from_json((folder / manifest.drift_reference).read_bytes())
+        _require_golden_answers(folder, manifest, ensemble, drift_reference)
+    except ModelsError as error:
+        raise _refuse(error.what) from error
+    except (RuntimeError, MemoryError) as error:
+        raise _refuse(f"The model cannot run on {device}: {error}.") from error
+    return ServingModel(manifest, ensemble, _part(Decoding, manifest.decoding, "decoding"), drift_reference)
+
+
+def _require_known_kinds(manifest: BundleManifest) -> None:
+    kinds = dict.fromkeys(manifest.members, ".safetensors") | {manifest.drift_reference: ".json"}
+    for chip in manifest.golden:
+        kinds |= {chip.frame: ".npy", chip.expected: ".npy"}
+    if unread := sorted({file.path for file in manifest.files} - set(kinds)):
+        raise _refuse(f"The bundle holds files that no part of the model uses: {unread}.")
+    if wrong := sorted(name for name, suffix in kinds.items() if not name.endswith(suffix)):
+        raise _refuse(f"The bundle holds files of a kind that is never opened: {wrong}.")
+
+
+def _part(kind: type[_Part], values: dict[str, JsonValue], name: str) -> _Part:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise _refuse(f"The {name} of the manifest is not usable: {error}.") from error
+
+
+def _require_golden_answers(
+    folder: Path, manifest: BundleManifest, ensemble: Ensemble, drift_reference: DriftReference
+) -> None:
+    for chip in manifest.golden:
+        frame, expected = _read_npy(folder / chip.frame), _read_npy(folder / chip.expected)
+        if frame.ndim != 2 or expected.shape != (len(manifest.classes), *frame.shape):
+            raise _refuse(f"{chip.expected} does not belong to {chip.frame}.")
+        if min(frame.shape) < ensemble.spec.size_multiple:
+            raise _refuse(f"{chip.frame} is smaller than the network can take.")
+        inference = ensemble.infer(frame)
+        drift_reference.score(inference.features)
+        difference = float(np.abs(inference.maps - expected).max())
+        # Written so that NaN fails as well.
+        if not difference <= chip.max_abs_error:
+            raise _refuse(
+                f"On {chip.frame} the model answers {difference:.3g} away from what was signed; "
+                f"{chip.max_abs_error:.3g} is allowed."
+            )
+
+
+def _read_npy(path: Path) -> NDArray[np.number]:
+    # np.load would guess the format and so open zip files too; this reads plain arrays and nothing else.
+    try:
+        with path.open("rb") as stream:
+            version = np.lib.format.read_magic(stream)
+            if version != (1, 0):
+                raise ValueError(f"version {version} of the format")
+            shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+            content = stream.read()
+        if fortran_order or dtype.kind not in "uif":
+            raise ValueError(f"{dtype}, Fortran order: {fortran_order}")
+        if prod(shape) * dtype.itemsize != len(content) or not content:
+            raise ValueError(f"{len(content)} bytes for {dtype}{list(shape)}")
+    except ValueError as error:
+        raise _refuse(f"{path.name} is not a plain array: {error}.") from error
+    return np.frombuffer(content, dtype=dtype).reshape(shape)
+
+
+def _refuse(what: str) -> BundleError:
+    return BundleError(
+        what,
+        safe="the model in service keeps serving.",
+        next_step="see how this version was built; publish a corrected one under the next version.",
+    )

@@ -1,0 +1,184 @@
+"""The edge service: frames in, results out, models installed beside it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import zmq
+from pydantic import Field, JsonValue
+
+from eucentric_core import (
+    EucentricError,
+    FrozenModel,
+    ModelInstalled,
+    ModelRefused,
+    ServiceLifetime,
+    Settings,
+    TransportError,
+    TrustedKeys,
+)
+from eucentric_core.transport import DataServer, Methods, PyroControlServer, StreamPublisher
+
+from ._frame_worker import FrameWorker
+from ._installer import Installation, Installer
+from ._serving_model import ModelSlot
+from ._statistics import Statistics
+
+__all__ = ["EdgeService"]
+
+_INGEST = "inproc://edge-results"
+_PUBLISH_TIMEOUT_S = 2.0
+_STOP_TIMEOUT_S = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class InstallRequest(FrozenModel):
+    """Answer of `install`: `Installation`."""
+
+    folder: Path
+
+
+class RollbackRequest(FrozenModel):
+    """Answer of `rollback`: `Installation`."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class EdgeService:
+    """One edge. `run` serves until it is told to stop.
+
+    Args:
+        settings: of this machine; the agent section says where the frames come from.
+
+    Raises:
+        ConfigurationError: no trusted keys, a damaged state file.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._slot = ModelSlot()
+        self._statistics = Statistics()
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        torch.set_num_threads(settings.edge.threads)
+        self._installer = Installer(
+            settings.home / "edge",
+            TrustedKeys.read(settings.trusted_keys_path),
+            model_name=settings.edge.model,
+            slot=self._slot,
+            device=self._device,
+        )
+
+    def run(self, lifetime: ServiceLifetime) -> None:
+        """Open both channels, put the last good model in service and analyse frames until the stop.
+
+        Raises:
+            ConfigurationError: a port is in use.
+        """
+        edge, agent = self._settings.edge, self._settings.agent
+        with ExitStack() as stack:
+            context: zmq.Context[zmq.Socket[bytes]] = stack.enter_context(zmq.Context())
+            data = DataServer(host=edge.host, port=edge.data_port, ingest_endpoint=_INGEST, context=context)
+            stack.enter_context(_serving(data.serve, data.stop, "edge-data"))
+            publisher = StreamPublisher(_INGEST, context=context, timeout_s=_PUBLISH_TIMEOUT_S)
+            stack.callback(publisher.close)
+            worker = FrameWorker(
+                edge,
+                (agent.host, agent.data_port),
+                self._slot,
+                publisher,
+                self._statistics,
+                context=context,
+            )
+            methods = self._methods(worker, publisher)
+            control = PyroControlServer(methods, host=edge.host, port=edge.control_port)
+            for error in self._installer.start():
+                self._announce_refusal(publisher, error)
+            stack.enter_context(_serving(control.serve, control.stop, "edge-control"))
+            lifetime.announce_ready({"control_port": edge.control_port, "data_port": edge.data_port})
+            worker.run(lifetime.stopping)
+
+    def _methods(self, worker: FrameWorker, publisher: StreamPublisher) -> Methods:
+        def install(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+            request = InstallRequest.model_validate(payload)
+            try:
+                installation = self._installer.install(request.folder, frame_shape=worker.frame_shape)
+            except EucentricError as error:
+                self._announce_refusal(publisher, error)
+                raise
+            return self._announce(publisher, installation)
+
+        def rollback(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+            request = RollbackRequest.model_validate(payload)
+            _log.warning("rollback asked for: %s", request.reason)
+            return self._announce(publisher, self._installer.rollback(frame_shape=worker.frame_shape))
+
+        return {
+            "ping": lambda _: self._identity(),
+            "status": lambda _: self._status(worker),
+            "install": install,
+            "rollback": rollback,
+        }
+
+    def _identity(self) -> dict[str, JsonValue]:
+        return {
+            "service": "edge",
+            "version": importlib.metadata.version("eucentric"),
+            "state": "no model" if self._slot.model is None else "serving",
+        }
+
+    def _status(self, worker: FrameWorker) -> dict[str, JsonValue]:
+        model, installed = self._slot.model, self._installer.state
+        return {
+            **self._identity(),
+            "name": self._settings.edge.name,
+            "device": self._device,
+            "model_name": installed.model_name,
+            "model_version": None if model is None else model.manifest.version,
+            "previous_version": installed.previous,
+            "highest_version": installed.highest,
+            "source_stream": self._settings.edge.source_stream,
+            **worker.report(),
+            **self._statistics.report(),
+        }
+
+    def _announce(self, publisher: StreamPublisher, installation: Installation) -> dict[str, JsonValue]:
+        event = ModelInstalled(
+            source=self._settings.edge.name,
+            model_name=self._settings.edge.model,
+            model_version=installation.version,
+            previous_version=installation.previous_version,
+            swap_s=installation.swap_s,
+        )
+        _publish_event(publisher, event)
+        return installation.model_dump(mode="json")
+
+    def _announce_refusal(self, publisher: StreamPublisher, error: EucentricError) -> None:
+        _log.error("model refused: %s", error)
+        _publish_event(publisher, ModelRefused(source=self._settings.edge.name, error=error.report()))
+
+
+def _publish_event(publisher: StreamPublisher, event: ModelInstalled | ModelRefused) -> None:
+    try:
+        publisher.publish_event(event)
+    except TransportError as error:
+        # What was done stays done: the caller hears of it, and so does everyone who asks for the status.
+        _log.error("event %s was not published: %s", event.kind, error)
+
+
+@contextmanager
+def _serving(serve: Callable[[], None], stop: Callable[[], None], name: str) -> Iterator[None]:
+    thread = threading.Thread(target=serve, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop()
+        thread.join(timeout=_STOP_TIMEOUT_S)

@@ -1,0 +1,47 @@
+"""Flows: policies that decide, and the retraining that closes the loop. Importing this does not import Prefect."""
+
+from __future__ import annotations
+
+from ._bridge import EventBridge, event_sources
+from ._deployment import DEPLOYMENT
+from ._errors import HeldError, InstallationError, NotEnoughFramesError
+from ._event_outbox import EventOutbox, OutboxCounts, outbox_path
+from ._pipeline import Ending, Site
+from ._run_record import ActiveRun, Admission, RunRecord, RunRecordError, runs_path
+from ._run_views import Outcome, RunState, RunView, StageView, TriggeredBy
+from ._server import PrefectServer, prefect_environment, prefect_server
+from .policy import Policy, PolicyError, RetrainRequest, decide, explain, load_policies, load_policy
+
+__all__ = [
+    "DEPLOYMENT",
+    "ActiveRun",
+    "Admission",
+    "Ending",
+    "EventBridge",
+    "EventOutbox",
+    "HeldError",
+    "InstallationError",
+    "NotEnoughFramesError",
+    "OutboxCounts",
+    "Outcome",
+    "Policy",
+    "PolicyError",
+    "PrefectServer",
+    "RetrainRequest",
+    "RunRecord",
+    "RunRecordError",
+    "RunState",
+    "RunView",
+    "Site",
+    "StageView",
+    "TriggeredBy",
+    "decide",
+    "event_sources",
+    "explain",
+    "load_policies",
+    "load_policy",
+    "outbox_path",
+    "prefect_environment",
+    "prefect_server",
+    "runs_path",
+]

@@ -1,0 +1,133 @@
+"""From the data channels to the orchestrator: every event, once, whoever is down at the moment."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_when_event_set,
+    wait_exponential_jitter,
+)
+
+from eucentric_core import AnyEvent, DataFormatError, ServiceUnavailableError, Settings
+from eucentric_core.transport import EVENT_STREAM, StreamSubscriber
+
+from ._event_outbox import EventOutbox
+from ._prefect_events import EventSink
+
+__all__ = ["Address", "EventBridge", "event_sources"]
+
+Address = tuple[str, int]
+
+_RECEIVE_S = 0.5
+_POLL_S = 0.1
+_FIRST_RETRY_S = 0.5
+_LONGEST_RETRY_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+def event_sources(settings: Settings) -> dict[str, Address]:
+    """The data channels that publish events."""
+    return {
+        "agent": (settings.agent.host, settings.agent.data_port),
+        "edge": (settings.edge.host, settings.edge.data_port),
+        "repository": (settings.repository.host, settings.repository.data_port),
+    }
+
+
+class EventBridge:
+    """Takes events from the sources into the outbox, and delivers the outbox to a sink.
+
+    An event is acknowledged to its source once it is durable in the outbox, so that a sink that is down never
+    holds an instrument back. Sources need not be up: subscriptions renew themselves.
+    """
+
+    def __init__(self, sources: Mapping[str, Address], outbox: EventOutbox, sink: EventSink) -> None:
+        self._outbox = outbox
+        self._sink = sink
+        self._stopping = threading.Event()
+        self._subscribers = {
+            name: StreamSubscriber(host, port, streams=[EVENT_STREAM], mode="lossless")
+            for name, (host, port) in sources.items()
+        }
+        self._threads = [
+            *(
+                threading.Thread(target=self._collect, args=(name, subscriber), name=f"events-{name}")
+                for name, subscriber in self._subscribers.items()
+            ),
+            threading.Thread(target=self._deliver, name="events-delivery"),
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        for subscriber in self._subscribers.values():
+            subscriber.close()
+
+    def _collect(self, name: str, subscriber: StreamSubscriber) -> None:
+        answered = True
+        while not self._stopping.is_set():
+            try:
+                message = subscriber.receive(_RECEIVE_S)
+            except ServiceUnavailableError as error:
+                if answered:
+                    _log.warning("no events from the %s: %s", name, error.what)
+                answered = False
+                self._stopping.wait(_RECEIVE_S)
+                continue
+            if message is None:
+                continue
+            answered = True
+            try:
+                self._outbox.add(message.event())
+            except DataFormatError as error:
+                _log.error("an event of the %s is not understood and not passed on: %s", name, error.what)
+            subscriber.acknowledge()
+
+    def _deliver(self) -> None:
+        while not self._stopping.is_set():
+            events = self._outbox.pending()
+            if events:
+                self._deliver_until_taken(events)
+            else:
+                self._stopping.wait(_POLL_S)
+
+    def _deliver_until_taken(self, events: Sequence[AnyEvent]) -> None:
+        attempts = Retrying(
+            retry=retry_if_exception_type(ServiceUnavailableError),
+            wait=wait_exponential_jitter(_FIRST_RETRY_S, _LONGEST_RETRY_S),
+            stop=stop_when_event_set(self._stopping),
+            sleep=lambda seconds: self._stopping.wait(seconds) and None,
+            before_sleep=self._say_waiting,
+            reraise=True,
+        )
+        try:
+            attempts(self._sink.deliver, events)
+        except ServiceUnavailableError:
+            return
+        self._outbox.mark_delivered(events)
+        _log.info("delivered: %s", ", ".join(event.kind for event in events))
+
+    def _say_waiting(self, state: RetryCallState) -> None:
+        if state.attempt_number == 1:
+            _log.warning(
+                "%s %d event(s) wait.",
+                state.outcome and state.outcome.exception(),
+                self._outbox.counts().pending,
+            )

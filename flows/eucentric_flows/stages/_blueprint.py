@@ -1,0 +1,93 @@
+"""What a model is made of, without its weights; and the champion it is taken from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from eucentric_core import BundleManifest, ConfigurationError, TrustedKeys, verify_bundle
+from eucentric_model_registry import Registry
+from eucentric_models import (
+    DEFAULT_DECODING,
+    DEFAULT_PREPROCESSING,
+    Decoding,
+    DemoConditions,
+    NetworkSpec,
+    Preprocessing,
+    material_named,
+)
+
+__all__ = ["Blueprint", "Champion", "fetch_champion"]
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """Architecture and parameters that every version of a model shares.
+
+    `classes` are those the network tells apart, in the order of its heat maps.
+    """
+
+    material: str
+    classes: tuple[str, ...]
+    network: NetworkSpec
+    preprocessing: Preprocessing
+    decoding: Decoding
+
+    @classmethod
+    def of_manifest(cls, manifest: BundleManifest) -> Blueprint:
+        """The blueprint of a published model."""
+        return cls(
+            material=manifest.material,
+            classes=manifest.classes,
+            network=NetworkSpec.model_validate(manifest.network),
+            preprocessing=Preprocessing.model_validate(manifest.preprocessing),
+            decoding=Decoding.model_validate(manifest.decoding),
+        )
+
+    @classmethod
+    def of_conditions(cls, conditions: DemoConditions) -> Blueprint:
+        """The blueprint of a first model."""
+        return cls(
+            material=conditions.material,
+            classes=material_named(conditions.material).detectable_classes,
+            network=conditions.network,
+            preprocessing=DEFAULT_PREPROCESSING,
+            decoding=DEFAULT_DECODING,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The model in production, verified, with its files at hand."""
+
+    manifest: BundleManifest
+    folder: Path
+
+    @property
+    def blueprint(self) -> Blueprint:
+        """What it is made of."""
+        return Blueprint.of_manifest(self.manifest)
+
+    @property
+    def members(self) -> tuple[Path, ...]:
+        """Weights, one safetensors file per member."""
+        return tuple(self.folder / name for name in self.manifest.members)
+
+
+def fetch_champion(registry: Registry, trusted: TrustedKeys, model: str, folder: Path) -> Champion:
+    """Download the champion and verify it; a folder that is there already is verified again instead.
+
+    Raises:
+        ConfigurationError: the model has no champion yet.
+        BundleError: it is not what was signed.
+    """
+    if folder.exists():
+        return Champion(verify_bundle(folder, trusted, expected_name=model, newer_than=None), folder)
+    champion = registry.champion(model)
+    if champion is None:
+        raise ConfigurationError(
+            f"Model {model!r} has no champion to retrain.",
+            safe="nothing was trained.",
+            next_step="train a first one with `eucentric flows bootstrap`.",
+        )
+    return Champion(registry.download(model, champion.version, folder), folder)

@@ -1,0 +1,161 @@
+"""Champion and challenger on frames that neither was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from eucentric_core import DataFormatError, FrozenModel, write_atomic
+from eucentric_model_registry import Comparison, Evidence, Gates, HoldoutScore, Verdict, judge
+from eucentric_models import Decoding, NetworkSpec, Preprocessing
+
+from ._blueprint import Blueprint
+from ._workspace import Workspace
+
+if TYPE_CHECKING:
+    from eucentric_hpc import TrainingSet
+    from eucentric_models.networks import Ensemble
+
+__all__ = ["Judgement", "ModelFiles", "judge_challenger"]
+
+
+class ModelFiles(FrozenModel):
+    """A model as files and parameters, plain enough to cross to any worker."""
+
+    network: NetworkSpec
+    preprocessing: Preprocessing
+    decoding: Decoding
+    classes: tuple[str, ...]
+    weights: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, blueprint: Blueprint, weights: Sequence[Path]) -> Self:
+        """The blueprint with these weights."""
+        return cls(
+            network=blueprint.network,
+            preprocessing=blueprint.preprocessing,
+            decoding=blueprint.decoding,
+            classes=blueprint.classes,
+            weights=tuple(weights),
+        )
+
+
+class Judgement(FrozenModel):
+    """Verdict and evidence; without labelled hold-out frames there is no evidence, and nobody is promoted."""
+
+    verdict: Verdict
+    evidence: Evidence | None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The figures that go into the bundle, by name."""
+        if self.evidence is None:
+            return {}
+        figures: dict[str, float] = {}
+        for where, comparison in (("start", self.evidence.start), ("recent", self.evidence.recent)):
+            figures[f"{where}_f1"] = comparison.challenger.f1
+            if comparison.champion is not None:
+                figures[f"{where}_f1_of_champion"] = comparison.champion.f1
+        return figures
+
+
+def judge_challenger(
+    executor: Executor,
+    challenger: ModelFiles,
+    champion: ModelFiles | None,
+    workspace: Workspace,
+    gates: Gates,
+    *,
+    start: Path,
+    recent: Path,
+) -> Judgement:
+    """Score both on the start hold-out and on recent frames, and hold the challenger against the gates.
+
+    A judgement that was made is not made again.
+
+    Args:
+        executor: where the two are scored, side by side.
+        challenger: the trained model.
+        champion: the model in production; None before the first one.
+        workspace: where the judgement is kept.
+        gates: the limits.
+        start: labelled frames of the conditions that the champion was made for.
+        recent: frames of the present conditions.
+
+    Raises:
+        TrainingDataError: a hold-out set is missing or damaged.
+        WeightsError: the weights do not fit the network.
+    """
+    if workspace.judgement.exists():
+        return Judgement.model_validate_json(workspace.judgement.read_bytes())
+    holdouts = [str(start), str(recent)]
+    scoring = [
+        executor.submit(score_task, model.model_dump(mode="json"), holdouts)
+        for model in (challenger, champion)
+        if model is not None
+    ]
+    scored = [[_score_of(score) for score in future.result()] for future in scoring]
+    own, opponent = scored[0], scored[1] if champion is not None else [None, None]
+    if own[1] is None:
+        sentence = "Not judged: none of the hold-out frames is labelled, so a person has to decide."
+        judgement = Judgement(verdict=Verdict(accepted=False, checks=(), sentence=sentence), evidence=None)
+    elif own[0] is None:
+        raise DataFormatError(
+            f"None of the frames of {start.name} is labelled.",
+            safe="nothing was promoted.",
+            next_step="restore the start data of this model, or make it anew with `eucentric flows bootstrap`.",
+        )
+    else:
+        evidence = Evidence(
+            start=Comparison(champion=opponent[0], challenger=own[0]),
+            recent=Comparison(champion=opponent[1], challenger=own[1]),
+        )
+        judgement = Judgement(verdict=judge(evidence, gates), evidence=evidence)
+    write_atomic(workspace.judgement, judgement.model_dump_json().encode())
+    return judgement
+
+
+def score_task(model_json: dict[str, Any], holdouts: list[str]) -> list[dict[str, Any] | None]:
+    """Score a model on hold-out sets; runs on a worker, so JSON goes in and out.
+
+    Args:
+        model_json: a :class:`ModelFiles`.
+        holdouts: paths of training sets; None is the score of one without labels. A path that is named twice
+            is scored once.
+    """
+    from eucentric_hpc import read_training_set
+    from eucentric_models.networks import Ensemble
+
+    model = ModelFiles.model_validate(model_json)
+    weights = [path.read_bytes() for path in model.weights]
+    ensemble = Ensemble(model.network, weights, preprocessing=model.preprocessing)
+    scores = {path: _score(ensemble, read_training_set(Path(path)), model) for path in dict.fromkeys(holdouts)}
+    return [score and score.model_dump(mode="json") for score in (scores[path] for path in holdouts)]
+
+
+def _score(ensemble: Ensemble, holdout: TrainingSet, model: ModelFiles) -> HoldoutScore | None:
+    from eucentric_hpc import evaluate_ensemble
+
+    if not len(holdout.labelled):
+        return None
+    figures = evaluate_ensemble(ensemble, holdout, classes=model.classes, decoding=model.decoding)
+    columns = [truth for truth in holdout.truths if truth is not None]
+    return HoldoutScore(
+        f1=figures["f1"],
+        precision=figures["precision"],
+        recall=figures["recall"],
+        position_rmse_m=figures.get("position_rmse_m"),
+        calibration_error=figures["calibration_error"],
+        class_f1={name: figures[f"f1_{name}"] for name in model.classes},
+        class_support={
+            name: sum(int((truth[:, 2] == index).sum()) for truth in columns)
+            for index, name in enumerate(model.classes)
+        },
+        frames=int(figures["frames"]),
+    )
+
+
+def _score_of(score: dict[str, Any] | None) -> HoldoutScore | None:
+    return None if score is None else HoldoutScore.model_validate(score)

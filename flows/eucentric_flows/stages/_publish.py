@@ -1,0 +1,150 @@
+"""Signing, registering and promoting a version; each step may be repeated."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eucentric_core import (
+    BundleError,
+    Lineage,
+    ModelPromoted,
+    Settings,
+    TrustedKeys,
+    verify_bundle,
+)
+from eucentric_model_registry import (
+    BundleContent,
+    RegisteredVersion,
+    Registry,
+    build_and_sign_bundle,
+    load_signer,
+)
+
+from .._event_outbox import EventOutbox
+from ._blueprint import Blueprint
+from ._judge import Judgement
+from ._workspace import Workspace
+
+if TYPE_CHECKING:
+    from eucentric_hpc import EnsembleResult
+
+__all__ = ["Publication", "promote", "register", "sign"]
+
+_SOURCE = "hub"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Who publishes what, where."""
+
+    settings: Settings
+    registry: Registry
+    trusted: TrustedKeys
+    model: str
+    trigger_id: str
+    policy: str | None
+    workspace: Workspace
+
+    @property
+    def who(self) -> str:
+        """Whose decision it is, for the history."""
+        return f"policy {self.policy}" if self.policy else "manual"
+
+
+def sign(
+    publication: Publication,
+    blueprint: Blueprint,
+    result: EnsembleResult,
+    judgement: Judgement,
+    *,
+    datasets: tuple[str, ...],
+    trained_from: str | None,
+) -> None:
+    """Make the signed bundle, with the version number that the registry will give.
+
+    Raises:
+        ConfigurationError: the signing key is missing or open to others.
+        RegistryError: the parts do not fit each other.
+    """
+    registry, model, folder = publication.registry, publication.model, publication.workspace.bundle
+    if registry.find_by_trigger(model, publication.trigger_id) is not None:
+        return
+    version = registry.next_version(model)
+    if folder.exists():
+        if _signed_version(publication) == version:
+            return
+        shutil.rmtree(folder)
+    build_and_sign_bundle(
+        folder,
+        BundleContent(
+            name=model,
+            version=version,
+            material=blueprint.material,
+            classes=blueprint.classes,
+            network=blueprint.network,
+            preprocessing=blueprint.preprocessing,
+            decoding=blueprint.decoding,
+            members=tuple(path.read_bytes() for path in result.weights),
+            drift_reference=result.drift_reference,
+            golden_frames=tuple(np.load(files.frame, allow_pickle=False) for files in result.golden),
+            metrics={**result.metrics, **judgement.metrics},
+            lineage=Lineage(
+                datasets=datasets,
+                code_version=f"eucentric {importlib.metadata.version('eucentric')}",
+                trigger_id=publication.trigger_id,
+                policy=publication.policy,
+                run_id=publication.trigger_id,
+                trained_from=trained_from,
+            ),
+        ),
+        load_signer(publication.settings.signing_key_path),
+    )
+
+
+def register(publication: Publication) -> RegisteredVersion:
+    """Make the bundle a version of the model, as challenger; a trigger has one version, whenever it is asked.
+
+    Raises:
+        BundleError: the bundle is not what was signed.
+        VersionConflictError: somebody else registered a version meanwhile; resume the run to sign anew.
+    """
+    registry, model = publication.registry, publication.model
+    version = registry.find_by_trigger(model, publication.trigger_id)
+    if version is None:
+        version = registry.register(model, publication.workspace.bundle)
+    if "champion" in version.aliases:
+        return version
+    return registry.nominate(model, version.version)
+
+
+def promote(publication: Publication, version: RegisteredVersion, reason: str, outbox: EventOutbox) -> None:
+    """Make the version champion and announce it.
+
+    Raises:
+        UnknownVersionError: there is no such version.
+    """
+    publication.registry.promote(publication.model, version.version, reason=reason, who=publication.who)
+    outbox.add(
+        ModelPromoted(
+            source=_SOURCE,
+            model_name=publication.model,
+            model_version=version.version,
+            reason=reason,
+            trace_id=publication.trigger_id,
+        )
+    )
+
+
+def _signed_version(publication: Publication) -> int | None:
+    try:
+        folder = publication.workspace.bundle
+        return verify_bundle(
+            folder, publication.trusted, expected_name=publication.model, newer_than=None
+        ).version
+    except BundleError:
+        return None

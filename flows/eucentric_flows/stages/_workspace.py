@@ -1,0 +1,78 @@
+"""Where the files of one run lie, so that a run that is resumed finds what it has done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from eucentric_core import Settings
+
+__all__ = ["StartData", "Workspace", "start_data"]
+
+
+@dataclass(frozen=True, slots=True)
+class StartData:
+    """A model's first training data: what is replayed, and what is only ever used to judge."""
+
+    training: Path
+    holdout: Path
+
+
+def start_data(settings: Settings, model: str) -> StartData:
+    """Where a model's start data lie."""
+    folder = settings.home / "training" / model
+    return StartData(folder / "start.npz", folder / "start-holdout.npz")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Files of one run, under `<home>/training/<model>/<trigger id>`."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, settings: Settings, model: str, trigger_id: str) -> Workspace:
+        """The workspace of a run; made if need be."""
+        folder = settings.home / "training" / model / trigger_id
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(folder)
+
+    @property
+    def recent(self) -> Path:
+        """Gathered frames to train on."""
+        return self.folder / "recent.npz"
+
+    @property
+    def holdout(self) -> Path:
+        """Gathered frames to judge by."""
+        return self.folder / "recent-holdout.npz"
+
+    @property
+    def gathered(self) -> Path:
+        """What was gathered; the last file of that stage."""
+        return self.folder / "gathered.json"
+
+    @property
+    def champion(self) -> Path:
+        """Bundle of the champion that the challenger is trained from and compared with."""
+        return self.folder / "champion"
+
+    @property
+    def ensemble(self) -> Path:
+        """Work folder of the training."""
+        return self.folder / "ensemble"
+
+    @property
+    def trained(self) -> Path:
+        """Result of the training; its last file."""
+        return self.folder / "trained.json"
+
+    @property
+    def judgement(self) -> Path:
+        """Evidence and verdict."""
+        return self.folder / "judgement.json"
+
+    @property
+    def bundle(self) -> Path:
+        """The signed bundle."""
+        return self.folder / "bundle"

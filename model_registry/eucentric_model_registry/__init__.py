@@ -1,0 +1,34 @@
+"""The hub's catalogue of models: keys, signed bundles, promotion gates, and MLflow behind a typed seam."""
+
+from __future__ import annotations
+
+from ._bundle_builder import BundleContent, build_and_sign_bundle
+from ._errors import RegistryError, UnknownVersionError, VersionConflictError
+from ._gates import Comparison, Evidence, GateCheck, Gates, HoldoutScore, Verdict, judge
+from ._keys import generate_keys, load_signer, trusted_keys_of
+from ._registered import Promotion, RegisteredVersion
+from ._registry import Registry
+from ._server import ServerCommand, mlflow_server
+
+__all__ = [
+    "BundleContent",
+    "Comparison",
+    "Evidence",
+    "GateCheck",
+    "Gates",
+    "HoldoutScore",
+    "Promotion",
+    "RegisteredVersion",
+    "Registry",
+    "RegistryError",
+    "ServerCommand",
+    "UnknownVersionError",
+    "Verdict",
+    "VersionConflictError",
+    "build_and_sign_bundle",
+    "generate_keys",
+    "judge",
+    "load_signer",
+    "mlflow_server",
+    "trusted_keys_of",
+]

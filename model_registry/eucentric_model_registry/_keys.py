@@ -1,0 +1,92 @@
+"""The Ed25519 key that signs bundles, and the public file that every edge trusts."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from securesystemslib.signer import CryptoSigner
+
+from eucentric_core import ConfigurationError, TrustedKeys, fsync_directory
+
+__all__ = ["generate_keys", "load_signer", "trusted_keys_of"]
+
+_MAX_KEY_BYTES = 64 << 10
+
+
+def generate_keys(private_key: Path, trusted_keys: Path) -> TrustedKeys:
+    """Make a key pair: the private key as PEM (mode 0600), the public one as `TrustedKeys` JSON.
+
+    Raises:
+        ConfigurationError: one of the two files exists already; neither is touched.
+    """
+    for path in (private_key, trusted_keys):
+        if path.exists():
+            raise _unusable(
+                f"{path} exists already.", "keep using it, or move it away first; a key is never overwritten."
+            )
+    signer = CryptoSigner.generate_ed25519()
+    trusted = trusted_keys_of(signer)
+    _write_new(private_key, signer.private_bytes, mode=0o600)
+    _write_new(trusted_keys, trusted.model_dump_json(indent=2).encode(), mode=0o644)
+    return trusted
+
+
+def load_signer(private_key: Path) -> CryptoSigner:
+    """The signer of a private key file.
+
+    Raises:
+        ConfigurationError: the file is missing, may be read by others than its owner, or is no
+            Ed25519 key.
+    """
+    try:
+        with private_key.open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            content = stream.read(_MAX_KEY_BYTES)
+    except OSError as error:
+        raise _unusable(
+            f"Signing key {private_key} cannot be read: {error.strerror}.",
+            "make one with `eucentric keys init`, or correct hub.signing_key.",
+        ) from error
+    # Windows keeps access in lists of its own; the mode says nothing about them.
+    if os.name != "nt" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise _unusable(
+            f"Signing key {private_key} is open to other users (mode {stat.S_IMODE(mode):04o}).",
+            f"run `chmod 600 {private_key}`, and make a new key if others may have read it.",
+        )
+    try:
+        key = load_pem_private_key(content, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise _unusable(
+            f"{private_key} is not a private key in PEM form.", "restore it from a backup."
+        ) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _unusable(f"{private_key} is not an Ed25519 key.", "make one with `eucentric keys init`.")
+    return CryptoSigner(key)
+
+
+def trusted_keys_of(signer: CryptoSigner) -> TrustedKeys:
+    """The public half of a signer as the file an edge reads."""
+    return TrustedKeys(keys={signer.public_key.keyid: signer.public_key.to_dict()})
+
+
+def _write_new(path: Path, content: bytes, *, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # The mode is given at creation: a later chmod would leave a moment in which others can read.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError as error:
+        raise _unusable(f"{path} exists already.", "keep using it; a key is never overwritten.") from error
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    fsync_directory(path.parent)
+
+
+def _unusable(what: str, next_step: str) -> ConfigurationError:
+    return ConfigurationError(what, safe="no key was changed and nothing was signed.", next_step=next_step)

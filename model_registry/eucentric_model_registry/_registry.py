@@ -1,0 +1,309 @@
+"""The catalogue of bundles in MLflow 3: one version per trigger, aliases with a history."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from eucentric_core import (
+    BUNDLE_ENVELOPE,
+    BundleError,
+    BundleManifest,
+    TrustedKeys,
+    require_free_space,
+    sha256_file,
+    utc_now,
+    verify_bundle,
+)
+
+from ._errors import RegistryError, UnknownVersionError, VersionConflictError
+from ._mlflow_session import MlflowSession
+from ._registered import Promotion, RegisteredVersion
+from ._version_tags import checked_name, is_valid, registered_version, trigger_digest, version_tags
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+__all__ = ["Registry"]
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+
+_ARTIFACTS = "bundle"
+_PROMOTION_TAG = "promotion."
+_MAX_FILES = 257
+_MAX_BYTES = 2 << 30
+_PAGE = 200
+
+
+class Registry:
+    """Registered versions, their aliases and their history on one MLflow server.
+
+    MLflow is a catalogue and not the root of trust: bundles are verified before they are registered
+    and after they are downloaded. Every method may be repeated after a failure.
+
+    Args:
+        mlflow_url: for example `http://127.0.0.1:5000`.
+        trusted: keys that may sign bundles.
+        timeout_s: for each request; a request is tried three times.
+
+    Raises:
+        ServiceUnavailableError: (every method) MLflow does not answer in time.
+        RegistryError: (every method) MLflow refused the request.
+    """
+
+    def __init__(self, mlflow_url: str, trusted: TrustedKeys, *, timeout_s: int = 10) -> None:
+        self._session = MlflowSession(mlflow_url, timeout_s=timeout_s)
+        self.trusted = trusted
+
+    def next_version(self, name: str) -> int:
+        """The number that MLflow will give to the next version; it has to be in the signed manifest."""
+        with self._session.asking(f"list the versions of {name}") as client:
+            return max((int(version.version) for version in _search(client, name)), default=0) + 1
+
+    def versions(self, name: str) -> tuple[RegisteredVersion, ...]:
+        """All versions, newest first; empty if the model is unknown."""
+        with self._session.asking(f"list the versions of {name}") as client:
+            aliases = _aliases(client, name)
+            found = [
+                registered_version(version, aliases) for version in _search(client, name) if is_valid(version)
+            ]
+        return tuple(sorted(found, key=lambda version: version.version, reverse=True))
+
+    def find_by_trigger(self, name: str, trigger_id: str) -> RegisteredVersion | None:
+        """The version that a trigger has led to, so that no trigger leads to a second one."""
+        with self._session.asking(f"look for trigger {trigger_id}") as client:
+            found = _search(client, name, f" and tags.trigger_sha256 = '{trigger_digest(trigger_id)}'")
+            valid = sorted((version for version in found if is_valid(version)), key=lambda v: int(v.version))
+            return registered_version(valid[0], _aliases(client, name)) if valid else None
+
+    def champion(self, name: str) -> RegisteredVersion | None:
+        """The version that edges should serve, if there is one."""
+        return self._by_alias(name, CHAMPION)
+
+    def challenger(self, name: str) -> RegisteredVersion | None:
+        """The version under judgement, if there is one."""
+        return self._by_alias(name, CHALLENGER)
+
+    def previous(self, name: str) -> RegisteredVersion | None:
+        """The champion before this one, if there was one."""
+        return self._by_alias(name, PREVIOUS)
+
+    def register(self, name: str, folder: Path) -> RegisteredVersion:
+        """Verify a bundle, store its files under an MLflow run and make it a version.
+
+        A trigger id that has a version already is answered with that version, and nothing is stored.
+
+        Raises:
+            BundleError: the bundle is not signed by a trusted key, damaged, expired or another model's.
+            VersionConflictError: the signed version is not the next one.
+        """
+        manifest = verify_bundle(folder, self.trusted, expected_name=name, newer_than=None)
+        trigger_id = manifest.lineage.trigger_id
+        if (existing := self.find_by_trigger(name, trigger_id)) is not None:
+            return existing
+        if (expected := self.next_version(name)) != manifest.version:
+            raise _conflict(manifest, expected)
+        with self._session.asking(f"register {name} v{manifest.version}") as client:
+            run_id = self._store(client, folder, manifest)
+            with _unless_existing():
+                client.create_registered_model(name)
+            # Number and content are compared when a version is read (`is_valid`), so one that got
+            # another number, because a second writer was faster, never counts, even after a crash here.
+            created = client.create_model_version(
+                name,
+                f"runs:/{run_id}/{_ARTIFACTS}",
+                run_id,
+                tags=version_tags(manifest, sha256_file(folder / BUNDLE_ENVELOPE)),
+                await_creation_for=0,
+            )
+        if (registered := self.find_by_trigger(name, trigger_id)) is None:
+            raise _conflict(manifest, int(created.version) + 1)
+        return registered
+
+    def nominate(self, name: str, version: int) -> RegisteredVersion:
+        """Give a version the alias `challenger`.
+
+        Raises:
+            UnknownVersionError: there is no such version.
+        """
+        self._version(name, version)
+        with self._session.asking(f"nominate {name} v{version}") as client:
+            client.set_registered_model_alias(name, CHALLENGER, str(version))
+        return self._version(name, version)
+
+    def promote(self, name: str, version: int, *, reason: str, who: str) -> Promotion:
+        """Make a version champion and the old champion `previous`, and record both.
+
+        The aliases move first and the record follows, so that the history never claims what did not
+        happen; a repeated call completes what a crash left, and changes nothing once all is done.
+
+        Raises:
+            UnknownVersionError: there is no such version.
+        """
+        promoted = self._version(name, version)
+        champion, last = self.champion(name), next(iter(reversed(self.history(name))), None)
+        if champion is not None and champion.version == version:
+            if last is not None and last.version == version:
+                return last
+            old = self.previous(name)
+        else:
+            old = champion
+        promotion = Promotion(
+            name=name,
+            version=version,
+            previous_version=old.version if old is not None else None,
+            reason=reason,
+            who=who,
+            promoted_utc=utc_now(),
+        )
+        with self._session.asking(f"promote {name} v{version}") as client:
+            if old is not None:
+                client.set_registered_model_alias(name, PREVIOUS, str(old.version))
+            client.set_registered_model_alias(name, CHAMPION, str(version))
+            if CHALLENGER in promoted.aliases:
+                client.delete_registered_model_alias(name, CHALLENGER)
+            # The key is unique, so two writers cannot overwrite each other's line of history.
+            key = f"{_PROMOTION_TAG}{promotion.promoted_utc:%Y%m%dT%H%M%S.%f}.{uuid4().hex[:8]}"
+            client.set_registered_model_tag(name, key, promotion.model_dump_json())
+        return promotion
+
+    def history(self, name: str) -> tuple[Promotion, ...]:
+        """All promotions, oldest first; empty if the model is unknown."""
+        with suppress(UnknownVersionError), self._session.asking(f"read the history of {name}") as client:
+            tags = client.get_registered_model(name).tags
+            return tuple(
+                Promotion.model_validate_json(tags[key])
+                for key in sorted(tags)
+                if key.startswith(_PROMOTION_TAG)
+            )
+        return ()
+
+    def download(self, name: str, version: int, folder: Path) -> BundleManifest:
+        """Fetch a version's bundle and verify it; the folder appears complete or not at all.
+
+        Raises:
+            UnknownVersionError: there is no such version.
+            RegistryError: the folder exists already.
+            BundleError: what MLflow holds is not the bundle that was registered.
+        """
+        if folder.exists():
+            raise RegistryError(
+                f"{folder} exists already.", safe="nothing was downloaded.", next_step="choose a new folder."
+            )
+        registered = self._version(name, version)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            with self._session.asking(f"download {name} v{version}") as client:
+                _fetch(client, registered.run_id, aside)
+            manifest = verify_bundle(aside / _ARTIFACTS, self.trusted, expected_name=name, newer_than=None)
+            if sha256_file(aside / _ARTIFACTS / BUNDLE_ENVELOPE) != registered.envelope_sha256:
+                raise _tampered(f"What is stored for {name} v{version} is not what was registered.")
+            (aside / _ARTIFACTS).rename(folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        return manifest
+
+    def _version(self, name: str, version: int) -> RegisteredVersion:
+        for registered in self.versions(name):
+            if registered.version == version:
+                return registered
+        raise UnknownVersionError(
+            f"Model {name!r} has no version {version}.",
+            safe="no alias was moved.",
+            next_step="see `eucentric models ls`.",
+        )
+
+    def _by_alias(self, name: str, alias: str) -> RegisteredVersion | None:
+        return next((version for version in self.versions(name) if alias in version.aliases), None)
+
+    def _store(self, client: MlflowClient, folder: Path, manifest: BundleManifest) -> str:
+        run_name = f"{manifest.name}-v{manifest.version}"
+        run = client.create_run(_experiment(client, f"eucentric.{manifest.name}"), run_name=run_name)
+        run_id = str(run.info.run_id)
+        try:
+            for key, value in manifest.metrics.items():
+                client.log_metric(run_id, key, value)
+            client.log_artifacts(run_id, str(folder), _ARTIFACTS)
+        except BaseException:
+            client.set_terminated(run_id, "FAILED")
+            raise
+        client.set_terminated(run_id, "FINISHED")
+        return run_id
+
+
+def _experiment(client: MlflowClient, name: str) -> str:
+    with _unless_existing():
+        client.create_experiment(name)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        raise RegistryError(
+            f"MLflow says that experiment {name} both exists and does not.",
+            safe="nothing was registered.",
+            next_step="restore the experiment in MLflow if it was deleted there.",
+        )
+    return str(found.experiment_id)
+
+
+@contextmanager
+def _unless_existing() -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _search(client: MlflowClient, name: str, condition: str = "") -> list[ModelVersion]:
+    condition = f"name = '{checked_name(name)}'{condition}"
+    found: list[ModelVersion] = []
+    token: str | None = None
+    while True:
+        page = client.search_model_versions(condition, max_results=_PAGE, page_token=token)
+        found.extend(page)
+        token = page.token
+        if not token:
+            return found
+
+
+def _aliases(client: MlflowClient, name: str) -> dict[str, str]:
+    found = client.search_registered_models(f"name = '{checked_name(name)}'", max_results=1)
+    return {str(alias): str(version) for alias, version in found[0].aliases.items()} if found else {}
+
+
+def _fetch(client: MlflowClient, run_id: str, folder: Path) -> None:
+    # MLflow lists what it likes: number, size and names are bounded before a byte is fetched.
+    stored = client.list_artifacts(run_id, _ARTIFACTS)
+    total_bytes = sum(item.file_size or 0 for item in stored)
+    misplaced = any(item.is_dir or item.path.count("/") != 1 for item in stored)
+    if misplaced or len(stored) > _MAX_FILES or total_bytes > _MAX_BYTES:
+        raise _tampered("MLflow lists files that cannot belong to a bundle.")
+    require_free_space(folder, total_bytes)
+    (folder / _ARTIFACTS).mkdir()
+    for item in stored:
+        client.download_artifacts(run_id, item.path, str(folder / _ARTIFACTS))
+
+
+def _conflict(manifest: BundleManifest, expected: int) -> VersionConflictError:
+    return VersionConflictError(
+        f"The bundle is signed as {manifest.name} v{manifest.version}, the next version is v{expected}.",
+        safe="no alias was moved and no edge has seen it.",
+        next_step="build and sign the bundle again with the registry's next version.",
+        next_version=expected,
+    )
+
+
+def _tampered(what: str) -> BundleError:
+    return BundleError(
+        what,
+        safe="nothing was kept.",
+        next_step="ask who changed MLflow's artifact store, then build and register the model again.",
+    )

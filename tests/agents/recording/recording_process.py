@@ -1,0 +1,90 @@
+"""Forks a process per order on stdin: it records, ships and registers a session, and kills itself on the way.
+
+The place to die is given as a step of the interpreter inside Eucentric's own code: the call or the return of
+a function, Python's (`record_shard`) or the system's (`fsync`, `write`, `replace`). So every boundary between
+two effects can be hit, without a hook in the code under test.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from eucentric_core import SessionStarted
+
+HERE = Path(__file__).parent
+ACQUISITIONS = 10
+STREAMS = ("truth", "haadf")
+
+specification = importlib.util.spec_from_file_location("recording_site", HERE / "conftest.py")
+if specification is None or specification.loader is None:
+    raise SystemExit("conftest.py is missing")
+support = importlib.util.module_from_spec(specification)
+sys.modules["recording_site"] = support
+specification.loader.exec_module(support)
+
+
+class Executioner:
+    """Counts the steps of Eucentric's code and ends this process, as a power switch would, at one of them."""
+
+    def __init__(self, kill: dict[str, Any]) -> None:
+        self.kill = kill
+        self.steps = 0
+        self.seen = 0
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
+        if "/eucentric_" not in frame.f_code.co_filename:
+            return
+        self.steps += 1
+        name = getattr(argument, "__name__", "") if event.startswith("c_") else frame.f_code.co_name
+        self.seen += (name, event) == (self.kill.get("function"), self.kill.get("event"))
+        if self.steps == self.kill.get("step") or self.seen == self.kill.get("occurrence", 0) > 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def record(root: Path, acknowledged: Path) -> None:
+    site = support.Site(root)
+    journal = site.open_journal()
+    journal.start_session(SessionStarted(source="agent", instrument="twin", session="s1", material="mos2"))
+    with acknowledged.open("a", buffering=1) as acknowledgements:
+        for sequence in range(ACQUISITIONS):
+            for stream in STREAMS:
+                journal.append(support.build_frame(sequence, stream))
+            journal.sync()
+            acknowledgements.write("".join(f"{sequence} {stream}\n" for stream in STREAMS))
+            if sequence == 5:
+                site.settle(journal)
+    journal.stop_session("twin", "s1", frames=ACQUISITIONS)
+    site.settle(journal)
+    journal.close()
+
+
+def serve() -> None:
+    for line in sys.stdin:
+        order = json.loads(line)
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            executioner = Executioner(order["kill"])
+            sys.setprofile(executioner)
+            record(Path(order["root"]), Path(order["acknowledged"]))
+            sys.setprofile(None)
+            os.write(writer, str(executioner.steps).encode())
+            os._exit(0)
+        os.close(writer)
+        steps = os.read(reader, 32)
+        os.close(reader)
+        _, status = os.waitpid(child, 0)
+        answer = {"status": os.waitstatus_to_exitcode(status), "steps": int(steps or b"0")}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,90 @@
+"""What every test of the house may count on: quiet third parties, one thread, nothing left running.
+
+Rooms keep their own fixtures in `tests/<room>/conftest.py`. A fixture that starts a server binds a free port,
+waits until the server answers and stops it; the last check below names whatever is still there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+"""The folder that holds `pyproject.toml`."""
+
+_RUN_ID = uuid.uuid4().hex
+_STOP_GRACE_S = 5.0
+
+# Set before a test module imports the packages that read them; inherited by every process a test starts.
+_ENVIRONMENT = {
+    "EUCENTRIC_TEST_RUN": _RUN_ID,
+    "DO_NOT_TRACK": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MPLBACKEND": "agg",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run an environment and a Prefect home of its own."""
+    os.environ.update(_ENVIRONMENT)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    home = tempfile.mkdtemp(prefix="eucentric-tests-")
+    os.environ["PREFECT_HOME"] = home
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder that holds `pyproject.toml`."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """Fail the run when a process that a test started, or one of its descendants, outlives the last test."""
+    yield
+    deadline = time.monotonic() + _STOP_GRACE_S
+    left = _processes_of_this_run()
+    while left and time.monotonic() < deadline:
+        time.sleep(0.1)
+        left = _processes_of_this_run()
+    names = [f"{process.pid}: {' '.join(_command_line(process))[:160]}" for process in left]
+    for process in left:
+        process.kill()
+    if names:
+        pytest.fail("still running after the last test (now killed):\n" + "\n".join(names))
+
+
+def _processes_of_this_run() -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if _belongs_to_this_run(process)]
+
+
+def _belongs_to_this_run(process: psutil.Process) -> bool:
+    if process.pid == os.getpid():
+        return False
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE or process.environ().get("EUCENTRIC_TEST_RUN") != _RUN_ID:
+            return False
+    except psutil.Error:
+        return False
+    # multiprocessing keeps one tracker per interpreter; it ends with this process.
+    return not any("multiprocessing.resource_tracker" in word for word in _command_line(process))
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []

@@ -1,0 +1,56 @@
+"""What every test of the edge starts from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from eucentric_edge import Installer, ModelSlot
+
+from .bundle_maker import BundleMaker
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
+    return BundleMaker(tmp_path_factory.mktemp("published"))
+
+
+@pytest.fixture
+def slot() -> ModelSlot:
+    return ModelSlot()
+
+
+@pytest.fixture
+def installer(tmp_path: Path, bundles: BundleMaker, slot: ModelSlot) -> Installer:
+    return Installer(tmp_path / "edge", bundles.trusted, model_name="atoms", slot=slot, device="cpu")
+
+
+_listeners: list[list[str]] = []
+
+
+def _hear(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "pickle.find_class":
+        for listener in _listeners:
+            listener.append(repr(arguments))
+
+
+# An audit hook stays for the life of the interpreter; without a listener it does nothing.
+sys.addaudithook(_hear)
+
+
+@pytest.fixture
+def unpickled() -> Iterator[list[str]]:
+    """Every class that was looked up by pickle during the test."""
+    heard: list[str] = []
+    _listeners.append(heard)
+    yield heard
+    _listeners.remove(heard)

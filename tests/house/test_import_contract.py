@@ -1,0 +1,57 @@
+"""A room imports only rooms below it, and what watches over this does notice a breach."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
+
+BREACHES = {
+    "the ground floor reaches up": ("eucentric_core", "import eucentric_transfer", "floors"),
+    "the agent starts a flow itself": ("eucentric_agents", "import eucentric_flows", "floors"),
+    "two rooms of one floor meet": ("eucentric_edge", "import eucentric_hpc", "floors"),
+    "the agent grows a network": ("eucentric_agents", "import torch", "light-control-pc"),
+    "the client grows a server": ("eucentric", "import prefect", "light-client"),
+    "the edge asks the registry": ("eucentric_edge", "import mlflow", "lean-edge"),
+    "the ground floor reads a vendor's file": ("eucentric_core", "import rsciio", "gpl-apart"),
+}
+
+
+def lint(root: Path, search_path: list[Path], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run import-linter in `root`, looking for the packages in `search_path` first."""
+    return subprocess.run(
+        [LINT_IMPORTS, "--no-cache", *arguments],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, search_path)), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def test_the_house_keeps_its_contract(repository: Path) -> None:
+    outcome = lint(repository, [])
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+
+
+@pytest.mark.parametrize("breach", BREACHES)
+def test_a_breach_is_noticed(
+    breach: str, repository: Path, package_folders: list[Path], tmp_path: Path
+) -> None:
+    package, offence, contract = BREACHES[breach]
+    for folder in package_folders:
+        shutil.copytree(folder, tmp_path / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(repository / "pyproject.toml", tmp_path)
+    (tmp_path / package / "_breach.py").write_text(offence + "\n", encoding="utf-8")
+
+    outcome = lint(tmp_path, [tmp_path], "--contract", contract)
+
+    assert outcome.returncode == 1, outcome.stdout + outcome.stderr
+    assert f"{package}._breach" in outcome.stdout

@@ -1,0 +1,89 @@
+"""`make` says in one sentence what it lacks, lists what it can do, and the benchmarks report as promised."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def fresh_clone(repository: Path, tmp_path: Path) -> Path:
+    """What `make` reads, in a folder where nothing was installed yet."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(repository / name, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def benchmarks(repository: Path, tmp_path: Path) -> Path:
+    """The benchmarks' runner, without any benchmark."""
+    for name in ("harness.py", "run_all.py"):
+        shutil.copy(repository / "benchmarks" / name, tmp_path)
+    return tmp_path
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make in `folder`."""
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def run_all(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the benchmarks in `folder`."""
+    command = [sys.executable, str(folder / "run_all.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_make_alone_lists_what_it_can_do(fresh_clone: Path) -> None:
+    outcome = make(fresh_clone)
+    assert outcome.returncode == 0
+    for target in ("demo", "test", "check", "bench", "clean"):
+        assert f"make {target}" in outcome.stdout
+    assert not (fresh_clone / ".venv").exists()
+
+
+def test_a_python_that_is_too_old_is_refused_in_one_sentence(fresh_clone: Path) -> None:
+    old = fresh_clone / "python-of-old"
+    old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    old.chmod(0o755)
+    for interpreter in (str(old), "no-such-python"):
+        outcome = make(fresh_clone, "demo", f"PYTHON={interpreter}")
+        assert outcome.returncode != 0
+        assert "needs Python 3.11 or newer" in outcome.stderr.splitlines()[0]
+        assert outcome.stdout == ""
+        assert not (fresh_clone / ".venv").exists()
+
+
+def test_the_benchmarks_report_one_object_and_name_the_one_that_failed(benchmarks: Path) -> None:
+    (benchmarks / "bench_good.py").write_text(
+        "from harness import arguments, report\n"
+        "options = arguments('good').parse_args()\n"
+        "print('something for people')\n"
+        "report({'frames_per_s': 31.5}, as_json=options.json, packages=['h5py'])\n",
+        encoding="utf-8",
+    )
+    (benchmarks / "bench_bad.py").write_text("raise SystemExit(3)\n", encoding="utf-8")
+    (benchmarks / "bench_mute.py").write_text("print('{}')\n", encoding="utf-8")
+
+    outcome = run_all(benchmarks, "--json")
+
+    whole = json.loads(outcome.stdout.splitlines()[-1])
+    assert outcome.returncode == 1
+    assert whole["failed"] == ["bad", "mute"]
+    assert whole["benchmarks"]["good"]["frames_per_s"] == 31.5
+    assert {"cores", "processor", "memory_gib"} <= set(whole["benchmarks"]["good"]["machine"])
+    assert {"python", "numpy", "h5py", "eucentric"} <= set(whole["benchmarks"]["good"]["versions"])
+
+
+def test_asking_for_a_benchmark_that_is_not_there_names_those_that_are(benchmarks: Path) -> None:
+    (benchmarks / "bench_twin.py").write_text("", encoding="utf-8")
+    outcome = run_all(benchmarks, "--only", "warp")
+    assert outcome.returncode == 2
+    assert "warp" in outcome.stderr
+    assert "twin" in outcome.stderr

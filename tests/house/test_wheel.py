@@ -1,0 +1,80 @@
+"""The wheel, installed with `[agent]` alone into a clean environment as on a control PC, starts an agent."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+SCRIPTS = "Scripts" if os.name == "nt" else "bin"
+INSTALL_TIMEOUT_S = 500
+
+
+def run(*command: str | Path) -> str:
+    """Run a command outside the source tree's reach and return what it printed."""
+    outcome = subprocess.run(
+        list(command), capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
+    )
+    assert outcome.returncode == 0, outcome.stdout[-4000:] + outcome.stderr[-4000:]
+    return outcome.stdout
+
+
+@pytest.fixture(scope="session")
+def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel built from this tree."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, repository)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def control_pc(wheel: Path, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clean virtual environment with the wheel and its `[agent]` extra, in constrained versions."""
+    environment = tmp_path_factory.mktemp("control_pc")
+    run(sys.executable, "-m", "venv", "--without-pip", environment)
+    interpreter = environment / SCRIPTS / "python"
+    run(
+        *(sys.executable, "-m", "pip", "--python", interpreter, "install", "--quiet"),
+        *("--only-binary", ":all:", "--constraint", repository / "constraints.txt", f"{wheel}[agent]"),
+    )
+    return environment
+
+
+def test_the_wheel_holds_every_room_and_nothing_else(wheel: Path, package_folders: list[Path]) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    packages = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
+    assert packages == {folder.name for folder in package_folders}
+    assert {f"{package}/py.typed" for package in packages} <= set(names)
+
+
+def test_the_wheel_carries_its_licence(wheel: Path) -> None:
+    names = [name.rpartition("/")[2] for name in zipfile.ZipFile(wheel).namelist() if "/licenses/" in name]
+    assert sorted(names) == ["LICENSE", "NOTICE"]
+
+
+def test_a_control_pc_imports_the_agent_from_the_wheel(control_pc: Path) -> None:
+    script = "import eucentric_agents; print(eucentric_agents.__file__)"
+    where = run(control_pc / SCRIPTS / "python", "-I", "-c", script)
+    assert Path(where.strip()).is_relative_to(control_pc)
+
+
+def test_a_control_pc_carries_no_network_and_no_server(control_pc: Path) -> None:
+    listing = run(
+        *(sys.executable, "-m", "pip", "--python", control_pc / SCRIPTS / "python"),
+        *("list", "--format", "json"),
+    )
+    installed = {entry["name"].lower() for entry in json.loads(listing)}
+    assert "eucentric" in installed
+    assert installed & {"torch", "prefect", "mlflow", "parsl", "fastapi", "nicegui", "pandas"} == set()
+
+
+def test_a_control_pc_has_the_agent_command(control_pc: Path) -> None:
+    assert "agent" in run(control_pc / SCRIPTS / "eucentric", "agent", "--help")

@@ -1,0 +1,54 @@
+"""From an address in the settings to a mover."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pydantic import JsonValue
+
+from eucentric_core import ConfigurationError
+
+from ._mover import Mover
+from ._posix import PosixMover
+
+__all__ = ["MOVER_SCHEMES", "open_mover"]
+
+
+def _open_posix(url: str) -> Mover:
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise ConfigurationError(
+            f"{url!r} names no folder of this machine.",
+            safe="nothing was opened.",
+            next_step="write posix:///absolute/folder, or give the folder alone.",
+        )
+    return PosixMover(Path(unquote(parts.path)))
+
+
+MOVER_SCHEMES: Mapping[str, Callable[[str], Mover]] = {"posix": _open_posix, "file": _open_posix}
+"""What opens an address, by its scheme. A mover's SDK is imported when one of its kind is opened."""
+
+
+def open_mover(where: str | Path) -> Mover:
+    """The mover for a folder or an address such as `posix:///data/repository`.
+
+    Raises:
+        ConfigurationError: no mover for that scheme; the error names those there are.
+    """
+    if isinstance(where, Path):
+        return PosixMover(where)
+    scheme = urlsplit(where).scheme
+    # `C:\data` is a folder: a scheme of one letter is a Windows drive.
+    if len(scheme) <= 1:
+        return PosixMover(Path(where))
+    opener = MOVER_SCHEMES.get(scheme)
+    if opener is None:
+        raise ConfigurationError(
+            f"There is no mover for {scheme!r} addresses.",
+            safe="nothing was opened.",
+            next_step=f"use one of {', '.join(sorted(MOVER_SCHEMES))}, or a plain folder.",
+            available=list[JsonValue](sorted(MOVER_SCHEMES)),
+        )
+    return opener(where)

@@ -12,7 +12,6 @@ from typing import Self
 from eucentric_core import (
     LEASE_DURATION_S,
     EucentricError,
-    ServiceUnavailableError,
     Settings,
     require_free_space,
 )
@@ -122,7 +121,7 @@ class Agent:
             try:
                 began_s = time.monotonic()
                 self._data.restart()
-            except ServiceUnavailableError as error:
+            except EucentricError as error:
                 _log.error("the data process could not be restarted: %s", error)
                 if not self._data.restarts_left:
                     self._trouble = error.what

@@ -51,7 +51,7 @@ class EdgeSettings(FrozenModel):
     trusted_keys: _AbsolutePath | None = None
     drift_window_frames: Annotated[int, Field(ge=1, le=4096)] = 8
     drift_score_limit: Annotated[float, Field(gt=0, le=100)] = 1.0
-    entropy_ratio_limit: Annotated[float, Field(gt=1, le=100)] = 1.2
+    entropy_ratio_limit: Annotated[float, Field(gt=1, le=100)] = 1.3
 
 
 class RepositorySettings(FrozenModel):

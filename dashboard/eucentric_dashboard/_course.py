@@ -15,6 +15,7 @@ from ._live import CoursePoint
 __all__ = ["CoursePanel", "course_options", "model_swaps"]
 
 _TEXT, _FAINT, _LINE = "#dbe2ea", "#93a0ae", "#262d37"
+_TITLES = {"Drift score": "Drift score (1 is the edge of what the model knows)"}
 _Value = Callable[[CoursePoint], float | None]
 
 
@@ -49,7 +50,7 @@ def course_options(points: Sequence[CoursePoint]) -> dict[str, Any]:
         "axisPointer": {"link": [{"xAxisIndex": "all"}]},
         "title": [
             {
-                "text": name,
+                "text": _TITLES.get(name, name),
                 "left": 4,
                 "top": f"{row * height:.1f}%",
                 "textStyle": {"color": colour, "fontSize": 12},
@@ -122,7 +123,9 @@ class CoursePanel:
         with ui.element("section").classes("card"):
             heading("Course of the last frames")
             self._explanation = ui.label("Nothing to show until the edge answers frames.").classes("muted")
-            self._chart = ui.echart(course_options(())).style("height:360px; width:100%").mark("course")
+            self._chart = (
+                ui.echart(course_options(())).style("height:360px; width:100%; margin-top:8px").mark("course")
+            )
         self._chart.set_visibility(False)
 
     def refresh(self) -> None:
@@ -146,6 +149,4 @@ def _explanation(points: Sequence[CoursePoint]) -> str:
     )
     swaps = len(model_swaps(points))
     models = {0: "no swap", 1: "1 swap"}.get(swaps, f"{swaps} swaps")
-    return (
-        f"{len(points)} frames, {models} of the model (dashed). Dotted: edge of what the model knows. {truth}"
-    )
+    return f"{len(points)} frames, {models} of the model (dashed). {truth}"

@@ -102,14 +102,17 @@ class LiveHub:
 
     def close(self) -> None:
         """Stop listening and drop the connections."""
+        watches = (self._agent, self._edge, self._runs)
         self._closed.set()
+        for watch in watches:
+            watch.stop()
         for source in self._sources:
             source.close()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(timeout=5)
-        for watch in (self._agent, self._edge, self._runs):
-            watch.close()
+        for watch in watches:
+            watch.join()
         for reader in (self._agent_reader, self._edge_reader, self._runs_reader):
             reader.close()
 

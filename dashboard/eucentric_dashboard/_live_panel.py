@@ -28,7 +28,7 @@ class LivePanel:
         self._shown: tuple[object, ...] = ()
         self._counts: tuple[tuple[str, int], ...] | None = None
         with ui.element("section").classes("card"):
-            with ui.element("div").classes("row spread"):
+            with ui.element("div").classes("line spread"):
                 heading("Live image")
                 self._caption = ui.label().classes("muted").mark("caption")
             with ui.element("div").classes("stage") as self._stage:
@@ -37,13 +37,13 @@ class LivePanel:
                 self._overlay = ui.html(sanitize=False).classes("layer").mark("overlay")
                 self._not_live = ui.label().classes("not-live").mark("not-live")
                 self._empty = ui.label("Waiting for the first frame.").classes("empty")
-            self._legend = ui.element("div").classes("row").style("min-height:24px").mark("legend")
+            self._legend = ui.element("div").classes("line").style("min-height:24px").mark("legend")
             self._build_controls()
         self._image.set_visibility(False)
         self._not_live.set_visibility(False)
 
     def _build_controls(self) -> None:
-        with ui.element("div").classes("row").style("margin-top:6px"):
+        with ui.element("div").classes("line").style("margin-top:6px"):
             ui.label("Detections").classes("muted")
             self._opacity = (
                 ui.slider(min=0, max=100, value=90)
@@ -51,6 +51,7 @@ class LivePanel:
                 .classes("w-32")
             ).mark("opacity")
             self._uncertainty = ui.switch("Uncertainty").props("dense").mark("uncertainty")
+            self._uncertainty.tooltip("yellow where the members of the ensemble disagree")
             ui.label("Contrast").classes("muted").style("margin-left:auto")
             self._contrast = (
                 ui.toggle(list(CONTRASTS), value="normal").props("dense no-caps size=12px").mark("contrast")

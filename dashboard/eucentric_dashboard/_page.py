@@ -28,7 +28,7 @@ class _NoticeList:
     def __init__(self, hub: LiveHub) -> None:
         self._hub = hub
         self._shown: tuple[Notice, ...] = ()
-        self._place = ui.element("div").classes("column").style("gap:8px; width:100%").props("role=status")
+        self._place = ui.element("div").classes("stack").style("gap:8px; width:100%").props("role=status")
         self._place.mark("notices")
 
     def refresh(self) -> None:
@@ -60,9 +60,9 @@ def build_page(hub: LiveHub) -> None:
     strip = StatusStrip(hub)
     noticed = _NoticeList(hub)
     with ui.element("div").classes("columns"):
-        with ui.element("div").classes("column"):
+        with ui.element("div").classes("stack"):
             live = LivePanel(hub)
-        with ui.element("div").classes("column"):
+        with ui.element("div").classes("stack"):
             course, runs = CoursePanel(hub), RunsPanel(hub)
     _every(_STRIP_PERIOD_S, strip.refresh, noticed.refresh)
     _every(_IMAGE_PERIOD_S, live.refresh)

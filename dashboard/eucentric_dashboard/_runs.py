@@ -60,9 +60,9 @@ class RunsPanel:
         self._shown: object = None
         links = hub.settings.hub
         with ui.element("section").classes("card"):
-            with ui.element("div").classes("row spread"):
+            with ui.element("div").classes("line spread"):
                 heading("Runs")
-                with ui.element("div").classes("row"):
+                with ui.element("div").classes("line"):
                     ui.link("Prefect", links.prefect_api_url.removesuffix("/api"), new_tab=True)
                     ui.link("MLflow", links.mlflow_url, new_tab=True)
             self._list = ui.element("div").style("width:100%; margin-top:8px").mark("runs")
@@ -96,7 +96,7 @@ def _steps(run: RunView, now_utc: datetime) -> tuple[str, ...]:
 
 def _show_run(run: RunView, now_utc: datetime) -> None:
     with ui.element("div").classes("run"):
-        with ui.element("div").classes("row spread"):
+        with ui.element("div").classes("line spread"):
             by = f"policy {run.policy}" if run.triggered_by == "policy" else "started by hand"
             ui.label(f"{run.kind} {run.model}").classes("font-semibold")
             ui.label(f"{by} · {run.started_utc:%Y-%m-%d %H:%M:%S} UTC").classes("muted")

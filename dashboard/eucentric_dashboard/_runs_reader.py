@@ -37,7 +37,8 @@ class RunsReader:
             if self._record is None:
                 self._record = RunRecord(self._path)
             return self._record.runs(limit=_SHOWN_RUNS)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
+            # ValueError: a record of another version, whose rows are not those of this one.
             self.close()
             raise DataFormatError(
                 f"The record of runs {self._path} cannot be read: {error}.",

@@ -70,9 +70,12 @@ class Watch(Generic[_T]):
         """Begin to ask."""
         self._thread.start()
 
-    def close(self) -> None:
-        """Stop asking."""
+    def stop(self) -> None:
+        """Ask no more; does not wait for the question under way."""
         self._closed.set()
+
+    def join(self) -> None:
+        """Wait for the question under way, which has a time-out of its own."""
         if self._thread.is_alive():
             self._thread.join(timeout=2 * _TIMEOUT_S)
 

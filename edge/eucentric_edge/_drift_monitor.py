@@ -32,7 +32,7 @@ class DriftGates(FrozenModel):
 
     window_frames: Annotated[int, Field(ge=1, le=4096)] = 8
     drift_score_limit: Annotated[float, Field(gt=0)] = 1.0
-    entropy_ratio_limit: Annotated[float, Field(gt=0)] = 1.2
+    entropy_ratio_limit: Annotated[float, Field(gt=0)] = 1.3
     recovered_share: Annotated[float, Field(gt=0, le=1)] = 0.8
 
 

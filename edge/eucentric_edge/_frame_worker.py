@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
-import numpy as np
 import zmq
 from pydantic import JsonValue
 
@@ -16,7 +16,6 @@ from eucentric_core import (
     EucentricError,
     Frame,
     ServiceUnavailableError,
-    StreamHeader,
     TransportError,
 )
 from eucentric_core.transport import StreamMessage, StreamPublisher, StreamSubscriber
@@ -102,12 +101,18 @@ class FrameWorker:
             credit=_CREDIT_FRAMES,
             context=self._context,
         ) as subscriber:
-            while not stopping.is_set():
-                message = self._receive(subscriber)
-                model = self._slot.model
-                if message is not None and model is not None:
-                    self._handle(message, model, stopping)
-                    subscriber.acknowledge()
+            try:
+                self._work(subscriber, stopping)
+            except TransportError as error:
+                _log.warning("stopped with results that nobody took, their frame not acknowledged: %s", error)
+
+    def _work(self, subscriber: StreamSubscriber, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            message = self._receive(subscriber)
+            model = self._slot.model
+            if message is not None and model is not None:
+                self._handle(message, model, stopping)
+                subscriber.acknowledge()
 
     def _receive(self, subscriber: StreamSubscriber) -> StreamMessage | None:
         try:
@@ -137,21 +142,25 @@ class FrameWorker:
             )
             return
         self._frame_shape = header.shape
-        self._publish(answer.detections_header, answer.detections, stopping)
-        self._publish(answer.uncertainty_header, answer.uncertainty, stopping)
+        publish = self._publisher.publish
+        self._hand_over(lambda: publish(answer.detections_header, answer.detections), stopping)
+        self._hand_over(lambda: publish(answer.uncertainty_header, answer.uncertainty), stopping)
         self._statistics.frame_answered(answer.detections_header.latency_s)
-        self._watch_drift(frame, answer, model)
+        self._watch_drift(frame, answer, model, stopping)
 
-    def _publish(self, header: StreamHeader, array: np.ndarray, stopping: threading.Event) -> None:
-        while not stopping.is_set():
+    def _hand_over(self, send: Callable[[], None], stopping: threading.Event) -> None:
+        # Nothing is dropped because a listener is slow: the source waits until it is taken.
+        while True:
             try:
-                self._publisher.publish(header, array)
+                return send()
             except TransportError as error:
+                if stopping.is_set():
+                    raise
                 _log.warning("results are held back: %s", error)
-            else:
-                return
 
-    def _watch_drift(self, frame: Frame, answer: FrameAnswer, model: ServingModel) -> None:
+    def _watch_drift(
+        self, frame: Frame, answer: FrameAnswer, model: ServingModel, stopping: threading.Event
+    ) -> None:
         result = answer.detections_header
         if result.model_version != self._watched_version:
             self._drift, self._watched_version = DriftState(), result.model_version
@@ -160,17 +169,16 @@ class FrameWorker:
         if episode is None:
             return
         _log.warning("drift detected", extra={"episode": repr(episode)})
-        self._publisher.publish_event(
-            DriftDetected(
-                source=self._settings.name,
-                instrument=result.instrument,
-                session=episode.session,
-                first_sequence=episode.first_sequence,
-                sequence=episode.sequence,
-                drift_score=episode.drift_score,
-                quality_score=episode.entropy_ratio,
-                model_name=result.model_name,
-                model_version=result.model_version,
-                material=frame.header.material or model.manifest.material,
-            )
+        event = DriftDetected(
+            source=self._settings.name,
+            instrument=result.instrument,
+            session=episode.session,
+            first_sequence=episode.first_sequence,
+            sequence=episode.sequence,
+            drift_score=episode.drift_score,
+            quality_score=episode.entropy_ratio,
+            model_name=result.model_name,
+            model_version=result.model_version,
+            material=frame.header.material or model.manifest.material,
         )
+        self._hand_over(lambda: self._publisher.publish_event(event), stopping)

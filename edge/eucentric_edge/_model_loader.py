@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,11 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from eucentric_core import BundleError, BundleManifest
 from eucentric_models import Decoding, DriftReference, ModelsError, NetworkSpec, Preprocessing
-from eucentric_models.networks import Ensemble
 
 from ._serving_model import ServingModel
+
+if TYPE_CHECKING:
+    from eucentric_models.networks import Ensemble
 
 __all__ = ["load_serving_model"]
 
@@ -33,6 +35,9 @@ def load_serving_model(folder: Path, manifest: BundleManifest, *, device: str) -
         BundleError: weights that do not fit or are not finite, files of another kind, or an answer to
             a golden chip that is not the expected one.
     """
+    # Here, because `eucentric edge status` should not wait for torch.
+    from eucentric_models.networks import Ensemble
+
     _require_known_kinds(manifest)
     spec = _part(NetworkSpec, manifest.network, "network")
     if spec.n_classes != len(manifest.classes):

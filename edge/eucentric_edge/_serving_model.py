@@ -5,21 +5,27 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from eucentric_core import BundleManifest, Frame, ResultHeader
 from eucentric_models import Decoding, DriftReference, decode
-from eucentric_models.networks import Ensemble
 
 from ._errors import FrameRefusedError
+
+if TYPE_CHECKING:
+    from eucentric_models.networks import Ensemble
 
 __all__ = ["FrameAnswer", "ModelSlot", "ServingModel"]
 
 MAX_FRAME_PIXELS = 4096 * 4096
 """Largest frame that is analysed; a larger one would take more memory than an edge can promise."""
+
+# Whatever numpy and torch make of a frame, it must not stop the frames after it. RuntimeError is what torch
+# raises, out of memory included; a header with a number that is not finite is a ValueError.
+_ANALYSIS_FAILURES = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +100,7 @@ class ServingModel:
                 drift_score=drift_score,
                 latency_s=time.perf_counter() - received_s,
             )
-        except (RuntimeError, MemoryError, ValidationError) as error:
-            # RuntimeError is what torch raises, out of memory included.
+        except _ANALYSIS_FAILURES as error:
             raise _refused(f"inference on it failed ({type(error).__name__}: {error})") from error
         return FrameAnswer(
             detections_header=common,

@@ -1,13 +1,14 @@
-"""Flows: policies that decide, and the retraining that closes the loop. Importing this does not import Prefect."""
+"""Flows: policies that decide, and the retraining that closes the loop. Imports without Prefect."""
 
 from __future__ import annotations
 
+from ._active_run import ActiveRun, carrying_out
 from ._bridge import EventBridge, event_sources
 from ._deployment import DEPLOYMENT
 from ._errors import HeldError, InstallationError, NotEnoughFramesError
 from ._event_outbox import EventOutbox, OutboxCounts, outbox_path
 from ._pipeline import Ending, Site
-from ._run_record import ActiveRun, Admission, RunRecord, RunRecordError, runs_path
+from ._run_record import Admission, RunRecord, RunRecordError, runs_path
 from ._run_views import Outcome, RunState, RunView, StageView, TriggeredBy
 from ._server import PrefectServer, prefect_environment, prefect_server
 from .policy import Policy, PolicyError, RetrainRequest, decide, explain, load_policies, load_policy
@@ -35,6 +36,7 @@ __all__ = [
     "Site",
     "StageView",
     "TriggeredBy",
+    "carrying_out",
     "decide",
     "event_sources",
     "explain",

@@ -79,7 +79,7 @@ def _event_trigger(policy: Policy) -> EventTrigger:
 async def publish_policies(
     client: PrefectClient, policies: Sequence[Policy], deployment_id: UUID
 ) -> dict[str, UUID]:
-    """Make Prefect's automations those of the policies: create, change and remove. Returns their ids by policy."""
+    """Create, change and remove automations until they are those of the policies. Returns ids by policy."""
     existing = {
         automation.name: automation
         for automation in await client.read_automations()

@@ -9,6 +9,7 @@ from typing import TypeVar
 from eucentric_core import ConfigurationError, Settings
 from eucentric_models import DEMO_CONDITIONS, material_named
 
+from ._active_run import carrying_out
 from ._event_outbox import EventOutbox, outbox_path
 from ._pipeline import Ending, Say, Site, bootstrap
 from ._run_record import RunRecord, runs_path
@@ -82,7 +83,7 @@ def bootstrap_model(
                 return Ending(
                     "held" if view.state == "held" else "promoted", admission.reason, view.version or 0
                 )
-            with record.active(trigger_id) as run:
+            with carrying_out(record, trigger_id) as run:
 
                 def run_stage(name: str, stage: Callable[[Say], _T], /) -> _T:
                     with run.stage(name) as note:

@@ -12,6 +12,7 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception_type,
+    sleep_using_event,
     stop_when_event_set,
     wait_exponential_jitter,
 )
@@ -20,7 +21,7 @@ from eucentric_core import AnyEvent, DataFormatError, ServiceUnavailableError, S
 from eucentric_core.transport import EVENT_STREAM, StreamSubscriber
 
 from ._event_outbox import EventOutbox
-from ._prefect_events import EventSink
+from ._prefect_events import EventRefusedError, EventSink
 
 __all__ = ["Address", "EventBridge", "event_sources"]
 
@@ -113,7 +114,7 @@ class EventBridge:
             retry=retry_if_exception_type(ServiceUnavailableError),
             wait=wait_exponential_jitter(_FIRST_RETRY_S, _LONGEST_RETRY_S),
             stop=stop_when_event_set(self._stopping),
-            sleep=lambda seconds: self._stopping.wait(seconds) and None,
+            sleep=sleep_using_event(self._stopping),
             before_sleep=self._say_waiting,
             reraise=True,
         )
@@ -121,13 +122,19 @@ class EventBridge:
             attempts(self._sink.deliver, events)
         except ServiceUnavailableError:
             return
+        except EventRefusedError as error:
+            if len(events) > 1:
+                for event in events:
+                    self._deliver_until_taken([event])
+                return
+            # Tried again it would be refused again, and hold up all that follow.
+            _log.error("given up: %s", error)
+            self._outbox.give_up(events[0])
+            return
         self._outbox.mark_delivered(events)
         _log.info("delivered: %s", ", ".join(event.kind for event in events))
 
     def _say_waiting(self, state: RetryCallState) -> None:
         if state.attempt_number == 1:
-            _log.warning(
-                "%s %d event(s) wait.",
-                state.outcome and state.outcome.exception(),
-                self._outbox.counts().pending,
-            )
+            error = state.outcome and state.outcome.exception()
+            _log.warning("%s %d event(s) wait.", error, self._outbox.counts().pending)

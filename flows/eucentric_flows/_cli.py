@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +49,8 @@ def serve(
 
         os.environ.update(prefect_environment(settings))
         configure_logging("flows", settings.logs)
+        # Every poll is a request; every request would be a line.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         from ._service import run_service
 
         with service_lifetime("flows", settings.home) as lifetime:
@@ -61,7 +64,7 @@ def server(config: _Config = None) -> None:
 
     with _clear_errors():
         local = prefect_server(load_settings(config))
-    os.execve(local.command[0], local.command, {**os.environ, **local.environment})
+    os.execve(local.command[0], local.command, {**os.environ, **local.environment})  # noqa: S606
 
 
 @app.command()

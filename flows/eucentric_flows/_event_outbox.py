@@ -40,9 +40,9 @@ def outbox_path(settings: Settings) -> Path:
 class EventOutbox:
     """Keeps events until they are delivered. Safe to use from several processes and threads.
 
-    While the orchestrator is down events wait here, so that the instrument never waits for it. When more than
-    `capacity` wait, the oldest is given up and counted. As many delivered ones are remembered, to know an event
-    that arrives again.
+    While the orchestrator is down events wait here, so that the instrument never waits for it. When more
+    than `capacity` wait, the oldest is given up and counted. As many delivered ones are remembered, to know
+    an event that arrives again.
     """
 
     def __init__(self, path: Path, *, capacity: int = 10_000) -> None:
@@ -88,10 +88,16 @@ class EventOutbox:
                 "UPDATE events SET delivered_utc = ? WHERE id = ?", [(now, event.id) for event in events]
             )
             connection.execute(
-                "DELETE FROM events WHERE delivered_utc IS NOT NULL AND position <= (SELECT position FROM events"
-                " WHERE delivered_utc IS NOT NULL ORDER BY position DESC LIMIT 1 OFFSET ?)",
+                "DELETE FROM events WHERE delivered_utc IS NOT NULL AND position <= (SELECT position FROM"
+                " events WHERE delivered_utc IS NOT NULL ORDER BY position DESC LIMIT 1 OFFSET ?)",
                 (self._capacity,),
             )
+
+    def give_up(self, event: AnyEvent) -> None:
+        """The orchestrator will never take this event; it is counted as dropped."""
+        with self._lock, transaction(self._connection) as connection:
+            connection.execute("DELETE FROM events WHERE id = ?", (event.id,))
+            connection.execute("UPDATE counts SET value = value + 1 WHERE name = 'dropped'")
 
     def counts(self) -> OutboxCounts:
         """How many wait, were delivered (of those remembered), were dropped and repeated."""

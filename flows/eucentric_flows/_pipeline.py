@@ -1,6 +1,6 @@
 """From frames, or from nothing, to a model in service: the stages in their order.
 
-Plain functions: whoever carries a run out (Prefect, the bootstrap command, a test) hands in how a stage is run.
+Plain functions: whoever carries a run out (Prefect, the bootstrap command) hands in how a stage is run.
 """
 
 from __future__ import annotations

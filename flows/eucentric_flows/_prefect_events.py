@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol
-from uuid import UUID
+from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 
-from eucentric_core import AnyEvent, ServiceUnavailableError
+from eucentric_core import AnyEvent, EucentricError, ServiceUnavailableError
 
-__all__ = ["EVENT_PREFIX", "EventSink", "PrefectEventSink", "prefect_event"]
+__all__ = ["EVENT_PREFIX", "EventRefusedError", "EventSink", "PrefectEventSink", "prefect_event"]
 
 EVENT_PREFIX = "eucentric."
 
 _LABELS = ("instrument", "session", "material", "model_name", "dataset_id")
 
 
+class EventRefusedError(EucentricError):
+    """The orchestrator will not take an event, however often it is offered."""
+
+    code = "event_refused"
+
+
 def prefect_event(event: AnyEvent) -> dict[str, Any]:
-    """The event as Prefect's API takes it: same id, its facts as labels to match on, itself as the payload."""
+    """The event as Prefect's API takes it: its facts as labels to match on, itself as the payload."""
     facts = {name: getattr(event, name, None) for name in _LABELS}
     return {
-        "id": str(UUID(event.id)),
+        # Prefect wants a UUID; ours is free to be another name. The same event gets the same one.
+        "id": str(uuid5(NAMESPACE_URL, event.id)),
         "event": f"{EVENT_PREFIX}{event.kind}",
         "occurred": event.occurred_utc.isoformat(),
         "resource": {
@@ -41,12 +48,13 @@ class EventSink(Protocol):
 
         Raises:
             ServiceUnavailableError: they have not, or it is not known; deliver them again.
+            EventRefusedError: they were read and refused; deliver them one by one to find which.
         """
         ...
 
 
 class PrefectEventSink:
-    """Delivers over HTTP, which (unlike the websocket of Prefect's own client) answers when events are taken."""
+    """Delivers over HTTP: unlike the websocket of Prefect's own client it answers when events are taken."""
 
     def __init__(self, api_url: str, *, timeout_s: float = 10.0) -> None:
         self._api_url = api_url
@@ -57,12 +65,23 @@ class PrefectEventSink:
         try:
             answer = self._client.post("/events", json=[prefect_event(event) for event in events])
             answer.raise_for_status()
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code in (httpx.codes.UNPROCESSABLE_ENTITY, httpx.codes.BAD_REQUEST):
+                raise EventRefusedError(
+                    f"Prefect refused {len(events)} event(s): {error.response.text[:500]}",
+                    safe="the other events are delivered.",
+                    next_step="check that the versions of Prefect and of this hub go together.",
+                ) from error
+            raise self._unavailable(events, error) from error
         except httpx.HTTPError as error:
-            raise ServiceUnavailableError(
-                f"Prefect at {self._api_url} did not take {len(events)} event(s): {error}.",
-                safe="they are kept and will be delivered again.",
-                next_step="check that the Prefect server runs.",
-            ) from error
+            raise self._unavailable(events, error) from error
+
+    def _unavailable(self, events: Sequence[AnyEvent], error: httpx.HTTPError) -> ServiceUnavailableError:
+        return ServiceUnavailableError(
+            f"Prefect at {self._api_url} did not take {len(events)} event(s): {error}.",
+            safe="they are kept and will be delivered again.",
+            next_step="check that the Prefect server runs.",
+        )
 
     def close(self) -> None:
         """Close the connection."""

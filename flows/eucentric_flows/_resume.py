@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefect.deployments import run_deployment
+from prefect.client.orchestration import get_client
 
 from ._deployment import DEPLOYMENT
 from ._run_record import RunRecordError
@@ -21,7 +21,11 @@ def resume(run: RunView) -> str:
         raise RunRecordError(
             f"Run {run.trigger_id} is a {run.kind} that is {run.state}: there is nothing to resume.",
             safe="nothing was changed.",
-            next_step="only a retraining that failed or was lost can be resumed; repeat a bootstrap by its command.",
+            next_step="resume a retraining that failed or was lost; repeat a bootstrap by its command.",
         )
-    flow_run = run_deployment(DEPLOYMENT, parameters={"request": run.request}, timeout=0, as_subflow=False)
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name(DEPLOYMENT)
+        flow_run = client.create_flow_run_from_deployment(
+            deployment.id, parameters={"request": run.request}, name=f"resume {run.trigger_id}"
+        )
     return str(flow_run.id)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
+from uuid import UUID
 
 from prefect import flow, task
 from prefect.client.orchestration import get_client
@@ -15,12 +17,13 @@ from prefect.states import Completed
 
 from eucentric_core import ConfigurationError, Settings, configure_logging
 
+from ._active_run import ActiveRun, carrying_out
 from ._automation import AUTOMATION_PREFIX
 from ._errors import HeldError
 from ._event_outbox import EventOutbox, outbox_path
 from ._pipeline import Ending, Say, Site
 from ._pipeline import retrain as retrain_model
-from ._run_record import ActiveRun, Admission, RunRecord, runs_path
+from ._run_record import Admission, RunRecord, runs_path
 from ._run_views import TriggeredBy
 from ._warm_executor import warm_executor
 from .policy import (
@@ -54,14 +57,14 @@ def retrain(request: RetrainRequest) -> State[None]:
     """
     settings = _settings()
     configure_logging("retrain", settings.logs)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     made_by = _this_run()
     with RunRecord(runs_path(settings)) as record:
         admission, action = _admit(settings, record, request, made_by)
         if admission.status in ("held", "finished"):
-            return Completed(
-                name=admission.status.capitalize(), message=f"{admission.status}: {admission.reason}"
-            )
-        with record.active(request.trigger_id) as run:
+            message = f"{admission.status}: {admission.reason}"
+            return Completed(name=admission.status.capitalize(), message=message)
+        with carrying_out(record, request.trigger_id) as run:
             try:
                 ending = _carry_out(settings, request, action, run)
             except HeldError as error:
@@ -87,7 +90,7 @@ def _this_run() -> FlowRun | None:
     if identity is None:
         return None
     with get_client(sync_client=True) as client:
-        return client.read_flow_run(identity)
+        return client.read_flow_run(UUID(identity))
 
 
 def triggered_by(made_by: FlowRun | None) -> TriggeredBy:
@@ -144,7 +147,7 @@ def _carry_out(settings: Settings, request: RetrainRequest, action: RetrainActio
             with run.stage(name) as say:
                 return stage(say)
 
-        return task(body, name=name, task_run_name=name, persist_result=False)()
+        return task(name=name, task_run_name=name, persist_result=False)(body)()
 
     outbox = EventOutbox(outbox_path(settings))
     try:

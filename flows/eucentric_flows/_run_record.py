@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -17,20 +16,11 @@ from pydantic import JsonValue
 from eucentric_core import ErrorReport, EucentricError, FrozenModel, Settings, utc_now
 
 from ._database import open_database, transaction
-from ._run_views import Outcome, RunState, RunView, StageView, TriggeredBy
+from ._run_views import RunState, RunView, StageView, TriggeredBy
 from .policy import Decision, PastRun
 
-__all__ = [
-    "HEARTBEAT_S",
-    "LOST_AFTER_S",
-    "ActiveRun",
-    "Admission",
-    "RunRecord",
-    "RunRecordError",
-    "runs_path",
-]
+__all__ = ["LOST_AFTER_S", "Admission", "RunRecord", "RunRecordError", "runs_path"]
 
-HEARTBEAT_S = 3.0
 LOST_AFTER_S = 30.0
 """A run that has not been heard of for this long is shown as lost and holds no other run back."""
 
@@ -59,8 +49,8 @@ class RunRecordError(EucentricError):
 class Admission(FrozenModel):
     """What became of a request to run.
 
-    `new`: go on. `resumed`: an earlier attempt did not come to its end; go on. `held`: a policy or guard says no.
-    `finished`: this trigger has been dealt with before; there is nothing to do.
+    `new`: go on. `resumed`: an earlier attempt did not come to its end; go on. `held`: a policy or guard says
+    no. `finished`: this trigger has been dealt with before; there is nothing to do.
     """
 
     status: Literal["new", "resumed", "held", "finished"]
@@ -122,16 +112,16 @@ class RunRecord:
         """
         with self._lock, transaction(self._connection) as connection:
             now = self._clock()
-            row = connection.execute("SELECT * FROM runs WHERE trigger_id = ?", (trigger_id,)).fetchone()
+            row = _row_of(connection, trigger_id)
             if row is not None:
                 return self._admit_again(connection, row, flow_run_id, now)
             decided = decision(self._history(connection, now), now)
             ended, outcome = (None, None) if decided.fire else (now.isoformat(), "held")
             connection.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, NULL)",
-                (trigger_id, kind, policy, model, triggered_by, flow_run_id, decided.fire, json.dumps(request),
-                 (requested_utc or now).isoformat(), now.isoformat(), now.isoformat(), ended, outcome,
-                 decided.reason),
+                (trigger_id, kind, policy, model, triggered_by, flow_run_id, decided.fire,
+                 json.dumps(request), (requested_utc or now).isoformat(), now.isoformat(), now.isoformat(),
+                 ended, outcome, decided.reason),
             )  # fmt: skip
             return Admission(status="new" if decided.fire else "held", reason=decided.reason)
 
@@ -159,29 +149,11 @@ class RunRecord:
                 )
         attempt = row["attempt"] + 1
         connection.execute(
-            "UPDATE runs SET attempt = ?, flow_run_id = ?, heartbeat_utc = ?, ended_utc = NULL, outcome = NULL,"
-            " reason = ? WHERE trigger_id = ?",
+            "UPDATE runs SET attempt = ?, flow_run_id = ?, heartbeat_utc = ?, ended_utc = NULL,"
+            " outcome = NULL, reason = ? WHERE trigger_id = ?",
             (attempt, flow_run_id, now.isoformat(), f"attempt {attempt}", row["trigger_id"]),
         )
         return Admission(status="resumed", reason=f"goes on with attempt {attempt}", attempt=attempt)
-
-    @contextmanager
-    def active(self, trigger_id: str) -> Iterator[ActiveRun]:
-        """Carry an admitted run out: heartbeats in the background; an exception is recorded as its failure."""
-        run = ActiveRun(self, trigger_id)
-        beat = threading.Thread(target=run.beat_until_ended, name="heartbeat", daemon=True)
-        beat.start()
-        try:
-            yield run
-        except EucentricError as error:
-            run.end("failed", error.what)
-            raise
-        except BaseException as error:
-            run.end("failed", f"{type(error).__name__}: {error}")
-            raise
-        finally:
-            run.stop_beating()
-            beat.join()
 
     def runs(self, *, limit: int = 100) -> tuple[RunView, ...]:
         """The newest runs first."""
@@ -198,9 +170,7 @@ class RunRecord:
             RunRecordError: there is none with this trigger id.
         """
         with self._lock:
-            row = self._connection.execute(
-                "SELECT * FROM runs WHERE trigger_id = ?", (trigger_id,)
-            ).fetchone()
+            row = _row_of(self._connection, trigger_id)
             if row is None:
                 raise RunRecordError(
                     f"There is no run {trigger_id!r}.",
@@ -224,7 +194,8 @@ class RunRecord:
     def _history(self, connection: sqlite3.Connection, now: datetime) -> tuple[PastRun, ...]:
         # Nothing older than the longest guard (30 days) can matter; what is in flight always does.
         rows = connection.execute(
-            "SELECT * FROM runs WHERE admitted AND (ended_utc IS NULL OR julianday(ended_utc) > julianday(?) - 31)",
+            "SELECT * FROM runs WHERE admitted"
+            " AND (ended_utc IS NULL OR julianday(ended_utc) > julianday(?) - 31)",
             (now.isoformat(),),
         ).fetchall()
         return tuple(
@@ -259,82 +230,11 @@ class RunRecord:
         )
 
 
-class ActiveRun:
-    """A run that this process carries out."""
-
-    def __init__(self, record: RunRecord, trigger_id: str) -> None:
-        self._record = record
-        self._ended = threading.Event()
-        self.trigger_id = trigger_id
-        self.attempt = record.run(trigger_id).attempt
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Record a stage; yields a function that notes what it is doing or waiting for."""
-        key = (self.trigger_id, self.attempt, name)
-        self._record.write(
-            "INSERT OR REPLACE INTO stages (trigger_id, attempt, name, started_utc) VALUES (?, ?, ?, ?)",
-            *key,
-            self._record.now(),
-        )
-
-        def say(message: str) -> None:
-            self._record.write(
-                "UPDATE stages SET message = ? WHERE trigger_id = ? AND attempt = ? AND name = ?",
-                message,
-                *key,
-            )
-
-        try:
-            yield say
-        except BaseException as error:
-            self._record.write(
-                "UPDATE stages SET ended_utc = ?, error = ? WHERE trigger_id = ? AND attempt = ? AND name = ?",
-                self._record.now(),
-                _report(error).model_dump_json(),
-                *key,
-            )
-            raise
-        self._record.write(
-            "UPDATE stages SET ended_utc = ? WHERE trigger_id = ? AND attempt = ? AND name = ?",
-            self._record.now(),
-            *key,
-        )
-
-    def end(self, outcome: Outcome, reason: str, *, version: int | None = None) -> None:
-        """Record how the run ended; only the first word counts."""
-        self._record.write(
-            "UPDATE runs SET ended_utc = ?, heartbeat_utc = ?, outcome = ?, reason = ?, version = ?"
-            " WHERE trigger_id = ? AND outcome IS NULL",
-            self._record.now(),
-            self._record.now(),
-            outcome,
-            reason,
-            version,
-            self.trigger_id,
-        )
-
-    def beat_until_ended(self) -> None:
-        """Tell the record that this run is alive."""
-        while not self._ended.wait(HEARTBEAT_S):
-            self._record.write(
-                "UPDATE runs SET heartbeat_utc = ? WHERE trigger_id = ?", self._record.now(), self.trigger_id
-            )
-
-    def stop_beating(self) -> None:
-        """End the heartbeat."""
-        self._ended.set()
-
-
-def _report(error: BaseException) -> ErrorReport:
-    if isinstance(error, EucentricError):
-        return error.report()
-    return ErrorReport(
-        code="unforeseen",
-        what=f"{type(error).__name__}: {error}",
-        safe="the model in service keeps serving; nothing was promoted by this stage.",
-        next_step="see the log of the run, then resume it with `eucentric run resume`.",
-    )
+def _row_of(connection: sqlite3.Connection, trigger_id: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute(
+        "SELECT * FROM runs WHERE trigger_id = ?", (trigger_id,)
+    ).fetchone()
+    return row
 
 
 def _stage_view(row: sqlite3.Row) -> StageView:

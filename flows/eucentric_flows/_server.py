@@ -1,4 +1,4 @@
-"""A local Prefect server for one machine: SQLite, no telemetry; and the environment of all that talks to it."""
+"""A local Prefect server (SQLite, no telemetry), and the environment of all that talks to it."""
 
 from __future__ import annotations
 
@@ -55,6 +55,8 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
         # One process per flow run: nothing else in it may be told to start a server of its own.
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        # What a stage says is then on Prefect's page, too.
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "eucentric_flows,eucentric_hpc",
     }
 
 

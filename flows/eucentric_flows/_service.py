@@ -7,8 +7,9 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 from prefect.client.orchestration import get_client
-from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
+from prefect.types.entrypoint import EntrypointType
 
 from eucentric_core import ServiceLifetime, ServiceUnavailableError, Settings
 
@@ -25,7 +26,6 @@ __all__ = ["run_service"]
 
 _RUNNER = "eucentric-flows"
 _FLOW_RUNS_AT_A_TIME = 4
-_POLL_S = 0.1
 
 
 def run_service(settings: Settings, lifetime: ServiceLifetime) -> None:
@@ -47,7 +47,7 @@ def run_service(settings: Settings, lifetime: ServiceLifetime) -> None:
     outbox = EventOutbox(outbox_path(settings))
     sink = PrefectEventSink(settings.hub.prefect_api_url)
     try:
-        # Prefect's runner takes SIGTERM for itself when it starts on the main thread; it belongs to the lifetime.
+        # On the main thread Prefect's runner would take SIGTERM for itself; it belongs to the lifetime.
         with ThreadPoolExecutor(1, thread_name_prefix="flows") as thread:
             thread.submit(asyncio.run, _serve(settings, lifetime, policies, outbox, sink)).result()
     finally:
@@ -66,10 +66,9 @@ async def _serve(
     deployment_id = await runner.aadd_deployment(_deployment())
     async with get_client() as client:
         automations = await publish_policies(client, policies, deployment_id)
-    running = asyncio.create_task(runner.start())
     with EventBridge(event_sources(settings), outbox, sink):
-        while not runner.started and not running.done():
-            await asyncio.sleep(_POLL_S)
+        running = asyncio.create_task(runner.start())
+        told_to_stop = asyncio.create_task(asyncio.to_thread(lifetime.stopping.wait))
         lifetime.announce_ready(
             {
                 "deployment": DEPLOYMENT,
@@ -77,10 +76,14 @@ async def _serve(
                 "policies": {name: str(identity) for name, identity in automations.items()},
             }
         )
-        while not lifetime.stopping.is_set() and not running.done():
-            await asyncio.sleep(_POLL_S)
+        await asyncio.wait({running, told_to_stop}, return_when=asyncio.FIRST_COMPLETED)
+        # Also when the runner ended by itself: nobody else would release the thread that waits.
+        lifetime.stopping.set()
     if runner.started:
         await runner.astop()
+    elif not running.done():
+        running.cancel()
+        return
     await running
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -12,15 +11,13 @@ from eucentric_core import HpcSettings
 
 __all__ = ["warm_executor"]
 
-_log = logging.getLogger(__name__)
-
 
 @contextmanager
 def warm_executor(settings: HpcSettings, run_dir: Path) -> Iterator[Future[Executor]]:
     """Start opening the executor now; whoever needs it waits for the future's result.
 
-    Workers import what training needs before there is anything to train. The end of the context waits for what
-    runs; after an exception it is ended.
+    Workers import what training needs before there is anything to train. The end of the context waits for
+    what runs; after an exception it is ended.
     """
     with ExitStack() as opened, ThreadPoolExecutor(1, thread_name_prefix="executor-start") as starter:
         yield starter.submit(_open_warm, settings, run_dir, opened)

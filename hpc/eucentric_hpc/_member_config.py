@@ -6,6 +6,11 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from eucentric_models import Decoding, NetworkSpec
+
+_CROP_FOLDED_PX = 24
+"""Side of a crop behind the stem, about one and a half receptive fields of a network of depth 1."""
+
 
 class Augmentation(BaseModel):
     """Random changes to every crop.
@@ -64,6 +69,19 @@ class MemberConfig(BaseModel):
     def swa_steps(self) -> int:
         """How many of the last steps are averaged."""
         return int(self.steps * self.swa_fraction)
+
+    def fitted_to(self, network: NetworkSpec, decoding: Decoding) -> MemberConfig:
+        """The recipe for another architecture.
+
+        Crops keep the number of folded pixels, so they show a network as much of its receptive field and cost
+        the same, and targets get the peak width that decoding expects.
+
+        Raises:
+            ValidationError: such crops would be too large.
+        """
+        crop_px = _CROP_FOLDED_PX * network.stem_factor
+        fitted = {"crop_px": crop_px, "target_sigma_px": decoding.peak_sigma_px}
+        return type(self).model_validate({**self.model_dump(), **fitted})
 
     @model_validator(mode="after")
     def _average_has_samples(self) -> Self:

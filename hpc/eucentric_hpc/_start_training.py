@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eucentric_models import DemoConditions, simulate_frames
+from eucentric_models import StartConditions, simulate_frames
 
 from ._member_config import Augmentation, MemberConfig
 from ._training_set import TrainingSet
@@ -23,7 +23,7 @@ DEMO_RETRAINING = DEMO_START_TRAINING.model_copy(update={"steps": 110, "learning
 """Budget of a member's retraining, warm-started from the champion, in the demonstration."""
 
 
-def simulated_start_data(conditions: DemoConditions, rng: np.random.Generator) -> TrainingSet:
+def simulated_start_data(conditions: StartConditions, rng: np.random.Generator) -> TrainingSet:
     """Frames and truth scattered around the initial conditions."""
     frames = simulate_frames(
         conditions.material,

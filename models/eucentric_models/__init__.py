@@ -5,7 +5,17 @@ Networks live in :mod:`eucentric_models.networks`, which needs torch and is neve
 
 from __future__ import annotations
 
-from .crystal import GRAPHENE, MATERIALS, MOS2, VACANCY, Crystal, Material, build_crystal, material_named
+from .crystal import (
+    GRAPHENE,
+    MATERIALS,
+    MOS2,
+    VACANCY,
+    Crystal,
+    Material,
+    ProjectedColumns,
+    build_crystal,
+    material_named,
+)
 from .decoding import DEFAULT_DECODING, Decoding, Detections, decode, local_maxima
 from .demo_conditions import DEMO_CONDITIONS, DemoConditions
 from .drift import DriftReference, frame_features, radial_power_spectrum
@@ -20,8 +30,20 @@ from .image_formation import ImagingConditions, SimulatedFrame, expected_signal,
 from .metrics import ClassCounts, FrameJudgement, Score, judge_frame, score_frame, total
 from .network_spec import NetworkSpec
 from .preprocessing import DEFAULT_PREPROCESSING, Preprocessing, check_frame, normalise
-from .start_data import ConditionsSpread, LabelledFrame, simulate_frames, vary_conditions
+from .projected_lattice import ProjectedLattice, draw_lattice
+from .start_conditions import StartConditions, conditions_for
+from .start_data import (
+    START_MATERIALS,
+    ConditionsSpread,
+    KnownCrystal,
+    LabelledFrame,
+    StartMaterial,
+    simulate_frames,
+    start_material_named,
+    vary_conditions,
+)
 from .targets import heat_maps
+from .unknown_crystal import UnknownCrystal
 from .uncertainty import ensemble_statistics, entropy_map, expected_calibration_error, mean_entropy
 
 __all__ = [
@@ -31,6 +53,7 @@ __all__ = [
     "GRAPHENE",
     "MATERIALS",
     "MOS2",
+    "START_MATERIALS",
     "VACANCY",
     "ClassCounts",
     "ConditionsSpread",
@@ -43,18 +66,26 @@ __all__ = [
     "FrameJudgement",
     "ImagingConditions",
     "InvalidFrameError",
+    "KnownCrystal",
     "LabelledFrame",
     "Material",
     "ModelsError",
     "NetworkSpec",
     "Preprocessing",
+    "ProjectedColumns",
+    "ProjectedLattice",
     "Score",
     "SimulatedFrame",
+    "StartConditions",
+    "StartMaterial",
+    "UnknownCrystal",
     "UnknownMaterialError",
     "WeightsError",
     "build_crystal",
     "check_frame",
+    "conditions_for",
     "decode",
+    "draw_lattice",
     "ensemble_statistics",
     "entropy_map",
     "expected_calibration_error",
@@ -70,6 +101,7 @@ __all__ = [
     "radial_power_spectrum",
     "score_frame",
     "simulate_frames",
+    "start_material_named",
     "total",
     "truth_rows",
     "vary_conditions",

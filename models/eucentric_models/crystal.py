@@ -107,32 +107,19 @@ def material_named(name: str) -> Material:
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Crystal:
-    """Atomic columns of one finite crystal.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectedColumns:
+    """Columns of atoms along the beam: all that image formation needs to know of a specimen.
 
     Attributes:
-        material: what it is made of.
         positions_m: (n, 2) float64, ``[y, x]`` relative to the centre.
-        weight: (n,) float32, sum of ``Z**1.7`` over the atoms still present.
-        atom_weight: (n,) float32, ``Z**1.7`` of one atom of the column.
-        class_id: (n,) int8, index into :attr:`classes`.
-        extent_m: height and width of the rectangle that is filled.
-        rotation_rad: in-plane rotation of the lattice.
+        weight: (n,) float32, sum of ``Z**1.7`` over the atoms of the column.
+        class_id: (n,) int8, index into the class names of the material.
     """
 
-    material: Material
     positions_m: NDArray[np.float64]
     weight: NDArray[np.float32]
-    atom_weight: NDArray[np.float32]
     class_id: NDArray[np.int8]
-    extent_m: tuple[float, float]
-    rotation_rad: float
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names; the index is the class id."""
-        return self.material.classes
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -144,6 +131,28 @@ class Crystal:
         y, x = self.positions_m[:, 0], self.positions_m[:, 1]
         inside = (np.abs(y - centre_m[0]) <= half_size_m[0]) & (np.abs(x - centre_m[1]) <= half_size_m[1])
         return np.flatnonzero(inside)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crystal(ProjectedColumns):
+    """Atomic columns of one finite crystal; the weights are those of the atoms still present.
+
+    Attributes:
+        material: what it is made of.
+        atom_weight: (n,) float32, ``Z**1.7`` of one atom of the column.
+        extent_m: height and width of the rectangle that is filled.
+        rotation_rad: in-plane rotation of the lattice.
+    """
+
+    material: Material
+    atom_weight: NDArray[np.float32]
+    extent_m: tuple[float, float]
+    rotation_rad: float
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; the index is the class id."""
+        return self.material.classes
 
     def without_atoms(self, rows: NDArray[np.integer]) -> Crystal:
         """Copy in which each listed column has lost one atom and counts as a vacancy.

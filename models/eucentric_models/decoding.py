@@ -13,6 +13,7 @@ class Decoding(BaseModel):
     """How heat maps become detections; travels with the weights.
 
     Attributes:
+        peak_sigma_px: rms width of the peaks in the maps, which a network is trained to draw.
         threshold: smallest peak height that counts.
         min_distance_px: of two peaks closer than this along both axes, only the higher survives.
         max_detections: cap that keeps a noise-only frame from producing one detection per pixel.
@@ -20,6 +21,7 @@ class Decoding(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    peak_sigma_px: float = Field(default=2.0, gt=0, le=64)
     threshold: float = Field(default=0.35, gt=0, lt=1)
     min_distance_px: int = Field(default=3, ge=1, le=64)
     max_detections: int = Field(default=20_000, ge=1, le=1_000_000)

@@ -7,35 +7,20 @@ The operator zooms out while focus and beam current drift.  Found by experiment 
 from __future__ import annotations
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
-
 from .image_formation import ImagingConditions
 from .network_spec import NetworkSpec
+from .start_conditions import StartConditions
 from .start_data import ConditionsSpread
 
 
-class DemoConditions(BaseModel):
-    """Specimen, frames and imaging conditions of the demonstration.
+class DemoConditions(StartConditions):
+    """Conditions of the demonstration, which drift.
 
     Attributes:
-        material: key of :data:`eucentric_models.MATERIALS`.
-        shape: ``(ny, nx)`` of a frame.
-        initial: before the drift.
-        drifted: after it.
-        start_spread: scatter of the start data around the initial conditions.
-        start_frames: number of simulated start frames.
-        network: architecture of a member.
+        drifted: imaging conditions after the drift.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    material: str
-    shape: tuple[int, int]
-    initial: ImagingConditions
     drifted: ImagingConditions
-    start_spread: ConditionsSpread
-    start_frames: int
-    network: NetworkSpec
 
     def at(self, progress: float) -> ImagingConditions:
         """Conditions on the way: 0 is ``initial``, 1 is ``drifted``; limited to that range.

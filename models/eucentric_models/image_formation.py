@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from .crystal import Crystal
+from .crystal import ProjectedColumns
 
 CROSS_SECTION_M2_PER_WEIGHT = 5.0e-25
 """Scattering cross-section into the annular detector per unit of ``Z**1.7``.
@@ -113,12 +113,13 @@ class SimulatedFrame(NamedTuple):
 
 
 def form_frame(
-    crystal: Crystal,
+    crystal: ProjectedColumns,
     conditions: ImagingConditions,
     shape: tuple[int, int],
     rng: np.random.Generator,
     *,
     centre_m: tuple[float, float] = (0.0, 0.0),
+    background: NDArray[np.floating] | None = None,
 ) -> SimulatedFrame:
     """Acquire one simulated frame with dose noise, scan jitter and detector noise.
 
@@ -128,12 +129,16 @@ def form_frame(
         shape: ``(ny, nx)`` in pixels, each in [8, 8192].
         rng: source of all noise.
         centre_m: ``[y, x]`` on the crystal that lies in the middle of the frame.
+        background: (ny, nx) share of the beam that contamination or support scatters on the detector, on top
+            of ``conditions.background_fraction``; None for none.
 
     Raises:
         ValueError: the shape is out of bounds.
     """
     jitter = rng.normal(0.0, conditions.jitter_rms_px, shape[0]) if conditions.jitter_rms_px else None
     signal = expected_signal(crystal, conditions, shape, centre_m=centre_m, row_shift_px=jitter)
+    if background is not None:
+        signal += background
     signal *= conditions.electrons_per_pixel * conditions.collection_efficiency
     counts = _dose_noise(signal, rng)
     counts *= np.float32(conditions.detector_gain_counts_per_electron)
@@ -148,7 +153,7 @@ def form_frame(
 
 
 def expected_signal(
-    crystal: Crystal,
+    crystal: ProjectedColumns,
     conditions: ImagingConditions,
     shape: tuple[int, int],
     *,
@@ -197,7 +202,7 @@ def expected_signal(
 
 
 def truth_rows(
-    crystal: Crystal,
+    crystal: ProjectedColumns,
     pixel_size_m: float,
     shape: tuple[int, int],
     *,
@@ -209,7 +214,7 @@ def truth_rows(
 
 
 def _pixel_coordinates(
-    crystal: Crystal,
+    crystal: ProjectedColumns,
     pixel_size_m: float,
     shape: tuple[int, int],
     centre_m: tuple[float, float],

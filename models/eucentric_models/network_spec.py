@@ -25,7 +25,7 @@ class NetworkSpec(BaseModel):
     n_classes: int = Field(ge=1, le=32)
     base_filters: int = Field(default=16, ge=4, le=256, multiple_of=4)
     depth: int = Field(default=2, ge=1, le=5)
-    stem_factor: Literal[1, 2, 4] = 2
+    stem_factor: Literal[1, 2, 4, 8, 16] = 2
 
     @property
     def size_multiple(self) -> int:

@@ -13,7 +13,7 @@ from eucentric_agents import Agent, open_driver
 from eucentric_core import AgentSettings, Frame, Settings, SteeringClient, connect
 from eucentric_core.transport import find_free_port
 
-from .rig import SMALL, Opened, OpenInstrument, OpenTwin, StartAgent
+from .rig import SMALL, ConnectAgent, Opened, OpenInstrument, OpenTwin, StartAgent
 
 
 @pytest.fixture
@@ -45,11 +45,10 @@ def twin(open_instrument: OpenInstrument) -> OpenTwin:
     return opener
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def machine_settings(home: Path) -> Settings:
     """Settings of a machine of the test's own: free ports, its own home, a small twin."""
     return Settings(
-        home=tmp_path / "home",
+        home=home,
         agent=AgentSettings(
             name="scope",
             driver={**SMALL, "seed": 5},
@@ -60,17 +59,51 @@ def settings(tmp_path: Path) -> Settings:
     )
 
 
-@pytest.fixture
-def agent(settings: Settings) -> Iterator[StartAgent]:
-    """Starts an agent with its data process and gives connected clients of it."""
-    with ExitStack() as started:
+def connected(settings: Settings, client: str) -> SteeringClient:
+    """A client of the agent on that machine."""
+    return connect(settings.agent.host, settings.agent.control_port, client=client)
 
-        def starter(*, client: str = "ada", lease_duration_s: float = 10.0) -> SteeringClient:
-            if not running:
-                running.append(started.enter_context(Agent(settings, lease_duration_s=lease_duration_s)))
-            scope = connect(settings.agent.host, settings.agent.control_port, client=client)
-            started.callback(scope.close)
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The machine of the agent that the tests of a module share."""
+    chosen = machine_settings(tmp_path_factory.mktemp("machine") / "home")
+    with Agent(chosen):
+        yield chosen
+
+
+@pytest.fixture
+def agent(settings: Settings) -> Iterator[ConnectAgent]:
+    """Connects clients to the shared agent; afterwards no session is open and the beam is blanked."""
+    with ExitStack() as opened:
+
+        def connector(client: str = "ada") -> SteeringClient:
+            scope = connected(settings, client)
+            opened.callback(scope.close)
             return scope
 
-        running: list[Agent] = []
+        yield connector
+        tidy = connector("tidy")
+        tidy.safe_stop()
+        if tidy.state().session is not None:
+            with tidy.control(reason="tidy up"):
+                tidy.stop_session()
+
+
+@pytest.fixture
+def own_agent(tmp_path: Path) -> Iterator[StartAgent]:
+    """Starts an agent for one test, with a lease duration and driver options of its own."""
+    with ExitStack() as started:
+
+        def starter(*, lease_duration_s: float = 10.0, **driver: Any) -> tuple[Settings, SteeringClient]:
+            settings = machine_settings(tmp_path / "home")
+            options = {**settings.agent.driver, **driver}
+            settings = settings.model_copy(
+                update={"agent": settings.agent.model_copy(update={"driver": options})}
+            )
+            started.enter_context(Agent(settings, lease_duration_s=lease_duration_s))
+            scope = connected(settings, "ada")
+            started.callback(scope.close)
+            return settings, scope
+
         yield starter

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-from eucentric_core import Frame, Instrument, SteeringClient
+from eucentric_core import Frame, Instrument, Settings, SteeringClient
 from eucentric_core.vocabulary import InstrumentState, StateGet
 
 SMALL: dict[str, Any] = {"specimen": {"extent_m": 20e-9}, "column": {"field_of_view_m": 4e-9}}
@@ -45,4 +45,5 @@ class Opened:
 
 OpenInstrument = Callable[..., Opened]
 OpenTwin = Callable[..., Opened]
-StartAgent = Callable[..., SteeringClient]
+ConnectAgent = Callable[..., SteeringClient]
+StartAgent = Callable[..., tuple[Settings, SteeringClient]]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eucentric_agents import verify_audit
-from eucentric_agents.control import AuditLog
+from eucentric_agents.control import AuditLog, AuditRecord, AuditWriteError
 from eucentric_core import IntegrityError
 
 
@@ -69,8 +69,6 @@ def test_tampering_is_found_and_the_line_named(
 
 
 def test_a_forged_digest_breaks_the_line_after_it(log: Path) -> None:
-    from eucentric_agents.control import AuditRecord
-
     lines = log.read_text().splitlines()
     forged = AuditRecord.model_validate({**json.loads(lines[1]), "who": "eve"})
     lines[1] = forged.model_copy(update={"digest": forged.computed_digest()}).model_dump_json()
@@ -93,6 +91,24 @@ def test_a_line_cut_short_by_a_power_cut_is_kept_aside_and_the_chain_goes_on(log
 
 
 def test_an_agent_does_not_append_to_a_log_whose_end_was_changed(log: Path) -> None:
-    log.write_text(log.read_text().replace("4e-09", "9e-09"))
+    *kept, last = log.read_text().splitlines()
+    log.write_text("\n".join([*kept, last.replace('"ada"', '"eve"')]) + "\n")
     with pytest.raises(IntegrityError):
         AuditLog(log)
+
+
+def test_a_record_the_disk_has_no_room_for_is_an_error_and_leaves_no_trace(log: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before = log.read_bytes()
+    audit = AuditLog(log)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 40, hard))
+    try:
+        with pytest.raises(AuditWriteError):
+            audit.append("ada", "stage.move", "begun")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert log.read_bytes() == before
+    audit.append("ada", "stage.move", "begun")
+    audit.close()
+    assert verify_audit(log).records == 6

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -11,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from eucentric_agents import verify_audit
-from eucentric_agents.control import AuditLog, Dispatcher, LeaseKeeper, SessionDesk, SessionNames
+from eucentric_agents.control import AuditLog, AuditRecord, Dispatcher, LeaseKeeper, SessionDesk, SessionNames
 from eucentric_agents.drivers import MoveHaltedError
 from eucentric_core import (
     BusyError,
@@ -20,26 +18,29 @@ from eucentric_core import (
     CommandRefusedError,
     Event,
     LeaseError,
+    LeaseGrant,
     LeaseLost,
     RemoteError,
     Settings,
-    SteeringClient,
     UnsupportedError,
+    connect,
 )
 from eucentric_core.transport import PyroControlClient, StreamSubscriber
 from eucentric_core.vocabulary import (
+    BeamUnblank,
     ColumnValve,
     Command,
     CommandResult,
     Done,
+    OpticsDefocus,
+    OpticsFieldOfView,
     ScanAcquire,
     ScanStream,
     SessionStart,
-    StageMove,
     StageTilt,
 )
 
-from .rig import StartAgent, wait_until
+from .rig import ConnectAgent, StartAgent, wait_until
 
 ENDLESS = ScanStream(height_px=64, width_px=64, max_frames_per_s=50)
 
@@ -56,7 +57,7 @@ def raw_call(settings: Settings, command: Command, *, epoch: int | None, key: st
         client.close()
 
 
-def test_connecting_moves_nothing_and_observing_needs_no_lease(agent: StartAgent) -> None:
+def test_connecting_moves_nothing_and_observing_needs_no_lease(agent: ConnectAgent) -> None:
     scope = agent()
     state = scope.state()
     assert (state.beam_blanked, state.scanning, state.session) == (True, False, None)
@@ -65,42 +66,37 @@ def test_connecting_moves_nothing_and_observing_needs_no_lease(agent: StartAgent
     assert scope.capabilities.simulated
 
 
-def test_steering_needs_the_lease_and_only_one_client_has_it(agent: StartAgent) -> None:
-    ada, bob = agent(), agent(client="bob")
+def test_steering_needs_the_lease_and_only_one_client_has_it(agent: ConnectAgent) -> None:
+    ada, bob = agent(), agent("bob")
     with pytest.raises(LeaseError):
-        ada.start_session("s")
+        ada.start_session("s1")
     with ada.control(reason="experiment"):
         assert bob.lease().holder == "ada"
         with pytest.raises(LeaseError, match="ada holds"), bob.control(reason="also"):
             pass
-        ada.start_session("s")
-    assert bob.state().session == "s"
+        ada.start_session("s2")
+    assert bob.state().session == "s2"
     with bob.control(reason="my turn"):
         bob.stop_session()
 
 
-def test_a_lost_lease_blanks_the_beam_stops_the_scan_and_is_announced(
-    agent: StartAgent, settings: Settings
-) -> None:
-    scope = agent(lease_duration_s=0.6)
+def test_a_lost_lease_blanks_the_beam_stops_the_scan_and_is_announced(own_agent: StartAgent) -> None:
+    settings, observer = own_agent(lease_duration_s=1.5)
     with StreamSubscriber(
         settings.agent.host, settings.agent.data_port, streams=["events"], mode="lossless"
     ) as events:
         events.wait_subscribed(5)
-        # The client renews every three seconds, so its lease of 0.6 s runs out as if it had died.
-        with scope.control(reason="about to die"):
-            scope.start_session("s")
-            scope.unblank(max_duration_s=600)
-            scope.stream(ENDLESS)
-            assert not scope.state().beam_blanked
-            old_epoch = scope.lease().epoch
-            wait_until(lambda: scope.state().beam_blanked and not scope.state().scanning)
-            with pytest.raises(LeaseError):
-                scope.unblank(max_duration_s=600)
-            wait_until(lambda: scope.lease().holder is None)
-            with pytest.raises(LeaseError):
-                scope.stop_session()
-            scope._lost = LeaseError("", safe="", next_step="")  # what the renewer finds out after three seconds
+        # This client asks once and is never heard of again.
+        dead = PyroControlClient(settings.agent.host, settings.agent.control_port)
+        answer = dead.call("lease.request", {"client": "dead", "reason": "about to die"})
+        old_epoch = LeaseGrant.model_validate(answer).epoch
+        for command in (SessionStart(session="s"), BeamUnblank(max_duration_s=600), ENDLESS):
+            raw_call(settings, command, epoch=old_epoch)
+        dead.close()
+        assert not observer.state().beam_blanked
+        wait_until(lambda: observer.state().beam_blanked and not observer.state().scanning)
+        with pytest.raises(LeaseError):
+            raw_call(settings, BeamUnblank(max_duration_s=600), epoch=old_epoch)
         received: list[Event] = []
 
         def lost() -> bool:
@@ -112,19 +108,18 @@ def test_a_lost_lease_blanks_the_beam_stops_the_scan_and_is_announced(
 
         wait_until(lost)
     loss = next(event for event in received if isinstance(event, LeaseLost))
-    assert (loss.holder, loss.epoch) == ("ada", old_epoch)
+    assert (loss.holder, loss.epoch) == ("dead", old_epoch)
     assert loss.safe_state_s < 3
 
-    successor = agent(client="bob")
-    with successor.control(reason="take over"):
-        assert successor.lease().epoch == old_epoch + 1
+    with observer.control(reason="take over"):
+        assert observer.lease().epoch == old_epoch + 1
         with pytest.raises(LeaseError):
             raw_call(settings, ENDLESS, epoch=old_epoch)
-        assert not successor.state().scanning
+        assert not observer.state().scanning
 
 
 def test_the_agent_blanks_a_beam_that_was_unblanked_for_a_limited_time(
-    agent: StartAgent, settings: Settings
+    agent: ConnectAgent, settings: Settings
 ) -> None:
     scope = agent()
     with scope.control(reason="short look"):
@@ -139,20 +134,176 @@ def test_the_agent_blanks_a_beam_that_was_unblanked_for_a_limited_time(
     assert audit.count("the time limit of beam.unblank") == 1
 
 
-def test_a_busy_instrument_refuses_steering_and_queues_nothing_but_stops_at_once(agent: StartAgent) -> None:
-    scope, other = agent(), agent(client="bob")
-    with scope.control(reason="long move"), ThreadPoolExecutor() as threads:
-        # At 200 nm/s and with 5 mm forbidden, only settling is slow: ask for a move of many nanometres.
-        scope.start_session("s")
-        move = threads.submit(scope.execute, StageMove(x_m=9.9e-9, y_m=9.9e-9))
-        wait_until(lambda: move.running() and _busy(scope))
+def test_a_busy_instrument_refuses_steering_and_queues_nothing_but_stops_at_once(
+    own_agent: StartAgent,
+) -> None:
+    settings, scope = own_agent(stage={"speed_m_per_s": 1e-9})
+    other = connect(settings.agent.host, settings.agent.control_port, client="bob")
+    with scope.control(reason="a move of nine seconds"), ThreadPoolExecutor() as threads:
+        epoch = scope.lease().epoch
+        move = threads.submit(scope.move_stage, x_m=9e-9)
+
+        def busy() -> bool:
+            try:
+                raw_call(settings, OpticsFieldOfView(field_of_view_m=4e-9), epoch=epoch)
+            except BusyError:
+                return True
+            return False
+
+        wait_until(busy)
+        with pytest.raises(BusyError):
+            raw_call(settings, OpticsDefocus(defocus_m=7e-9), epoch=epoch)
+        other.blank()
+        other.abort_scan()
+        assert not move.done()
         other.safe_stop()
-        with pytest.raises(RemoteError) as halted:
-            move.result(timeout=10)
+        with pytest.raises(RemoteError, match="halted") as halted:
+            move.result(timeout=5)
         assert halted.value.details["remote_code"] == MoveHaltedError.code
-        scope.set_defocus(1e-9)
+        assert scope.state().optics.defocus_m == 0
+        assert 0 <= scope.stage().reported.x_m < 8e-9
+        assert scope.set_defocus(1e-9).reported == 1e-9
+    other.close()
 
 
-def _busy(scope: SteeringClient) -> bool:
-    stage = scope.stage()
-    return stage.commanded.x_m != 0 and stage.reported.x_m != stage.commanded.x_m
+def test_stopping_does_not_wait_for_a_running_scan(agent: ConnectAgent) -> None:
+    scope, other = agent(), agent("bob")
+    with scope.control(reason="stream"):
+        scope.start_session("s3")
+        scope.unblank(max_duration_s=600)
+        scope.stream(ENDLESS)
+        other.safe_stop()
+        wait_until(lambda: not other.state().scanning)
+        assert other.state().beam_blanked
+        scope.unblank(max_duration_s=600)
+        scope.stream(ENDLESS)
+        other.abort_scan()
+        wait_until(lambda: not other.state().scanning)
+        assert not other.state().beam_blanked
+
+
+def test_a_command_delivered_twice_is_carried_out_once(agent: ConnectAgent, settings: Settings) -> None:
+    scope = agent()
+    scan = ScanAcquire(height_px=512, width_px=512)
+    with scope.control(reason="flaky link"), ThreadPoolExecutor(4) as threads:
+        scope.start_session("s4")
+        epoch = scope.lease().epoch
+        deliveries = [
+            threads.submit(raw_call, settings, scan, epoch=epoch, key="one-and-the-same") for _ in range(4)
+        ]
+        answers = [delivery.result() for delivery in deliveries]
+        assert answers == [answers[0]] * 4
+        assert scope.state().next_sequence == 1
+        with pytest.raises(CommandRefusedError, match="another command"):
+            raw_call(settings, ENDLESS, epoch=epoch, key="one-and-the-same")
+        raw_call(settings, scan, epoch=epoch, key="another-key")
+        assert scope.state().next_sequence == 2
+
+
+def test_a_key_that_was_refused_for_want_of_a_lease_may_be_used_again(
+    agent: ConnectAgent, settings: Settings
+) -> None:
+    scope = agent()
+    with pytest.raises(LeaseError):
+        raw_call(settings, OpticsDefocus(defocus_m=2e-9), epoch=None, key="try-again")
+    with scope.control(reason="now with a lease"):
+        raw_call(settings, OpticsDefocus(defocus_m=2e-9), epoch=scope.lease().epoch, key="try-again")
+    assert scope.state().optics.defocus_m == 2e-9
+
+
+def test_a_verb_the_instrument_lacks_is_unsupported_over_the_wire_too(agent: ConnectAgent) -> None:
+    scope = agent()
+    with scope.control(reason="tilt"), pytest.raises(UnsupportedError, match=r"stage\.tilt"):
+        scope.execute(StageTilt(alpha_rad=0.1))
+
+
+def test_a_session_name_is_used_once(agent: ConnectAgent) -> None:
+    scope = agent()
+    with scope.control(reason="twice"):
+        scope.start_session("monday")
+        scope.stop_session()
+        with pytest.raises(CommandRefusedError, match="'monday' already"):
+            scope.start_session("monday")
+        assert scope.state().session is None
+        scope.start_session("tuesday")
+
+
+def test_everything_that_changed_the_instrument_is_in_the_audit_log(
+    agent: ConnectAgent, settings: Settings
+) -> None:
+    path = settings.home / "agent" / "audit.jsonl"
+    earlier = len(path.read_text().splitlines())
+    scope = agent()
+    with scope.control(reason="for the record"):
+        scope.set_defocus(3e-9)
+        with pytest.raises(CommandRefusedError):
+            scope.move_stage(x_m=1e-3)
+    with pytest.raises(LeaseError):
+        scope.set_defocus(4e-9)
+    scope.safe_stop()
+    verify_audit(path)
+    records = [AuditRecord.model_validate_json(line) for line in path.read_text().splitlines()[earlier:]]
+    told = [(record.who, record.action, record.outcome) for record in records]
+    assert told == [
+        ("ada", "lease.request", "done"),
+        ("ada", "optics.defocus", "begun"),
+        ("ada", "optics.defocus", "done"),
+        ("ada", "stage.move", "begun"),
+        ("ada", "stage.move", "refused"),
+        ("ada", "lease.release", "done"),
+        ("ada", "optics.defocus", "refused"),
+        ("ada", "safe_stop", "done"),
+    ]
+    assert records[1].details == {"defocus_m": 3e-9}
+    assert records[4].error is not None
+    assert records[4].error.code == "command_refused"
+
+
+class Valves:
+    """An instrument with nothing but a column valve."""
+
+    capabilities = Capabilities(
+        instrument="valves", model="valves", simulated=True, verbs=("column.valve",), streams=()
+    )
+
+    def __init__(self) -> None:
+        self.opened = False
+
+    def execute(self, command: Command) -> CommandResult:
+        self.opened = True
+        return Done()
+
+    def abort(self) -> None:
+        """Nothing to abort."""
+
+    def safe_state(self) -> None:
+        self.opened = False
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def test_a_hazardous_command_is_refused_even_to_the_holder_of_the_lease(tmp_path: Path) -> None:
+    valves = Valves()
+    events: list[Event] = []
+    audit = AuditLog(tmp_path / "audit.jsonl")
+    dispatcher = Dispatcher(
+        valves,
+        SessionDesk(valves, SessionNames(tmp_path / "sessions.txt"), events.append),
+        lease=LeaseKeeper(tmp_path / "lease.json"),
+        audit=audit,
+        announce=events.append,
+    )
+    grant = dispatcher.request_lease("ada", "open the valve")
+    with pytest.raises(CommandRefusedError, match="hazardous"):
+        dispatcher.execute(
+            CommandEnvelope(
+                command=ColumnValve(open=True),
+                client="ada",
+                idempotency_key="0123456789",
+                lease_epoch=grant.epoch,
+            )
+        )
+    assert not valves.opened
+    dispatcher.close()
+    audit.close()

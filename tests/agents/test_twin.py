@@ -1,4 +1,4 @@
-"""The digital twin behaves like a microscope: atoms where it says, dose, damage, drift, and a stage that lies."""
+"""The digital twin behaves like a microscope: atoms where it says, dose, damage, drift, a stage that errs."""
 
 from __future__ import annotations
 
@@ -53,16 +53,22 @@ def intensity_at(image: Frame, positions_px: NDArray[np.float32]) -> NDArray[np.
     return np.array([image.array[y - 1 : y + 2, x - 1 : x + 2].mean() for y, x in rows])
 
 
+def rows_of(truth: Frame) -> NDArray[np.float32]:
+    """The rows `y_px, x_px, class_id` of a truth frame."""
+    assert truth.array.dtype == np.float32
+    return cast(NDArray[np.float32], truth.array)
+
+
 def of_class(truth: Frame, name: str) -> NDArray[np.float32]:
     """Positions of one class in a truth frame."""
-    rows = cast(NDArray[np.float32], truth.array)
+    rows = rows_of(truth)
     return rows[rows[:, 2] == truth.header.classes.index(name)][:, :2]
 
 
 def far_from(truth: Frame, distance_px: float) -> NDArray[np.float32]:
     """Positions on a grid that no column is near."""
     grid = np.stack(np.meshgrid(*[np.arange(5.0, 250.0, 3.0)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
-    nearest = np.linalg.norm(grid[:, None, :] - truth.array[None, :, :2], axis=2).min(axis=1)
+    nearest = np.linalg.norm(grid[:, None, :] - rows_of(truth)[None, :, :2], axis=2).min(axis=1)
     return grid[nearest > distance_px].astype(np.float32)
 
 
@@ -71,7 +77,7 @@ def test_atoms_are_where_the_truth_says_and_heavy_ones_are_brighter(twin: OpenTw
     opened = ready(twin(material=material, specimen={**STILL, "dopant_fraction": 0.1}))
     image, truth = scanned(opened)
     assert truth.header.sequence == image.header.sequence
-    assert (truth.header.stream, truth.array.shape[1], truth.array.dtype) == ("truth", 3, np.float32)
+    assert (truth.header.stream, truth.array.shape[1], truth.header.dtype) == ("truth", 3, "float32")
     assert image.header.material == material
     light = intensity_at(image, of_class(truth, truth.header.classes[0]))
     heavy = intensity_at(image, of_class(truth, "dopant"))
@@ -157,9 +163,9 @@ def test_the_field_follows_the_actual_position_not_the_commanded_one(twin: OpenT
     assert abs(report.actual.x_m - report.commanded.x_m) <= report.tolerance_m
     pixel_m = before[0].header.pixel_size_m
     shift = np.array([report.actual.y_m, report.actual.x_m]) / pixel_m
-    moved = before[1].array[:, :2] - shift
+    moved = rows_of(before[1])[:, :2] - shift
     inside = moved[np.all((moved > 0) & (moved < 255), axis=1)]
-    distance = np.abs(after[1].array[None, :, :2] - inside[:, None, :]).max(axis=2).min(axis=1)
+    distance = np.abs(rows_of(after[1])[None, :, :2] - inside[:, None, :]).max(axis=2).min(axis=1)
     assert distance.max() < 0.01
 
 
@@ -243,20 +249,20 @@ def test_defocus_blurs_the_atoms(twin: OpenTwin) -> None:
     opened.instrument.execute(OpticsDefocus(defocus_m=12e-9))
     blurred, _ = scanned(opened)
     metals = of_class(truth, "metal")
-    peaks = [intensity_at(image, metals).mean() - np.mean(image.array) for image in (sharp, blurred)]
+    peaks = [intensity_at(image, metals).mean() - image.array.mean() for image in (sharp, blurred)]
     assert 0 < peaks[1] < 0.3 * peaks[0]
 
 
 def test_the_specimen_drifts_in_scan_time(twin: OpenTwin) -> None:
     drifting = {**STILL, "drift_m_per_s": [5e-10, 0.0]}
     opened = ready(twin(specimen=drifting))
-    first, second = scanned(opened)[1], scanned(opened)[1]
+    first, second = rows_of(scanned(opened)[1]), rows_of(scanned(opened)[1])
     frame_time_s = SCAN.dwell_time_s * 256 * 256
     shift_px = 5e-10 * frame_time_s / (4e-9 / 256)
-    near = np.abs(second.array[None, :, 1] - first.array[:, None, 1]).argmin(axis=1)
-    same = np.abs(second.array[near, 1] - first.array[:, 1]) < 1e-3
-    assert same.sum() > 0.9 * len(first.array)
-    steps = first.array[same, 0] - second.array[near[same], 0]
+    near = np.abs(second[None, :, 1] - first[:, None, 1]).argmin(axis=1)
+    same = np.abs(second[near, 1] - first[:, 1]) < 1e-3
+    assert same.sum() > 0.9 * len(first)
+    steps = first[same, 0] - second[near[same], 0]
     assert np.median(steps) == pytest.approx(shift_px, rel=0.01)
 
 

@@ -54,7 +54,7 @@ def make_frame() -> MakeFrame:
 
 @pytest.fixture
 def start_control() -> Iterator[StartControl]:
-    """Starts control servers on loopback and stops them at the end; on the same port, the earlier one first."""
+    """Starts control servers on loopback and stops them, an earlier one on the same port first."""
     running: dict[int, tuple[PyroControlServer, threading.Thread]] = {}
 
     def stop(server: PyroControlServer, thread: threading.Thread) -> None:
@@ -86,7 +86,7 @@ def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
 
 @pytest.fixture
 def start_data(context: zmq.Context[zmq.Socket[bytes]]) -> Iterator[StartData]:
-    """Starts data servers on loopback and stops them at the end; on the same port, the earlier one first."""
+    """Starts data servers on loopback and stops them, an earlier one on the same port first."""
     running: dict[int, tuple[DataServer, threading.Thread]] = {}
 
     def stop(server: DataServer, thread: threading.Thread) -> None:

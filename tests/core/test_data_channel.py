@@ -1,4 +1,4 @@
-"""Frames arrive in order and complete, or the source waits; viewers get the newest; nobody blocks for ever."""
+"""Frames arrive in order and complete, or the source waits; viewers get the newest; nothing blocks."""
 
 from __future__ import annotations
 
@@ -51,6 +51,28 @@ def receive_frame(subscriber: StreamSubscriber) -> Frame:
     assert message is not None
     subscriber.acknowledge()
     return message.frame()
+
+
+def publish_until_nobody_takes_more(publisher: StreamPublisher, frames: list[Frame]) -> int:
+    """How many of the frames were taken."""
+    for taken, frame in enumerate(frames):
+        try:
+            publisher.publish(frame.header, frame.array)
+        except TransportError:
+            return taken
+    return len(frames)
+
+
+def publish_all(publisher: StreamPublisher, frames: list[Frame]) -> None:
+    """Publish one after the other."""
+    for frame in frames:
+        publisher.publish(frame.header, frame.array)
+
+
+def receive_for_ever(subscriber: StreamSubscriber) -> None:
+    """Wait for messages until that fails."""
+    while True:
+        subscriber.receive(0.1)
 
 
 def test_a_frame_arrives_as_it_was_sent(
@@ -149,15 +171,11 @@ def test_a_slow_recorder_holds_the_source_back_and_loses_nothing(
 ) -> None:
     server = start_data()
     frames = [make_frame(sequence, shape=(512, 512)) for sequence in range(300)]
-    taken = 0
     with (
         subscribed(server, context, credit=2) as recorder,
         publishing(server, context, timeout_s=0.5) as publisher,
     ):
-        with pytest.raises(TransportError, match="Nobody took"):
-            for frame in frames:
-                publisher.publish(frame.header, frame.array)
-                taken += 1
+        taken = publish_until_nobody_takes_more(publisher, frames)
         assert 2 <= taken < len(frames)
         assert [receive_frame(recorder).header.sequence for _ in range(taken)] == list(range(taken))
         publisher.publish(frames[taken].header, frames[taken].array)
@@ -245,7 +263,7 @@ def test_a_dead_recorder_is_forgotten_and_no_longer_holds_the_source_back(
         publishing(server, context) as publisher,
         ThreadPoolExecutor(1) as pool,
     ):
-        sending = pool.submit(lambda: [publisher.publish(frame.header, frame.array) for frame in frames])
+        sending = pool.submit(publish_all, publisher, frames)
         got = [receive_frame(alive).header.sequence for _ in frames]
         sending.result(timeout=20)
     assert got == list(range(100))
@@ -376,8 +394,7 @@ def test_a_missing_server_is_a_typed_error(context: Context) -> None:
         with pytest.raises(ServiceUnavailableError, match="No data service answers"):
             subscriber.wait_subscribed(0.1)
         with pytest.raises(ServiceUnavailableError, match="silent"):
-            while True:
-                subscriber.receive(0.1)
+            receive_for_ever(subscriber)
 
 
 def test_closing_a_publisher_frees_the_thread_that_waits_in_it(
@@ -421,9 +438,7 @@ def test_a_port_in_use_and_an_address_that_is_not_local_are_refused(
     start_data: Callable[..., DataServer], context: Context
 ) -> None:
     _, port = start_data().address
-    with pytest.raises(
-        ConfigurationError, match=f"Port {port} on 127.0.0.1, wanted for the data channel, is in"
-    ):
+    with pytest.raises(ConfigurationError, match=f"Port {port} on 127.0.0.1.*data channel, is in use"):
         DataServer(host="127.0.0.1", port=port, ingest_endpoint="inproc://a", context=context)
     with pytest.raises(ConfigurationError, match="without keys"):
         DataServer(host="0.0.0.0", port=0, ingest_endpoint="inproc://b", context=context)  # noqa: S104

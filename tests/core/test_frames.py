@@ -97,7 +97,7 @@ def test_the_array_is_a_read_only_view_of_the_drivers_memory(make_frame: MakeFra
     frame = Frame(header, memory)
     assert np.shares_memory(frame.array, memory)
     with pytest.raises(ValueError, match="read-only"):
-        frame.array[0, 0] = 1  # type: ignore[call-overload]
+        frame.array[0, 0] = 1
     memory[0, 0] = 1  # the owner's own array stays its own
 
 

@@ -35,7 +35,7 @@ def test_kill_during_an_installation(point: str, bundles: BundleMaker, tmp_path:
         installer.install(bundles.make(version), frame_shape=None)
 
     script = Path(__file__).with_name("install_and_die.py")
-    command = [sys.executable, script, home, keys, bundles.make(3), event, path]
+    command = [sys.executable, *map(str, (script, home, keys, bundles.make(3), event, path))]
     died = subprocess.run(command, timeout=60, check=False, capture_output=True, text=True)
     assert died.returncode == -signal.SIGKILL, died.stderr
 

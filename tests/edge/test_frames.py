@@ -32,9 +32,9 @@ POISON: dict[str, tuple[Callable[[], Frame], str]] = {
     "infinity": (lambda: frame_of(with_pixel(-np.inf), 1), "NaN or infinity"),
     "three dimensions": (lambda: frame_of(np.zeros((2, 48, 40), np.float32), 1, axes=()), "dimensions"),
     "no dimension": (lambda: frame_of(np.array(1.0, np.float32), 1, axes=()), "dimensions"),
-    "one row": (lambda: frame_of(np.zeros((1, 4096), np.float32), 1), "pixels"),
-    "no pixel at all": (lambda: frame_of(np.zeros((0, 40), np.float32), 1), "pixels"),
-    "too many pixels": (lambda: frame_of(np.zeros((4097, 4096), np.uint8), 1), "pixels"),
+    "one row": (lambda: frame_of(np.zeros((1, 4096), np.float32), 1), "outside of"),
+    "no pixel at all": (lambda: frame_of(np.zeros((0, 40), np.float32), 1), "outside of"),
+    "too many pixels": (lambda: frame_of(np.zeros((4097, 4096), np.uint8), 1), "outside of"),
     "no pixel size": (lambda: frame_of(image(3), 1, axes=()), "pixel size"),
     "pixels without a unit": (
         lambda: frame_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ REFERENCE_OF_ANOTHER_ENSEMBLE = DriftReference.fit(
     ],
 )
 def test_parts_that_do_not_fit_leave_nothing_behind(
-    changes: dict[str, object], kind: type[Exception], tmp_path: Path, signer: CryptoSigner
+    changes: dict[str, Any], kind: type[Exception], tmp_path: Path, signer: CryptoSigner
 ) -> None:
     with pytest.raises(kind):
         build_and_sign_bundle(tmp_path / "bundle", make_content(**changes), signer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._answers import AnswerCache
-from ._audit import AuditLog, AuditRecord, AuditSummary, verify_audit
+from ._audit import AuditLog, AuditRecord, AuditSummary, AuditWriteError, verify_audit
 from ._dispatcher import Dispatcher
 from ._lease import LeaseKeeper
 from ._methods import control_methods
@@ -17,6 +17,7 @@ __all__ = [
     "AuditLog",
     "AuditRecord",
     "AuditSummary",
+    "AuditWriteError",
     "Dispatcher",
     "LeaseKeeper",
     "OwnerThread",

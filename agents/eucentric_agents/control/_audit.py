@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -13,6 +14,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from eucentric_core import (
     ErrorReport,
+    EucentricError,
     FrozenModel,
     IntegrityError,
     Sha256,
@@ -20,7 +22,7 @@ from eucentric_core import (
     utc_now,
 )
 
-__all__ = ["AuditLog", "AuditRecord", "AuditSummary", "Outcome", "verify_audit"]
+__all__ = ["AuditLog", "AuditRecord", "AuditSummary", "AuditWriteError", "Outcome", "verify_audit"]
 
 Outcome = Literal["begun", "done", "refused", "failed"]
 
@@ -28,6 +30,12 @@ _START = "0" * 64
 _TAIL_BYTES = 1 << 20
 
 _log = logging.getLogger(__name__)
+
+
+class AuditWriteError(EucentricError):
+    """A record could not be written, so the command it is about is not carried out."""
+
+    code = "audit_write"
 
 
 class AuditRecord(FrozenModel):
@@ -82,7 +90,9 @@ class AuditLog:
         last = _last_record(path)
         self._index = 0 if last is None else last.index + 1
         self._head = _START if last is None else last.digest
-        self._file = path.open("ab")
+        # Unbuffered: what could not be written must not come out later, behind the next record.
+        self._file = path.open("ab", buffering=0)
+        self._size = path.stat().st_size
         if torn is not None:
             self.append("agent", "audit.torn_line", "done", details={"kept_in": torn.name})
 
@@ -95,7 +105,7 @@ class AuditLog:
         """Add a record; `fields` are the optional ones of `AuditRecord`.
 
         Raises:
-            OSError: it could not be made durable.
+            AuditWriteError: it could not be made durable; the log is as it was before.
         """
         with self._lock:
             draft = AuditRecord(
@@ -108,11 +118,23 @@ class AuditLog:
                 **fields,
             )
             record = draft.model_copy(update={"digest": draft.computed_digest()})
-            self._file.write(record.model_dump_json().encode() + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            self._write(record.model_dump_json().encode() + b"\n")
             self._index += 1
             self._head = record.digest
+
+    def _write(self, line: bytes) -> None:
+        try:
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, "the disk took only part of the record")
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(self._size)
+            raise AuditWriteError(
+                f"The audit log cannot be written: {error}.",
+                safe="nothing was changed that is not on record; blanking and safe stop still work.",
+                next_step="free space on the disk of the agent's home folder.",
+            ) from error
+        self._size += len(line)
 
     def close(self) -> None:
         """Close the file."""

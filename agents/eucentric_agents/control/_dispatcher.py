@@ -33,7 +33,7 @@ from eucentric_core.vocabulary import (
 )
 
 from ._answers import AnswerCache
-from ._audit import AuditLog, Outcome
+from ._audit import AuditLog, AuditWriteError, Outcome
 from ._lease import LeaseKeeper
 from ._owner import OwnerThread
 from ._session_desk import SessionDesk
@@ -259,7 +259,7 @@ class Dispatcher:
     def _note(self, who: str, action: str, outcome: Outcome, **fields: Any) -> None:
         try:
             self._audit.append(who, action, outcome, **fields)
-        except OSError:
+        except AuditWriteError:
             # What is noted here has happened, or makes things safer: a full disk must not undo it. New
             # steering is refused all the same, because its "begun" record cannot be written.
             _log.exception("no audit record of %s by %s", action, who)

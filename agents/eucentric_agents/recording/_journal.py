@@ -46,7 +46,7 @@ class Journal:
     Args:
         folder: made if missing; holds `journal.sqlite`, `spool/`, `shards/`, `quarantine/`.
         frames_per_shard: acquisitions per shard.
-        min_free_bytes: with less room than this on the disk nothing is accepted.
+        min_free_bytes: with less room than this on the disk nothing is accepted; may be changed any time.
 
     Raises:
         ConfigurationError: another process records into this folder.
@@ -56,7 +56,7 @@ class Journal:
     def __init__(self, folder: Path, *, frames_per_shard: int, min_free_bytes: int) -> None:
         self.folders = Folders(folder)
         self._frames_per_shard = frames_per_shard
-        self._min_free_bytes = min_free_bytes
+        self.min_free_bytes = min_free_bytes
         self._software = f"eucentric {version('eucentric')}"
         self.ledger = Ledger(self.folders.database)
         try:
@@ -102,7 +102,7 @@ class Journal:
             recording.segment = SpoolSegment(self.folders.segment(recording.row.id, recording.row.next_index))
         # Sealing needs room for a second copy of the segment.
         needed = recording.segment.size_bytes + 2 * header.nbytes
-        require_free_space(self.folders.root, self._min_free_bytes + needed)
+        require_free_space(self.folders.root, self.min_free_bytes + needed)
         recording.segment.append(frame)
         recording.note(header.sequence, header.stream, simulated=header.simulated)
         return "stored"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Literal
 
 import zmq
 
@@ -38,16 +39,7 @@ _SUBSCRIBE_TIMEOUT_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass
-class _Counts:
-    durable: int = 0
-    duplicates: int = 0
-    refused: int = 0
-
-    def add(self, other: _Counts) -> None:
-        self.durable += other.durable
-        self.duplicates += other.duplicates
-        self.refused += other.refused
+Outcome = Literal["stored", "duplicate", "late", "refused"]
 
 
 class Recorder:
@@ -78,7 +70,7 @@ class Recorder:
         self._subscriber = StreamSubscriber(
             host, port, mode="lossless", credit=_GROUP_MESSAGES, context=context
         )
-        self._counts = _Counts()
+        self._counts: Counter[Outcome] = Counter()
         self._error: ErrorReport | None = None
         self._paused = False
         self._stopping = threading.Event()
@@ -114,9 +106,9 @@ class Recorder:
         return RecorderStatus(
             state=("paused" if self._paused else "recording") if alive else ended,
             open_sessions=self._journal.open_sessions,
-            frames_durable=self._counts.durable,
-            duplicates=self._counts.duplicates,
-            refused=self._counts.refused,
+            frames_durable=self._counts["stored"],
+            duplicates=self._counts["duplicate"],
+            refused=self._counts["refused"] + self._counts["late"],
             shards_sealed=self._journal.shards_sealed,
             error=self._error,
         )
@@ -154,12 +146,13 @@ class Recorder:
 
         A group is repeated as a whole: what was stored already is recognised as a duplicate.
         """
-        before = self._counts.durable
+        outcomes: dict[int, Outcome] = {}
         while True:
             try:
-                counts = _Counts()
-                for message in group:
-                    self._take(message, counts)
+                for position, message in enumerate(group):
+                    outcome = self._take(message)
+                    if outcome is not None and outcomes.get(position) != "stored":
+                        outcomes[position] = outcome
                 self._journal.sync()
             except (OutOfSpaceError, JournalError) as error:
                 self._pause(error)
@@ -167,29 +160,24 @@ class Recorder:
                     _log.error("stopped while paused: %d messages were not recorded", len(group))
                     return False
                 continue
-            self._counts.add(counts)
-            if self._paused:
-                _log.info("recording resumed after %d durable frames", before)
-                self._paused, self._error = False, None
+            self._counts.update(outcomes.values())
+            self._resume()
             return True
 
-    def _take(self, message: StreamMessage, counts: _Counts) -> None:
+    def _take(self, message: StreamMessage) -> Outcome | None:
+        """What became of a frame; None for an event."""
         try:
             if message.stream == EVENT_STREAM:
                 self._follow(message)
-                return
-            match self._journal.append(message.frame()):
-                case "stored":
-                    counts.durable += 1
-                case "duplicate":
-                    counts.duplicates += 1
-                case "late":
-                    counts.refused += 1
-                    _log.error("a frame of stream %s came after its acquisition was given up", message.stream)
+                return None
+            outcome = self._journal.append(message.frame())
         except DataFormatError as error:
-            counts.refused += 1
             self._error = error.report()
             _log.error("message of stream %s refused: %s", message.stream, error)
+            return "refused"
+        if outcome == "late":
+            _log.error("a frame of stream %s came after its acquisition was given up", message.stream)
+        return outcome
 
     def _follow(self, message: StreamMessage) -> None:
         match message.event():
@@ -205,6 +193,13 @@ class Recorder:
             self._journal.tidy()
         except (OutOfSpaceError, JournalError) as error:
             self._pause(error)
+        else:
+            self._resume()
+
+    def _resume(self) -> None:
+        if self._paused:
+            _log.info("recording resumed")
+            self._paused, self._error = False, None
 
     def _pause(self, error: EucentricError) -> None:
         self._error = error.report()

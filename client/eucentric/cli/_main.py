@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -16,7 +16,7 @@ from ..doctor import command as doctor_command
 from . import _config
 from ._roles import ROLES, Role, run_role
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "mount"]
 
 EXIT_FAILED = 2
 EXIT_INTERRUPTED = 130
@@ -44,21 +44,22 @@ def _root(
     """Close the loop between an electron microscope and a supercomputer."""
 
 
-def _forward(role: Role) -> Callable[[typer.Context], None]:
+def mount(role: Role) -> None:
+    """Make another room's command one of this program; the room is imported when the command is given."""
+
+    # Everything behind the name, --help included, is for the room to read.
+    @app.command(
+        role.name,
+        help=role.summary,
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
     def forward(context: typer.Context) -> None:
         run_role(role, context.args)
 
-    return forward
-
 
 for _role in ROLES:
-    app.command(
-        _role.name,
-        help=_role.summary,
-        # Everything behind the name, --help included, is for the room to read.
-        add_help_option=False,
-        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
-    )(_forward(_role))
+    mount(_role)
 app.command("doctor")(doctor_command)
 app.add_typer(_config.app, name="config")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from eucentric_core import EucentricError
 from eucentric_flows import RunRecord, RunView
 
 from ._progress import Progress
-from ._stack import Stack
+from ._stack import StageTimeoutError, Stack
 
 __all__ = ["LoopWatch", "RunFailedError"]
 
@@ -39,19 +38,31 @@ class LoopWatch:
         self._stack = stack
         self._progress = progress
 
-    def wait_triggered(self, *, timeout_s: float) -> RunView:
-        """Wait for a retraining to be admitted.
+    def wait_triggered(self, *, timeout_s: float, required: bool) -> RunView | None:
+        """Wait for a retraining to be admitted. Its time counts from the event that asked for it.
+
+        Returns:
+            The run, or None if no policy fired in time and none is required to.
 
         Raises:
-            StageTimeoutError: no policy fired in time.
+            StageTimeoutError: no policy fired in time, although one must.
         """
-        with self._progress.stage("trigger", "the edge reports drift, the policy fires, a run starts"):
-            self._stack.wait_until(
-                lambda: self._retraining() is not None, what="a policy has started a run", timeout_s=timeout_s
-            )
-        run = self._retraining()
-        if run is None:
-            raise _vanished()
+        found: list[RunView] = []
+
+        def triggered() -> bool:
+            found[:] = self._retrainings()[:1]
+            return bool(found)
+
+        with self._progress.waiting(lambda: "trigger: waiting for a policy to fire"):
+            try:
+                self._stack.wait_until(triggered, what="a policy has started a run", timeout_s=timeout_s)
+            except StageTimeoutError:
+                if required:
+                    raise
+                return None
+        run = found[0]
+        seconds = (run.started_utc - run.requested_utc).total_seconds()
+        self._progress.record("trigger", seconds, f"from the edge's event to the run, by {run.triggered_by}")
         return run
 
     def follow(self, run: RunView, *, timeout_s: float) -> RunView:
@@ -84,11 +95,9 @@ class LoopWatch:
             )
         return view
 
-    def _retraining(self) -> RunView | None:
-        if not self._record.exists():
-            return None
+    def _retrainings(self) -> list[RunView]:
         with RunRecord(self._record) as record:
-            return next((run for run in record.runs() if run.kind == "retrain"), None)
+            return [run for run in record.runs() if run.kind == "retrain"]
 
     def _view(self, trigger_id: str) -> RunView:
         with RunRecord(self._record) as record:
@@ -100,11 +109,3 @@ def _present(view: RunView) -> str:
     if running is None:
         return "between two stages"
     return f"{running.name}: {running.message or _DOING.get(running.name, 'working')}"
-
-
-def _vanished() -> RunFailedError:
-    return RunFailedError(
-        "The run that was just there has vanished from the record.",
-        safe="the model in service keeps serving.",
-        next_step="look at the run record with `eucentric run ls`.",
-    )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from ._observer import Answer, Snapshot
 
@@ -81,11 +82,14 @@ def _draw_course(axes: Axes, answers: Sequence[Answer], marks: Mapping[str, int]
     right.plot(sequence, np.maximum(drift, 1e-2), color="#D55E00", linewidth=1.2)
     right.axhline(1.0, color="#D55E00", linewidth=0.7, linestyle=":")
     right.set_yscale("log")
+    right.yaxis.set_major_formatter(ScalarFormatter())
+    right.yaxis.set_minor_formatter(NullFormatter())
     right.set_ylabel("drift score (orange, 1 = edge of the known)", color="#D55E00", fontsize=8)
     for name, at in marks.items():
         axes.axvline(at, color="black", linewidth=0.8, linestyle="--")
-        axes.text(at, 0.02, f" {name}", rotation=90, va="bottom", ha="right", fontsize=7,
-                  transform=axes.get_xaxis_transform())
+        axes.annotate(
+            name, (at, 0.5), xycoords=("data", "axes fraction"), rotation=90, ha="right", va="center", fontsize=8
+        )
     axes.set_xlabel("frame")
 
 

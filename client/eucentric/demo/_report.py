@@ -39,6 +39,8 @@ class DemoReport(FrozenModel):
 
     The `f1_*` values are None where the frames carry no ground truth (recorded files). `frames_lost`
     counts acquisitions that were published and are not in the data repository at the end.
+    `drift_to_new_model_s` is the time from the edge's drift event to the first frame that the new
+    champion answered.
     """
 
     closed_loop: bool
@@ -60,6 +62,7 @@ class DemoReport(FrozenModel):
     swap_dropped_frames: Annotated[int, Field(ge=0)] | None
     latency_p50_ms: Annotated[float, Field(ge=0)] | None
     latency_p99_ms: Annotated[float, Field(ge=0)] | None
+    drift_to_new_model_s: float | None
     stages: dict[str, float]
     total_s: Annotated[float, Field(ge=0)]
     picture: Path | None
@@ -96,6 +99,8 @@ def _stage_table(report: DemoReport) -> Table:
     table.add_column("seconds", justify="right")
     for name, seconds in report.stages.items():
         table.add_row(name, f"{seconds:.1f}")
+    if report.drift_to_new_model_s is not None:
+        table.add_row("drift reported to first frame of the new model", f"{report.drift_to_new_model_s:.1f}")
     table.add_row("whole demo", f"{report.total_s:.1f}", style="bold")
     return table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from rich.console import Console
 
@@ -14,8 +15,8 @@ from ._loop_watch import LoopWatch
 from ._observer import Observer
 from ._picture import draw
 from ._progress import Progress
-from ._replay_story import ReplayStory
 from ._measure import headline, measure
+from ._replay_story import ReplayStory
 from ._report import DemoReport
 from ._site import Site, prepare_site
 from ._stack import Stack
@@ -24,9 +25,8 @@ from ._twin_story import TwinStory
 
 __all__ = ["run_demo"]
 
-_STORIES: dict[str, type[TwinStory] | type[ReplayStory]] = {"twin": TwinStory, "replay": ReplayStory}
+_STORIES: dict[str, Callable[[DemoOptions], Story]] = {"twin": TwinStory, "replay": ReplayStory}
 _BOOTSTRAP_TIMEOUT_S = 300.0
-_TRIGGER_TIMEOUT_S = 90.0
 _RUN_TIMEOUT_S = 300.0
 _REGISTER_TIMEOUT_S = 60.0
 
@@ -56,7 +56,7 @@ def run_demo(options: DemoOptions, *, console: Console) -> DemoReport:
     """
     _check(options)
     story = _STORIES[options.instrument](options)
-    site = prepare_site(options.home, config=options.config, flags=story.settings(), policy=story.policy)
+    site = prepare_site(options.home, config=options.config, flags=story.settings(), policy=story.policy())
     progress = Progress(console)
     with Stack(site) as stack:
         _start(site, stack, story, progress)
@@ -74,7 +74,7 @@ def _start(site: Site, stack: Stack, story: Story, progress: Progress) -> None:
         stack.start_service("edge", "eucentric_edge")
         stack.start_service("flows", "eucentric_flows")
     with progress.stage("champion", "the first model is trained on simulated frames, signed and installed"):
-        arguments = ("bootstrap", "--config", str(site.config), *story.bootstrap())
+        arguments = ("bootstrap", "--config", str(site.config), *story.bootstrap(site.home))
         stack.run("bootstrap", "eucentric_flows", arguments, timeout_s=_BOOTSTRAP_TIMEOUT_S)
 
 
@@ -88,11 +88,13 @@ def _play(site: Site, stack: Stack, story: Story, options: DemoOptions, progress
         watch = LoopWatch(runs_path(settings), stack, progress)
         with scope.control(reason="eucentric demo"):
             story.unsettle(scope, book, progress)
-            run = watch.follow(watch.wait_triggered(timeout_s=_TRIGGER_TIMEOUT_S), timeout_s=_RUN_TIMEOUT_S)
-            if run.state == "promoted" and run.version is not None:
+            run = watch.wait_triggered(timeout_s=story.trigger_timeout_s, required=story.trigger_required)
+            if run is not None:
+                run = watch.follow(run, timeout_s=_RUN_TIMEOUT_S)
+            if run is not None and run.state == "promoted" and run.version is not None:
                 story.recover(scope, book, progress, run.version)
             published = _end_session(scope)
-        with progress.stage("register", "the last shards arrive and the data set is closed"):
+        with progress.stage("close", "the last shards arrive and the data set is closed"):
             recorded = _wait_registered(site, stack, story.session)
         answers = observer.answers
         report = measure(
@@ -121,7 +123,8 @@ def _play(site: Site, stack: Stack, story: Story, options: DemoOptions, progress
 
 def _end_session(scope: SteeringClient) -> int:
     scope.abort_scan()
-    scope.blank()
+    if "beam.blank" in scope.capabilities.verbs:
+        scope.blank()
     published = scope.state().next_sequence
     scope.stop_session()
     return published

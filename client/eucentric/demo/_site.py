@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +81,7 @@ def prepare_site(
         home: a new or empty folder.
         config: the user's settings file to start from, if any.
         flags: settings by section that the demo or its options fix.
-        policy: name of a policy file of this package.
+        policy: the policy file (TOML).
 
     Raises:
         ConfigurationError: bad settings, a port in use, a folder that is not empty.
@@ -96,8 +94,7 @@ def prepare_site(
 
     keys, policies = home / "keys", home / "policies"
     policies.mkdir()
-    with as_file(files(__package__) / "policies" / policy) as source:
-        shutil.copyfile(source, policies / policy)
+    write_atomic(policies / "demo.toml", policy.encode())
     signing_key, trusted_keys = keys / "bundle-signing.pem", keys / "trusted-keys.json"
     generate_keys(signing_key, trusted_keys)
 

@@ -52,6 +52,16 @@ class PhaseBook:
         if (snapshot := self._observer.snapshot) is not None:
             self.snapshots[name] = snapshot
 
+    def keep_frame(self, name: str, *, frames: int, timeout_s: float) -> None:
+        """Wait for `frames` answers and keep the newest frame for the picture."""
+        self._stack.wait_until(
+            lambda: len(self._observer.answers) >= frames and self._observer.snapshot is not None,
+            what=f"the edge has answered {frames} frames",
+            timeout_s=timeout_s,
+        )
+        if (snapshot := self._observer.snapshot) is not None:
+            self.snapshots[name] = snapshot
+
     def first_answer_of(self, version: int, *, timeout_s: float) -> int:
         """Wait for the first frame that a model version answers and return its sequence number."""
         self._stack.wait_until(
@@ -69,12 +79,19 @@ class Story(Protocol):
     """A way through the loop on one kind of instrument. The demo calls its methods in this order."""
 
     session: str
+    trigger_timeout_s: float
+    trigger_required: bool
+    """Whether the story makes no sense without a retraining."""
 
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
         """Settings by section that this story fixes."""
         ...
 
-    def bootstrap(self) -> Sequence[str]:
+    def policy(self) -> str:
+        """The policy file (TOML) that closes the loop."""
+        ...
+
+    def bootstrap(self, home: Path) -> Sequence[str]:
         """Arguments of `eucentric flows bootstrap`: what the first champion is trained for."""
         ...
 

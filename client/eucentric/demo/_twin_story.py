@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from eucentric_core import SteeringClient
@@ -18,7 +20,7 @@ _FRAMES_PER_S = 6.0
 """Slow enough that two cores also train an ensemble meanwhile."""
 
 _PHASE_FRAMES = 24
-_DRIFT_FRAMES = 20
+_DRIFT_FRAMES = 10
 _PHASE_TIMEOUT_S = 120.0
 _BEAM_ON_S = 900.0
 
@@ -27,6 +29,8 @@ class TwinStory:
     """Plays the operator: opens a session, lets the conditions drift, and then only watches."""
 
     session = "demo-session"
+    trigger_timeout_s = 90.0
+    trigger_required = True
 
     def __init__(self, options: DemoOptions) -> None:
         self._seed = options.seed
@@ -48,7 +52,11 @@ class TwinStory:
         }
         return {"agent": {"name": "twin-1", "instrument": "twin", "frames_per_shard": 8, "driver": driver}}
 
-    def bootstrap(self) -> Sequence[str]:
+    def policy(self) -> str:
+        """Retrain when frames have left what the model knows and the model has become less sure."""
+        return (files(__package__) / "policies" / "twin.toml").read_text(encoding="utf-8")
+
+    def bootstrap(self, home: Path) -> Sequence[str]:
         """The first champion knows simulated frames around the initial conditions."""
         return ("--seed", str(self._seed))
 

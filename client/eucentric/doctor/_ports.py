@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
@@ -15,6 +16,9 @@ from eucentric_core.transport import require_port_free
 from ._finding import Finding
 
 __all__ = ["check_port", "check_ports"]
+
+_OURS = ("eucentric", "prefect", "mlflow")
+"""How programs are called that may hold a port of the settings: `eucentric`, `-m eucentric_agents`, ..."""
 
 
 def check_ports(settings: Settings) -> Iterator[Finding]:
@@ -46,8 +50,7 @@ def check_port(name: str, host: str, port: int) -> Finding:
     if owner is None:
         detail, ours = f"{host}:{port} is in use by a program that cannot be seen from here", False
     else:
-        command = " ".join(owner.cmdline())
-        ours = "eucentric" in command
+        ours = any(Path(word).name.startswith(_OURS) for word in owner.cmdline())
         detail = f"{host}:{port} is in use by {'our' if ours else owner.name()} process {owner.pid}"
     if ours:
         return Finding(name=name, status="ok", detail=detail)

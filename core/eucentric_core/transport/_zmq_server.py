@@ -37,6 +37,7 @@ SUBSCRIPTION_EXPIRY_S = 10.0
 _BACKLOG_MESSAGES = 32
 _MAX_SUBSCRIBERS = 64
 _LINGER_MS = 1000
+_PORT_RETURNS_WITHIN_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class DataServer:
     def _bind_ingest(self, endpoint: str, port: int | None) -> None:
         self._ingest.set_hwm(_BACKLOG_MESSAGES)
         try:
-            self._ingest.bind(endpoint)
+            _bind(self._ingest, endpoint)
         except zmq.ZMQError as error:
             raise cannot_listen(endpoint, port or 0, "publishers", error.errno) from error
 
@@ -141,7 +142,7 @@ class DataServer:
         self._router.setsockopt(zmq.IPV6, int(":" in host))
         address = "127.0.0.1" if host == "localhost" else f"[{host}]" if ":" in host else host
         try:
-            self._router.bind(f"tcp://{address}:{port}")
+            _bind(self._router, f"tcp://{address}:{port}")
         except zmq.ZMQError as error:
             raise cannot_listen(host, port, "the data channel", error.errno) from error
 
@@ -267,6 +268,21 @@ class DataServer:
         for subscriber in [s for s in self._subscribers.values() if s.last_seen < deadline]:
             _log.warning("subscription expired with %d messages undelivered", len(subscriber.backlog))
             del self._subscribers[subscriber.identity]
+
+
+def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    # ZeroMQ gives a port back a moment after `close` has returned: a server that is started again at once
+    # in the same process would find it taken by its predecessor.
+    deadline = time.monotonic() + _PORT_RETURNS_WITHIN_S
+    while True:
+        try:
+            socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EADDRINUSE or time.monotonic() > deadline:
+                raise
+            time.sleep(_PORT_RETURNS_WITHIN_S / 20)
+        else:
+            return
 
 
 def _endpoint(socket: zmq.Socket[bytes]) -> str:

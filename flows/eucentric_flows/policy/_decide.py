@@ -56,7 +56,7 @@ def _mismatch(policy: Policy, event: AnyEvent) -> Iterator[str]:
             yield from _other_material(trigger.material, event.material)
         case DatasetTrigger() as trigger, DatasetRegistered():
             if event.frames < trigger.min_frames:
-                yield f"data set {event.dataset_id} has {event.frames} frames, {trigger.min_frames} are asked for"
+                yield f"data set {event.dataset_id} has {event.frames} of {trigger.min_frames} frames"
             yield from _other_material(trigger.material, event.material)
         case FramesTrigger() as trigger, ShardRegistered():
             yield from _other_material(trigger.material, event.material)

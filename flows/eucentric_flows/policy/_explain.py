@@ -10,24 +10,25 @@ __all__ = ["explain"]
 def explain(policy: Policy) -> str:
     """What the policy does, when, and what holds it back."""
     action, guards, gates = policy.action, policy.guards, policy.action.gates
-    return (
-        f"{'' if policy.enabled else 'DISABLED: '}{_when(policy)}, model {policy.model} is retrained by "
-        f"{action.recipe.upper()} ({action.members} members, {action.steps} steps each) on {action.frames} new "
-        f"frames (waiting for them at most {_duration(action.gather_timeout_s)}) and {action.replay_frames} "
-        f"replayed ones; the result replaces the champion only if its F1 on held-out recent frames is better "
-        f"by more than {gates.min_f1_gain_on_recent:g} and on the start data worse by at most "
-        f"{gates.max_f1_loss_on_start:g}; never two runs of a model at a time, at most "
-        f"{guards.max_runs_per_day} a day, {_duration(guards.cooldown_s)} between them."
+    parts = (
+        f"{_when(policy)}, model {policy.model} is retrained by {action.recipe.upper()}",
+        f"({action.members} members, {action.steps} steps each)",
+        f"on {action.frames} new frames (waiting for them at most {_duration(action.gather_timeout_s)})",
+        f"and {action.replay_frames} replayed ones;",
+        "the result replaces the champion only if its F1 on held-out recent frames is better by more than",
+        f"{gates.min_f1_gain_on_recent:g} and on the start data worse by at most",
+        f"{gates.max_f1_loss_on_start:g};",
+        f"never two runs of a model at a time, at most {guards.max_runs_per_day} a day,",
+        f"{_duration(guards.cooldown_s)} between them.",
     )
+    return ("" if policy.enabled else "DISABLED: ") + " ".join(parts)
 
 
 def _when(policy: Policy) -> str:
     match policy.trigger:
         case DriftTrigger(min_score=score, material=material):
-            of = f" on {material}" if material else ""
-            return (
-                f"When the edge reports drift of model {policy.model}{of} with a score of at least {score:g}"
-            )
+            on = f" on {material}" if material else ""
+            return f"When the edge reports drift of model {policy.model}{on} of score {score:g} or more"
         case DatasetTrigger(material=material, min_frames=frames):
             return f"When a data set of {material} with at least {frames} frame(s) is registered"
         case FramesTrigger() as trigger:

@@ -105,7 +105,7 @@ def judge_challenger(
         raise DataFormatError(
             f"None of the frames of {start.name} is labelled.",
             safe="nothing was promoted.",
-            next_step="restore the start data of this model, or make it anew with `eucentric flows bootstrap`.",
+            next_step="restore the start data of this model.",
         )
     else:
         evidence = Evidence(
@@ -131,8 +131,11 @@ def score_task(model_json: dict[str, Any], holdouts: list[str]) -> list[dict[str
     model = ModelFiles.model_validate(model_json)
     weights = [path.read_bytes() for path in model.weights]
     ensemble = Ensemble(model.network, weights, preprocessing=model.preprocessing)
-    scores = {path: _score(ensemble, read_training_set(Path(path)), model) for path in dict.fromkeys(holdouts)}
-    return [score and score.model_dump(mode="json") for score in (scores[path] for path in holdouts)]
+    scores = {
+        path: _score(ensemble, read_training_set(Path(path)), model) for path in dict.fromkeys(holdouts)
+    }
+    chosen = (scores[path] for path in holdouts)
+    return [None if score is None else score.model_dump(mode="json") for score in chosen]
 
 
 def _score(ensemble: Ensemble, holdout: TrainingSet, model: ModelFiles) -> HoldoutScore | None:

@@ -36,7 +36,11 @@ POINTS: dict[str, dict[str, Any]] = {
     "ship: document there, not noted": {"function": "put_bytes", "event": "return", "occurrence": 1},
     "register: moved, not registered": {"function": "register_shard", "event": "call", "occurrence": 1},
     "register: registered, no receipt": {"function": "register_shard", "event": "return", "occurrence": 1},
-    "register: receipt, document not removed": {"function": "unlink", "event": "c_call", "occurrence": 1},
+    "register: receipt, document not removed": {
+        "function": "write_atomic",
+        "event": "return",
+        "occurrence": 1,
+    },
     "receipt: stored, shard not deleted": {"function": "_free", "event": "call", "occurrence": 1},
     "receipt: shard deleted, not noted": {"function": "_free", "event": "return", "occurrence": 1},
     "data set: delivered, not noted": {"function": "put_bytes", "event": "return", "occurrence": 4},
@@ -107,7 +111,7 @@ def test_kills_at_any_step(
     assert len(whole.acknowledged) == 20
     finish_and_check(undisturbed, whole.acknowledged, make_frame)
 
-    steps = np.random.default_rng(7).integers(1, whole.steps, 40)
+    steps = np.random.default_rng(7).integers(1, whole.steps, 20)
     for step in sorted(steps):
         site = new_site(tmp_path / f"step-{step}")
         outcome = recording_processes.run(site, {"step": int(step)})

@@ -1,0 +1,206 @@
+"""The journal's promises while nothing crashes: groups, gaps, duplicates, and one owner."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from eucentric_core import (
+    ConfigurationError,
+    DataFormatError,
+    DatasetManifest,
+    Frame,
+    OutOfSpaceError,
+    SessionStarted,
+    Shard,
+)
+
+MakeFrame = Callable[..., Frame]
+
+
+def shards_of(journal: Any) -> list[Shard]:
+    return [
+        Shard.model_validate_json(e.document) for e in journal.ledger.outbox("pending") if e.kind == "shard"
+    ]
+
+
+def manifests_of(journal: Any) -> list[DatasetManifest]:
+    entries = journal.ledger.outbox("pending")
+    return [DatasetManifest.model_validate_json(e.document) for e in entries if e.kind == "dataset"]
+
+
+def record(
+    journal: Any, make_frame: MakeFrame, sequences: Any, streams: tuple[str, ...] = ("truth", "haadf")
+) -> None:
+    for sequence in sequences:
+        for stream in streams:
+            journal.append(make_frame(sequence, stream))
+    journal.sync()
+
+
+def test_a_shard_counts_acquisitions_and_keeps_their_streams_together(
+    site: Any, make_frame: MakeFrame
+) -> None:
+    journal = site.open_journal(frames_per_shard=4)
+    record(journal, make_frame, range(10))
+    journal.stop_session("twin", "s1", frames=10)
+    spans = [(s.first_sequence, s.last_sequence, s.frames, s.streams) for s in shards_of(journal)]
+    both = ("haadf", "truth")
+    assert spans == [(0, 3, 4, both), (4, 7, 4, both), (8, 9, 2, both)]
+    (manifest,) = manifests_of(journal)
+    assert manifest.frames == 10
+    assert manifest.missing_sequences == ()
+    assert {s.material for s in manifest.shards} == {"mos2"}
+    assert all(s.simulated for s in manifest.shards)
+    journal.close()
+
+
+def test_gaps_are_listed_wherever_they_are(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal(frames_per_shard=2)
+    record(journal, make_frame, [1, 2, 5, 6, 7])
+    journal.stop_session("twin", "s1", frames=10)
+    (manifest,) = manifests_of(journal)
+    assert manifest.missing_sequences == (0, 3, 4, 8, 9)
+    assert manifest.frames == 5
+    journal.close()
+
+
+def test_a_frame_that_comes_again_is_stored_once(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal(frames_per_shard=2)
+    for sequence in (0, 1, 2):
+        assert journal.append(make_frame(sequence)) == "stored"
+    assert [journal.append(make_frame(sequence)) for sequence in (2, 1, 0)] == ["duplicate"] * 3
+    journal.stop_session("twin", "s1", frames=3)
+    assert sum(shard.frames for shard in shards_of(journal)) == 3
+    journal.close()
+
+
+def test_a_frame_that_comes_after_it_was_given_up_stays_missing(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal(frames_per_shard=2)
+    record(journal, make_frame, [0, 2, 3])
+    assert journal.append(make_frame(1)) == "late"
+    journal.stop_session("twin", "s1", frames=4)
+    assert manifests_of(journal)[0].missing_sequences == (1,)
+    journal.close()
+
+
+def test_a_full_shard_is_sealed_when_nothing_follows_but_not_before_all_streams_are_in(
+    site: Any, make_frame: MakeFrame
+) -> None:
+    journal = site.open_journal(frames_per_shard=2)
+    record(journal, make_frame, [0])
+    journal.append(make_frame(1, "truth"))
+    journal.tidy()
+    assert shards_of(journal) == []
+    journal.append(make_frame(1, "haadf"))
+    journal.tidy()
+    assert [shard.frames for shard in shards_of(journal)] == [2]
+    journal.close()
+
+
+def test_shards_of_one_acquisition_wait_until_the_streams_are_known(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal(frames_per_shard=1)
+    journal.append(make_frame(0, "truth"))
+    journal.tidy()
+    record(journal, make_frame, [0, 1])
+    journal.stop_session("twin", "s1", frames=2)
+    assert [(s.frames, s.streams) for s in shards_of(journal)] == [(1, ("haadf", "truth"))] * 2
+    journal.close()
+
+
+def test_a_new_session_ends_the_one_before(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal()
+    record(journal, make_frame, range(3))
+    journal.start_session(
+        SessionStarted(source="agent", instrument="twin", session="s2", material="graphene")
+    )
+    journal.append(make_frame(0, session="s2"))
+    assert [(m.session, m.frames) for m in manifests_of(journal)] == [("s1", 3)]
+    journal.stop_session("twin", "s2", frames=1)
+    assert [(m.session, m.shards[0].material) for m in manifests_of(journal)] == [
+        ("s1", "mos2"),
+        ("s2", "graphene"),
+    ]
+    journal.close()
+
+
+def test_a_session_that_is_over_takes_no_more_frames(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal()
+    journal.stop_session("twin", "s1", frames=0)
+    journal.stop_session("twin", "s1", frames=0)
+    with pytest.raises(DataFormatError, match="is over"):
+        journal.append(make_frame(0))
+    with pytest.raises(DataFormatError, match="is over"):
+        journal.start_session(SessionStarted(source="agent", instrument="twin", session="s1"))
+    assert [manifest.frames for manifest in manifests_of(journal)] == [0]
+    journal.close()
+
+
+def test_an_unbelievable_sequence_number_is_refused_and_recording_goes_on(
+    site: Any, make_frame: MakeFrame
+) -> None:
+    journal = site.open_journal()
+    with pytest.raises(DataFormatError, match="above"):
+        journal.append(make_frame(10**12))
+    with pytest.raises(DataFormatError, match="above"):
+        journal.stop_session("twin", "s1", frames=10**12)
+    assert journal.append(make_frame(0)) == "stored"
+    journal.stop_session("twin", "s1", frames=1)
+    assert manifests_of(journal)[0].missing_sequences == ()
+    journal.close()
+
+
+def test_frames_of_another_shape_and_of_no_rows_are_recorded_too(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal()
+    for sequence, shape in enumerate([(8, 8), (16, 4), (0, 3)]):
+        journal.append(make_frame(sequence, shape=shape))
+    journal.stop_session("twin", "s1", frames=3)
+    site.settle(journal)
+    with site.catalogue() as catalogue:
+        assert [f.array.shape for f in catalogue.frames("s1", "haadf")] == [(8, 8), (16, 4), (0, 3)]
+    journal.close()
+
+
+def test_too_little_room_refuses_a_frame_and_loses_none(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal()
+    record(journal, make_frame, [0], streams=("haadf",))
+    journal.min_free_bytes = 1 << 60
+    with pytest.raises(OutOfSpaceError):
+        journal.append(make_frame(1))
+    journal.min_free_bytes = 0
+    assert journal.append(make_frame(1)) == "stored"
+    journal.stop_session("twin", "s1", frames=2)
+    assert manifests_of(journal)[0].missing_sequences == ()
+    journal.close()
+
+
+def test_two_recorders_cannot_share_a_folder(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal()
+    with pytest.raises(ConfigurationError, match="Another process"):
+        site.open_journal()
+    assert journal.append(make_frame(0)) == "stored"
+    journal.close()
+    site.open_journal().close()
+
+
+def test_nothing_is_called_durable_before_the_disk_said_so(site: Any, make_frame: MakeFrame) -> None:
+    """A killed process keeps its page cache, so that only the order of the calls shows a missing fsync."""
+    calls: list[str] = []
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "c_return" and frame.f_code.co_filename.endswith("_spool.py"):
+            calls.append(argument.__name__)
+
+    journal = site.open_journal()
+    journal.append(make_frame(0, "truth"))
+    sys.setprofile(note)
+    journal.append(make_frame(0, "haadf"))
+    journal.sync()
+    sys.setprofile(None)
+    effects = [name for name in calls if name in ("write", "fsync")]
+    assert effects == ["write", "write", "fsync"]
+    journal.close()

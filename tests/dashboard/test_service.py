@@ -1,0 +1,94 @@
+"""The dashboard as the process that an operator starts and stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from eucentric_core import ManagedProcess
+from eucentric_dashboard._cli import app as cli
+
+from .stand_in import Site
+
+COMMAND = [sys.executable, "-m", "eucentric_dashboard", "serve"]
+
+
+def config_of(site: Site, home: Path) -> Path:
+    settings = site.settings
+    path = home / "eucentric.toml"
+    path.write_text(
+        f'home = "{home}"\n'
+        f"[agent]\ncontrol_port = {settings.agent.control_port}\ndata_port = {settings.agent.data_port}\n"
+        f"[edge]\ncontrol_port = {settings.edge.control_port}\ndata_port = {settings.edge.data_port}\n"
+        f"[dashboard]\nport = {settings.dashboard.port}\n"
+    )
+    return path
+
+
+def get(url: str, **headers: str) -> tuple[int, bytes]:
+    answer = httpx.get(url, headers=headers, timeout=10)
+    return answer.status_code, answer.content
+
+
+def health_of(url: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(get(f"{url}health")[1])
+    return found
+
+
+def test_it_serves_from_loopback_tells_its_health_and_stops_when_asked(site: Site, tmp_path: Path) -> None:
+    site.start_agent()
+    process = ManagedProcess(
+        "dashboard", [*COMMAND, "--config", str(config_of(site, tmp_path))], log=tmp_path / "dashboard.log"
+    )
+    ready = tmp_path / "run" / "dashboard.json"
+    try:
+        process.wait_ready(ready.exists, timeout_s=60)
+        url = json.loads(ready.read_text())["url"]
+        assert url == f"http://127.0.0.1:{site.settings.dashboard.port}/"
+        process.wait_ready(lambda: health_of(url)["agent_online"], timeout_s=20)
+        assert health_of(url)["edge_online"] is False
+        assert get(url)[0] == 200
+        assert get(f"{url}live/image/1.jpg")[0] == 404
+        assert get(url, Host="evil.example")[0] == 400, "another name for loopback must not open the page"
+        os.kill(process.pid, signal.SIGTERM)
+        process.wait_finished(timeout_s=20)
+    finally:
+        process.stop()
+    assert not ready.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--host", "0.0.0.0"], "without keys"),  # noqa: S104  # that it is refused is the point
+        (["--config", "missing.toml"], "does not exist"),
+        (["--port", "70000"], "dashboard.port"),
+    ],
+)
+def test_what_it_cannot_do_is_one_clear_sentence(flags: list[str], words: str) -> None:
+    outcome = CliRunner().invoke(cli, ["serve", *flags])
+
+    assert outcome.exit_code == 2
+    assert words in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+
+
+def test_a_port_in_use_is_named_and_nothing_is_started(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        outcome = CliRunner().invoke(
+            cli, ["serve", "--port", str(port)], env={"EUCENTRIC__HOME": str(tmp_path)}
+        )
+
+    assert outcome.exit_code == 2
+    assert f"Port {port} on 127.0.0.1, wanted for the dashboard, is in use." in outcome.stderr
+    assert list(tmp_path.iterdir()) == []

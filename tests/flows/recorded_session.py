@@ -1,0 +1,95 @@
+"""A session of simulated frames, registered in a repository the way an agent's shards are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from eucentric_core import Axis, Frame, FrameHeader, Optics, Shard, StagePosition, sha256_file, utc_now
+from eucentric_data_repository import Registrar, RepositoryFolders, ingest_once
+from eucentric_models import MATERIALS, ImagingConditions, simulate_frames
+from eucentric_transfer import write_shard
+
+FRAMES_PER_SHARD = 8
+
+
+def register_session(
+    root: Path,
+    session: str,
+    frames: int,
+    conditions: ImagingConditions,
+    *,
+    shape: tuple[int, int] = (256, 256),
+    labelled: bool = True,
+    seed: int = 0,
+) -> None:
+    """Simulate, write shards and have the repository take them in."""
+    folders = RepositoryFolders(root)
+    folders.make()
+    simulated = simulate_frames("mos2", conditions, frames, shape, np.random.default_rng(seed))
+    for index, start in enumerate(range(0, frames, FRAMES_PER_SHARD)):
+        held: list[Frame] = []
+        for sequence in range(start, min(start + FRAMES_PER_SHARD, frames)):
+            one = simulated[sequence]
+            held.append(_frame(session, "haadf", sequence, one.frame, conditions))
+            if labelled:
+                held.append(_frame(session, "truth", sequence, one.truth.astype(np.float32), conditions))
+        _arrive(folders, session, index, held)
+    registrar = Registrar(folders.database, registered_by="repository-1")
+    ingest_once(root, registrar)
+    registrar.close()
+
+
+def _frame(
+    session: str, stream: str, sequence: int, array: np.ndarray, conditions: ImagingConditions
+) -> Frame:
+    image = stream == "haadf"
+    size_m = conditions.pixel_size_m
+    header = FrameHeader(
+        instrument="microscope-1",
+        session=session,
+        stream=stream,
+        sequence=sequence,
+        acquired_utc=utc_now(),
+        acquired_monotonic_s=float(sequence),
+        shape=array.shape,
+        dtype=array.dtype.name,
+        simulated=True,
+        axes=tuple(Axis(name=name, unit="m", scale=size_m) for name in "yx") if image else (),
+        optics=Optics(
+            high_tension_v=60e3,
+            beam_current_a=conditions.beam_current_a,
+            convergence_angle_rad=conditions.convergence_angle_rad,
+            defocus_m=conditions.defocus_m,
+            field_of_view_m=size_m * 256,
+            dwell_time_s=conditions.dwell_time_s,
+        ),
+        stage=StagePosition(),
+        dose_e_per_a2=1.0,
+        material="mos2",
+        classes=() if image else MATERIALS["mos2"].classes,
+    )
+    return Frame(header, array)
+
+
+def _arrive(folders: RepositoryFolders, session: str, index: int, frames: list[Frame]) -> None:
+    aside = folders.incoming / f".{index}.part"
+    write_shard(aside, frames, software="tests")
+    sequences = sorted({frame.header.sequence for frame in frames})
+    shard = Shard(
+        instrument="microscope-1",
+        session=session,
+        index=index,
+        first_sequence=sequences[0],
+        last_sequence=sequences[-1],
+        frames=len(sequences),
+        streams=tuple(sorted({frame.header.stream for frame in frames})),
+        sha256=sha256_file(aside),
+        size_bytes=aside.stat().st_size,
+        sealed_utc=utc_now(),
+        simulated=True,
+        material="mos2",
+    )
+    aside.rename(folders.incoming / shard.file_name)
+    (folders.incoming / f"{shard.file_name}.json").write_text(shard.model_dump_json())

@@ -11,7 +11,7 @@ from ._evaluation import DEFAULT_JUDGING, Judging, drift_reference, evaluate_ens
 from ._executors import EXECUTORS, WorkerLostError, open_executor
 from ._member_config import Augmentation, MemberConfig
 from ._pseudo_labels import PseudoLabelling, pseudo_truth, sure_labels
-from ._start_training import DEMO_RETRAINING, DEMO_START_TRAINING, simulated_start_data
+from ._start_training import DEMO_RETRAINING, DEMO_START_TRAINING, simulated_start_data, start_training
 from ._training import MemberResult, Progress, train_member
 from ._training_errors import (
     TrainingConfigError,
@@ -59,6 +59,7 @@ __all__ = [
     "read_training_set",
     "select_members",
     "simulated_start_data",
+    "start_training",
     "sure_labels",
     "train_ensemble",
     "train_member",

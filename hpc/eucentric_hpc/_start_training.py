@@ -23,6 +23,12 @@ DEMO_RETRAINING = DEMO_START_TRAINING.model_copy(update={"steps": 110, "learning
 """Budget of a member's retraining, warm-started from the champion, in the demonstration."""
 
 
+def start_training(conditions: StartConditions) -> MemberConfig:
+    """Recipe of a member's first training on the start data of these conditions."""
+    recipe = DEMO_START_TRAINING.fitted_to(conditions.network, conditions.decoding)
+    return MemberConfig.model_validate({**recipe.model_dump(), "steps": conditions.start_steps})
+
+
 def simulated_start_data(conditions: StartConditions, rng: np.random.Generator) -> TrainingSet:
     """Frames and truth scattered around the initial conditions."""
     frames = simulate_frames(

@@ -26,6 +26,7 @@ class StartConditions(BaseModel):
         initial: centre of the imaging conditions.
         start_spread: scatter of the start data around the initial conditions.
         start_frames: number of simulated start frames.
+        start_steps: optimiser steps of a member's first training.
         network: architecture of a member.
         preprocessing: normalisation.
         decoding: width, height and separation of the peaks.
@@ -38,6 +39,7 @@ class StartConditions(BaseModel):
     initial: ImagingConditions
     start_spread: ConditionsSpread
     start_frames: int = Field(ge=10, le=100_000)
+    start_steps: int = Field(default=170, ge=10, le=1_000_000)
     network: NetworkSpec
     preprocessing: Preprocessing = DEFAULT_PREPROCESSING
     decoding: Decoding = DEFAULT_DECODING
@@ -82,10 +84,11 @@ def conditions_for(
             jitter_rms_px=min(_JITTER_M / pixel_size_m, 2.0),
         ),
         start_frames=start_frames,
+        start_steps=240,
         network=NetworkSpec(n_classes=1, base_filters=24, depth=1, stem_factor=stem),
         decoding=Decoding(
             peak_sigma_px=max(_PEAK_SIGMA_M / pixel_size_m, 1.2),
-            threshold=0.5,
+            threshold=0.6,
             min_distance_px=max(round(_SEPARATION_M / pixel_size_m), 2),
         ),
     )

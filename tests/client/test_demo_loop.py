@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ def run_demo(*arguments: str, temporary: Path) -> subprocess.CompletedProcess[st
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One demo with another seed than the default; its report, with what it left behind."""
     temporary = tmp_path_factory.mktemp("temporary")
     picture = tmp_path_factory.mktemp("picture") / "loop.png"
@@ -42,7 +41,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     report = json.loads(done.stdout)
     report["left_files"] = sorted(path.name for path in temporary.iterdir())
     report["picture_bytes"] = picture.read_bytes()
-    yield report
+    return report
 
 
 def test_a_policy_closed_the_loop(demo: dict[str, Any]) -> None:

@@ -205,7 +205,7 @@ def test_whatever_is_wrong_has_a_fix() -> None:
 
 def machine(folder: Path, control_port: int) -> Path:
     """A settings file whose ports, all but the agent's control port, are free."""
-    sections = {
+    sections: dict[str, dict[str, object]] = {
         "agent": {"min_free_bytes": 0, "control_port": control_port, "data_port": find_free_port()},
         "edge": {"control_port": find_free_port(), "data_port": find_free_port()},
         "repository": {"control_port": find_free_port(), "data_port": find_free_port()},

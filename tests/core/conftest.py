@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 import zmq
 
 from eucentric_core import Axis, Frame, FrameHeader, Optics, StagePosition
 from eucentric_core.transport import DataServer, Methods, PyroControlServer
+
+# No deadline: a test must not fail because the machine is busy. No database: no run depends on the last.
+hypothesis.settings.register_profile("house", deadline=None, database=None)
+hypothesis.settings.load_profile("house")
 
 MakeFrame = Callable[..., Frame]
 StartControl = Callable[..., PyroControlServer]

@@ -34,7 +34,6 @@ _GROUP_MESSAGES = 16
 _IDLE_S = 0.5
 _DRAINED_S = 0.3
 _RETRY_S = 0.5
-_SUBSCRIBE_TIMEOUT_S = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -78,14 +77,14 @@ class Recorder:
         self._finished = False
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
-    def start(self) -> None:
+    def start(self, *, timeout_s: float = 10.0) -> None:
         """Begin to record.
 
         Raises:
-            ServiceUnavailableError: the data server did not confirm the subscription.
+            ServiceUnavailableError: the data server did not confirm the subscription in time.
         """
         try:
-            self._subscriber.wait_subscribed(_SUBSCRIBE_TIMEOUT_S)
+            self._subscriber.wait_subscribed(timeout_s)
         except ServiceUnavailableError:
             self._subscriber.close()
             raise

@@ -34,7 +34,7 @@ class Role:
 
 
 ROLES = (
-    Role("demo", "eucentric.demo", "demo", "hub", "Close the whole loop on this machine and watch it."),
+    Role("demo", "eucentric.demo", "demo", "demo", "Close the whole loop on this machine and watch it."),
     Role("agent", "eucentric_agents._cli", "app", "agent", "Serve the microscope from its control PC."),
     Role("edge", "eucentric_edge._cli", "app", "edge", "Answer frames beside the microscope."),
     Role("repository", "eucentric_data_repository._cli", "app", "hub", "Receive, verify and list data sets."),

@@ -12,8 +12,9 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from eucentric_core import EucentricError
 from rich.console import Console
+
+from eucentric_core import EucentricError
 
 __all__ = ["demo"]
 
@@ -22,9 +23,22 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _clean(folder: Path, *, keep_logs: bool) -> None:
+    """Remove the temporary folder; a failure names its log, which has to outlive it."""
+    logs = folder / "logs"
+    if not (keep_logs and logs.is_dir() and any(logs.iterdir())):
+        shutil.rmtree(folder)
+        return
+    for item in folder.iterdir():
+        if item != logs:
+            shutil.rmtree(item) if item.is_dir() else item.unlink()
+
+
 def demo(
     *,
-    instrument: Annotated[str, typer.Option(help="Instrument to run on: twin (SIMULATED) or replay.")] = "twin",
+    instrument: Annotated[
+        str, typer.Option(help="Instrument to run on: twin (SIMULATED) or replay.")
+    ] = "twin",
     data: Annotated[
         Path | None, typer.Option(help="File or folder of recorded frames, with --instrument replay.")
     ] = None,
@@ -34,22 +48,24 @@ def demo(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the specimen, the noise and the training.")] = 1,
     home: Annotated[
-        Path | None, typer.Option(help="New or empty folder to work in and keep; a temporary one if left out.")
+        Path | None, typer.Option(help="New or empty folder to work in and keep; else a temporary one.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file to start from.")] = None,
     picture: Annotated[Path, typer.Option(help="Where to write the picture.")] = Path("eucentric-demo.png"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, no tables.")] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running at the end, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Close the whole loop on this machine: drift, policy, retraining, judgement, signature, swap, recovery."""
+    """Close the whole loop on this machine: drift, policy, retraining, signature, swap, recovery."""
     from ._report import render
     from ._run import run_demo
     from ._story import DemoOptions
 
     console = Console(stderr=True)
-    folder = home.expanduser().absolute() if home is not None else Path(tempfile.mkdtemp(prefix="eucentric-demo-"))
+    folder = (
+        Path(tempfile.mkdtemp(prefix="eucentric-demo-")) if home is None else home.expanduser().absolute()
+    )
     options = DemoOptions(
         instrument=instrument,
         data=data,
@@ -61,15 +77,15 @@ def demo(
         keep=keep,
     )
     signal.signal(signal.SIGTERM, _interrupt)
-    logs_wanted = False
+    failed = False
     try:
         report = run_demo(options, console=console)
     except EucentricError:
-        logs_wanted = (folder / "logs").is_dir() and any((folder / "logs").iterdir())
+        failed = True
         raise
     finally:
-        if home is None and not logs_wanted:
-            shutil.rmtree(folder, ignore_errors=True)
+        if home is None:
+            _clean(folder, keep_logs=failed)
     if as_json:
         sys.stdout.write(json.dumps(report.model_dump(mode="json")) + "\n")
     else:

@@ -8,7 +8,7 @@ from eucentric_core import EucentricError
 from eucentric_flows import RunRecord, RunView
 
 from ._progress import Progress
-from ._stack import StageTimeoutError, Stack
+from ._stack import Stack, StageTimeoutError
 
 __all__ = ["LoopWatch", "RunFailedError"]
 

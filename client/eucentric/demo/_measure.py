@@ -55,11 +55,11 @@ def measure(
     first, last = next(iter(phases.values())), list(phases.values())[-1]
     drifted = next((phase for name, phase in phases.items() if name.startswith("after drift")), None)
     recovered = run is not None and run.version is not None and last.model_version == run.version
-    first_new = next((a.result.acquired_utc for a in answers if a.result.model_version != first.model_version), None)
+    new = next((a.result for a in answers if a.result.model_version != first.model_version), None)
     latency_ms = np.array([answer.result.latency_s for answer in answers]) * 1e3
     p50_ms, p99_ms = np.percentile(latency_ms, [50, 99]).tolist()
     return DemoReport(
-        closed_loop=recovered and run is not None and run.triggered_by == "policy" and run.state == "promoted",
+        closed_loop=recovered and run is not None and run.triggered_by == "policy",
         outcome=_outcome(run, recovered=recovered),
         triggered_by=None if run is None else run.triggered_by,
         instrument=options.instrument,
@@ -79,8 +79,8 @@ def measure(
         latency_p50_ms=p50_ms,
         latency_p99_ms=p99_ms,
         drift_to_new_model_s=None
-        if run is None or first_new is None
-        else (first_new - run.requested_utc).total_seconds(),
+        if run is None or new is None
+        else (new.acquired_utc - run.requested_utc).total_seconds(),
         stages=dict(stages),
         total_s=round(total_s, 3),
         picture=options.picture,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from eucentric_core import Frame, ResultHeader, ServiceUnavailableError, Settings
 from eucentric_core.transport import StreamMessage, StreamSubscriber
 from eucentric_models.decoding import Detections
@@ -124,11 +125,11 @@ class Observer:
                 case "detections":
                     header, rows = message.result()
                     parts = self._parts_of(header.sequence)
-                    parts.answer = (header, rows)
+                    parts.answer = (header, rows.astype(np.float32, copy=False))
                     self._score(parts)
                 case "uncertainty":
                     header, deviation = message.result()
-                    self._complete(self._parts_of(header.sequence), deviation)
+                    self._complete(self._parts_of(header.sequence), deviation.astype(np.float16, copy=False))
                 case "truth":
                     frame = message.frame()
                     self._parts_of(frame.header.sequence).truth = frame
@@ -167,5 +168,9 @@ def _score_of(
     ny, nx = image.header.shape
     found = Detections(rows[:, :2], rows[:, 2].astype(np.int8), rows[:, 3])
     return score_frame(
-        found, truth.array, n_classes=len(header.classes), pixel_size_m=header.pixel_size_m, shape=(ny, nx)
+        found,
+        truth.array.astype(np.float32, copy=False),
+        n_classes=len(header.classes),
+        pixel_size_m=header.pixel_size_m,
+        shape=(ny, nx),
     )

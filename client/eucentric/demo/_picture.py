@@ -88,7 +88,13 @@ def _draw_course(axes: Axes, answers: Sequence[Answer], marks: Mapping[str, int]
     for name, at in marks.items():
         axes.axvline(at, color="black", linewidth=0.8, linestyle="--")
         axes.annotate(
-            name, (at, 0.5), xycoords=("data", "axes fraction"), rotation=90, ha="right", va="center", fontsize=8
+            name,
+            (at, 0.5),
+            xycoords=("data", "axes fraction"),
+            rotation=90,
+            ha="right",
+            va="center",
+            fontsize=8,
         )
     axes.set_xlabel("frame")
 

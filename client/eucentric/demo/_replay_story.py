@@ -51,9 +51,8 @@ class ReplayStory:
                 next_step="name a file or folder with --data.",
             )
         self._seed = options.seed
-        self._driver = _tiled(
-            ReplayOptions(path=options.data.expanduser().absolute(), pixel_size_m=options.pixel_size_m, repeat=True)
-        )
+        path = options.data.expanduser().absolute()
+        self._driver = _tiled(ReplayOptions(path=path, pixel_size_m=options.pixel_size_m, repeat=True))
         source = FrameSource(self._driver)
         self._frames = min(len(source), _MOST_FRAMES)
         first = source[0]
@@ -101,7 +100,9 @@ class ReplayStory:
         with progress.stage("recover", "the new champion answers the recorded frames"):
             first = book.first_answer_of(version, timeout_s=_PHASE_TIMEOUT_S)
             book.marks[f"model v{version}"] = first
-            book.fill("after retraining", from_sequence=first, frames=self._frames, timeout_s=_PHASE_TIMEOUT_S)
+            book.fill(
+                "after retraining", from_sequence=first, frames=self._frames, timeout_s=_PHASE_TIMEOUT_S
+            )
 
 
 def _tiled(options: ReplayOptions) -> ReplayOptions:

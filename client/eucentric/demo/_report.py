@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from eucentric_core import FrozenModel
 from pydantic import Field
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from eucentric_core import FrozenModel
 
 __all__ = ["DemoReport", "Phase", "render"]
 
@@ -75,7 +76,7 @@ def _number(value: float | None, pattern: str) -> str:
 def _phase_table(report: DemoReport) -> Table:
     table = Table(title="Detection (drift score 1 = edge of what the model knows)", title_justify="left")
     table.add_column("phase")
-    for column in ("model", "frames", "found per frame", "precision", "recall", "F1", "position error", "drift"):
+    for column in ("model", "frames", "found/frame", "precision", "recall", "F1", "position error", "drift"):
         table.add_column(column, justify="right")
     for name, phase in report.phases.items():
         error = _number(phase.position_error_pm, ".1f")
@@ -114,7 +115,8 @@ def _frame_table(report: DemoReport) -> Table:
     if report.swap_dropped_frames is not None:
         table.add_row("dropped by the model swap", str(report.swap_dropped_frames))
     if report.latency_p50_ms is not None and report.latency_p99_ms is not None:
-        table.add_row("edge latency p50 / p99", f"{report.latency_p50_ms:.0f} / {report.latency_p99_ms:.0f} ms")
+        latency = f"{report.latency_p50_ms:.0f} / {report.latency_p99_ms:.0f} ms"
+        table.add_row("edge latency p50 / p99", latency)
     return table
 
 

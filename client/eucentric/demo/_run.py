@@ -12,10 +12,10 @@ from eucentric_data_repository import Catalogue
 from eucentric_flows import runs_path
 
 from ._loop_watch import LoopWatch
+from ._measure import headline, measure
 from ._observer import Observer
 from ._picture import draw
 from ._progress import Progress
-from ._measure import headline, measure
 from ._replay_story import ReplayStory
 from ._report import DemoReport
 from ._site import Site, prepare_site
@@ -67,12 +67,15 @@ def run_demo(options: DemoOptions, *, console: Console) -> DemoReport:
 
 
 def _start(site: Site, stack: Stack, story: Story, progress: Progress) -> None:
-    with progress.stage("start", "Prefect, MLflow, repository, agent, edge and flows"):
+    with progress.stage("start", "Prefect, MLflow, repository, agent, edge, flows and dashboard"):
         stack.start_servers()
         stack.start_service("repository", "eucentric_data_repository")
         stack.start_service("agent", "eucentric_agents")
         stack.start_service("edge", "eucentric_edge")
         stack.start_service("flows", "eucentric_flows")
+        stack.start_service("dashboard", "eucentric_dashboard")
+    dashboard = site.settings.dashboard
+    progress.say(f"  watch it live: http://{dashboard.host}:{dashboard.port}")
     with progress.stage("champion", "the first model is trained on simulated frames, signed and installed"):
         arguments = ("bootstrap", "--config", str(site.config), *story.bootstrap(site.home))
         stack.run("bootstrap", "eucentric_flows", arguments, timeout_s=_BOOTSTRAP_TIMEOUT_S)
@@ -147,7 +150,8 @@ def _wait_registered(site: Site, stack: Stack, session: str) -> int:
 
 
 def _wait_for_interrupt(site: Site, progress: Progress) -> None:
-    hub = site.settings.hub
+    hub, dashboard = site.settings.hub, site.settings.dashboard
+    progress.say(f"dashboard http://{dashboard.host}:{dashboard.port}")
     progress.say(f"Prefect   {hub.prefect_api_url.removesuffix('/api')}")
     progress.say(f"MLflow    {hub.mlflow_url}")
     progress.say(f"settings  {site.config}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
+
 from eucentric_core import ConfigurationError, Settings, load_settings, require_free_space, write_atomic
 from eucentric_core.transport import find_free_port, require_port_free
 from eucentric_model_registry import generate_keys
@@ -41,13 +42,14 @@ def _address(settings: Settings, section: str, key: str) -> dict[str, int]:
 
 
 def _ports(settings: Settings) -> dict[str, dict[str, Any]]:
-    return {
+    services = {
         section: {
             **_address(settings, section, "control_port"),
             **_address(settings, section, "data_port"),
         }
         for section in ("agent", "edge", "repository")
     }
+    return {**services, "dashboard": _address(settings, "dashboard", "port")}
 
 
 def _empty_folder(home: Path) -> None:
@@ -68,7 +70,9 @@ def _empty_folder(home: Path) -> None:
         )
 
 
-def _merge(base: dict[str, dict[str, Any]], over: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def _merge(
+    base: dict[str, dict[str, Any]], over: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
     return {section: {**base.get(section, {}), **over.get(section, {})} for section in {*base, *over}}
 
 

@@ -16,7 +16,7 @@ from eucentric_model_registry import mlflow_server
 
 from ._site import Site
 
-__all__ = ["StageTimeoutError", "Stack"]
+__all__ = ["Stack", "StageTimeoutError"]
 
 _SERVICE_TIMEOUT_S = 60.0
 _SERVER_TIMEOUT_S = 120.0

@@ -111,7 +111,7 @@ def test_kills_at_any_step(
     assert len(whole.acknowledged) == 20
     finish_and_check(undisturbed, whole.acknowledged, make_frame)
 
-    steps = np.random.default_rng(7).integers(1, whole.steps, 20)
+    steps = np.random.default_rng(7).integers(1, whole.steps, 16)
     for step in sorted(steps):
         site = new_site(tmp_path / f"step-{step}")
         outcome = recording_processes.run(site, {"step": int(step)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -209,9 +210,8 @@ def test_a_disk_that_is_really_full(tmp_path: Path, channel: Channel, make_frame
         ballast = disk / "ballast"
         ballast.write_bytes(bytes(1 << 20))
         recorder = channel.recorder(journal)
-        driver = threading.Thread(
-            target=lambda: [channel.publish(make_frame(n, shape=(64, 64))) for n in range(48)]
-        )
+        frames = [make_frame(n, shape=(64, 64)) for n in range(48)]
+        driver = threading.Thread(target=lambda: deque(map(channel.publish, frames), maxlen=0))
         driver.start()
         wait_until(lambda: recorder.status().state == "paused")
         durable = recorder.status().frames_durable
@@ -234,7 +234,7 @@ def test_a_recorder_without_a_data_server_says_so(site: Any) -> None:
         journal, host="127.0.0.1", port=find_free_port(), publish=site.events.append, context=context
     )
     with pytest.raises(ServiceUnavailableError):
-        recorder.start()
+        recorder.start(timeout_s=0.5)
     assert recorder.status().state == "stopped"
     journal.close()
     context.term()

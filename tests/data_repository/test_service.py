@@ -1,0 +1,115 @@
+"""The repository as a process: it starts, takes in what arrives, publishes, lists, verifies and stops."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from eucentric_core import DatasetRegistered, ManagedProcess, ShardRegistered
+from eucentric_core.transport import PyroControlClient, StreamSubscriber, find_free_port
+
+WAIT_S = 30.0
+COMMAND = [sys.executable, "-m", "eucentric_data_repository"]
+
+
+@pytest.fixture
+def config(tmp_path: Path, repository_folders: Any) -> Path:
+    path = tmp_path / "repository.toml"
+    path.write_text(
+        f"home = {json.dumps(str(tmp_path / 'home'))}\n[repository]\n"
+        f"root = {json.dumps(str(repository_folders.root))}\n"
+        f"control_port = {find_free_port()}\ndata_port = {find_free_port()}\n"
+    )
+    return path
+
+
+@pytest.fixture
+def service(config: Path, tmp_path: Path) -> Iterator[ManagedProcess]:
+    process = ManagedProcess(
+        "repository", [*COMMAND, "serve", "--config", str(config)], log=tmp_path / "repository.log"
+    )
+    process.wait_ready((tmp_path / "home/run/repository.json").exists, timeout_s=WAIT_S)
+    yield process
+    process.stop()
+
+
+def ready(tmp_path: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((tmp_path / "home/run/repository.json").read_text())
+    return facts
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60)
+
+
+def test_from_delivery_to_event_and_back_to_rest(
+    service: ManagedProcess, config: Path, tmp_path: Path, sender: Any
+) -> None:
+    facts = ready(tmp_path)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    events = StreamSubscriber(facts["host"], facts["data_port"], mode="lossless", context=context)
+    events.wait_subscribed(WAIT_S)
+    shard = sender.seal(range(4))
+    sender.deliver(shard)
+    sender.deliver_manifest(sender.manifest(shard))
+    received = []
+    for _ in range(2):
+        message = events.receive(WAIT_S)
+        assert message is not None
+        received.append(message.event())
+        events.acknowledge()
+    assert isinstance(received[0], ShardRegistered)
+    assert isinstance(received[1], DatasetRegistered)
+    assert received[0].idempotency_key == shard.idempotency_key
+
+    control = PyroControlClient(facts["host"], facts["control_port"])
+    ping = control.call("ping", {})
+    assert (ping["service"], ping["state"]) == ("repository", "serving")
+    status = control.call("status", {})
+    assert (status["datasets"], status["complete"], status["frames"]) == (1, 1, 4)
+    assert (status["quarantined"], status["error"]) == (0, None)
+    control.close()
+    events.close()
+    context.term()
+
+    listed = json.loads(run("ls", "--config", str(config), "--json").stdout)
+    assert [d["dataset_id"] for d in listed["datasets"]] == ["twin.s1"]
+    table = run("ls", "--config", str(config))
+    assert "twin.s1" in table.stdout
+
+    service.stop()
+    assert not (tmp_path / "home/run/repository.json").exists()
+    # The catalogue is read without its service, too, and every byte is checked again.
+    verified = run("verify", "--config", str(config))
+    assert (verified.returncode, verified.stdout) == (0, "1 of 1 shards intact\n")
+    path = sender.folders.shard("twin.s1", shard.file_name)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    broken = run("verify", "--config", str(config), "--json")
+    assert broken.returncode == 1
+    assert json.loads(broken.stdout)["bad"][0]["state"] == "changed"
+    path.unlink()
+    assert "missing: twin.s1/" in run("verify", "--config", str(config)).stdout
+
+
+def test_a_second_service_says_the_port_is_taken(service: ManagedProcess, config: Path) -> None:
+    second = run("serve", "--config", str(config))
+    assert second.returncode == 2
+    assert "is in use" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert service.running
+
+
+def test_listing_a_repository_that_is_not_there_is_one_clear_sentence(tmp_path: Path) -> None:
+    answer = run("ls", "--root", str(tmp_path / "nowhere"))
+    assert answer.returncode == 2
+    assert "cannot be read" in answer.stderr
+    assert "Traceback" not in answer.stderr

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
@@ -14,14 +15,14 @@ from tenacity import (
     retry_if_exception_type,
     sleep_using_event,
     stop_when_event_set,
-    wait_exponential_jitter,
+    wait_random_exponential,
 )
 
 from eucentric_core import AnyEvent, DataFormatError, ServiceUnavailableError, Settings
 from eucentric_core.transport import EVENT_STREAM, StreamSubscriber
 
 from ._event_outbox import EventOutbox
-from ._prefect_events import EventRefusedError, EventSink
+from ._prefect_events import EventSink
 
 __all__ = ["Address", "EventBridge", "event_sources"]
 
@@ -49,57 +50,71 @@ class EventBridge:
 
     An event is acknowledged to its source once it is durable in the outbox, so that a sink that is down never
     holds an instrument back. Sources need not be up: subscriptions renew themselves.
+
+    Args:
+        sources: data channels by name.
+        outbox: where events wait.
+        sink: where they go.
+        on_end: called when the bridge stops by itself, which it does only on an unforeseen error (a full
+            disk); leaving the context then raises that error.
     """
 
-    def __init__(self, sources: Mapping[str, Address], outbox: EventOutbox, sink: EventSink) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, Address],
+        outbox: EventOutbox,
+        sink: EventSink,
+        *,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._sources = dict(sources)
         self._outbox = outbox
         self._sink = sink
+        self._on_end = on_end
         self._stopping = threading.Event()
-        self._subscribers = {
-            name: StreamSubscriber(host, port, streams=[EVENT_STREAM], mode="lossless")
-            for name, (host, port) in sources.items()
-        }
-        self._threads = [
-            *(
-                threading.Thread(target=self._collect, args=(name, subscriber), name=f"events-{name}")
-                for name, subscriber in self._subscribers.items()
-            ),
-            threading.Thread(target=self._deliver, name="events-delivery"),
-        ]
+        self._loops: list[Future[None]] = []
+        self._threads = ThreadPoolExecutor(len(self._sources) + 1, thread_name_prefix="events")
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        self._loops = [self._threads.submit(self._collect, name) for name in self._sources]
+        self._loops.append(self._threads.submit(self._deliver))
+        for loop in self._loops:
+            loop.add_done_callback(self._ended)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-        for subscriber in self._subscribers.values():
-            subscriber.close()
+        self._threads.shutdown()
+        for loop in self._loops:
+            loop.result()
 
-    def _collect(self, name: str, subscriber: StreamSubscriber) -> None:
+    def _ended(self, _loop: Future[None]) -> None:
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._on_end()
+
+    def _collect(self, name: str) -> None:
+        host, port = self._sources[name]
         answered = True
-        while not self._stopping.is_set():
-            try:
-                message = subscriber.receive(_RECEIVE_S)
-            except ServiceUnavailableError as error:
-                if answered:
-                    _log.warning("no events from the %s: %s", name, error.what)
-                answered = False
-                self._stopping.wait(_RECEIVE_S)
-                continue
-            if message is None:
-                continue
-            answered = True
-            try:
-                self._outbox.add(message.event())
-            except DataFormatError as error:
-                _log.error("an event of the %s is not understood and not passed on: %s", name, error.what)
-            subscriber.acknowledge()
+        with StreamSubscriber(host, port, streams=[EVENT_STREAM], mode="lossless") as subscriber:
+            while not self._stopping.is_set():
+                try:
+                    message = subscriber.receive(_RECEIVE_S)
+                except ServiceUnavailableError as error:
+                    if answered:
+                        _log.warning("no events from the %s: %s", name, error.what)
+                    answered = False
+                    continue
+                if message is None:
+                    continue
+                answered = True
+                try:
+                    self._outbox.add(message.event())
+                except DataFormatError as error:
+                    _log.error("an event of the %s is not understood, and not passed on: %s", name, error)
+                subscriber.acknowledge()
 
     def _deliver(self) -> None:
         while not self._stopping.is_set():
@@ -112,7 +127,7 @@ class EventBridge:
     def _deliver_until_taken(self, events: Sequence[AnyEvent]) -> None:
         attempts = Retrying(
             retry=retry_if_exception_type(ServiceUnavailableError),
-            wait=wait_exponential_jitter(_FIRST_RETRY_S, _LONGEST_RETRY_S),
+            wait=wait_random_exponential(_FIRST_RETRY_S, _LONGEST_RETRY_S),
             stop=stop_when_event_set(self._stopping),
             sleep=sleep_using_event(self._stopping),
             before_sleep=self._say_waiting,
@@ -121,15 +136,6 @@ class EventBridge:
         try:
             attempts(self._sink.deliver, events)
         except ServiceUnavailableError:
-            return
-        except EventRefusedError as error:
-            if len(events) > 1:
-                for event in events:
-                    self._deliver_until_taken([event])
-                return
-            # Tried again it would be refused again, and hold up all that follow.
-            _log.error("given up: %s", error)
-            self._outbox.give_up(events[0])
             return
         self._outbox.mark_delivered(events)
         _log.info("delivered: %s", ", ".join(event.kind for event in events))

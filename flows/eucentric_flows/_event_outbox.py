@@ -93,12 +93,6 @@ class EventOutbox:
                 (self._capacity,),
             )
 
-    def give_up(self, event: AnyEvent) -> None:
-        """The orchestrator will never take this event; it is counted as dropped."""
-        with self._lock, transaction(self._connection) as connection:
-            connection.execute("DELETE FROM events WHERE id = ?", (event.id,))
-            connection.execute("UPDATE counts SET value = value + 1 WHERE name = 'dropped'")
-
     def counts(self) -> OutboxCounts:
         """How many wait, were delivered (of those remembered), were dropped and repeated."""
         with self._lock:

@@ -41,7 +41,7 @@ from .stages import (
 
 if TYPE_CHECKING:
     from eucentric_hpc import EnsembleResult, MemberConfig, TrainingSet
-    from eucentric_models import DemoConditions
+    from eucentric_models import StartConditions
 
 __all__ = ["Ending", "RunStage", "Say", "Site", "bootstrap", "retrain"]
 
@@ -155,7 +155,7 @@ def retrain(
 def bootstrap(
     site: Site,
     model: str,
-    conditions: DemoConditions,
+    conditions: StartConditions,
     member: MemberConfig,
     *,
     trigger_id: str,

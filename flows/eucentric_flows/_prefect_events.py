@@ -8,19 +8,13 @@ from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 
-from eucentric_core import AnyEvent, EucentricError, ServiceUnavailableError
+from eucentric_core import AnyEvent, ServiceUnavailableError
 
-__all__ = ["EVENT_PREFIX", "EventRefusedError", "EventSink", "PrefectEventSink", "prefect_event"]
+__all__ = ["EVENT_PREFIX", "EventSink", "PrefectEventSink", "prefect_event"]
 
 EVENT_PREFIX = "eucentric."
 
 _LABELS = ("instrument", "session", "material", "model_name", "dataset_id")
-
-
-class EventRefusedError(EucentricError):
-    """The orchestrator will not take an event, however often it is offered."""
-
-    code = "event_refused"
 
 
 def prefect_event(event: AnyEvent) -> dict[str, Any]:
@@ -48,7 +42,6 @@ class EventSink(Protocol):
 
         Raises:
             ServiceUnavailableError: they have not, or it is not known; deliver them again.
-            EventRefusedError: they were read and refused; deliver them one by one to find which.
         """
         ...
 
@@ -65,23 +58,12 @@ class PrefectEventSink:
         try:
             answer = self._client.post("/events", json=[prefect_event(event) for event in events])
             answer.raise_for_status()
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code in (httpx.codes.UNPROCESSABLE_ENTITY, httpx.codes.BAD_REQUEST):
-                raise EventRefusedError(
-                    f"Prefect refused {len(events)} event(s): {error.response.text[:500]}",
-                    safe="the other events are delivered.",
-                    next_step="check that the versions of Prefect and of this hub go together.",
-                ) from error
-            raise self._unavailable(events, error) from error
         except httpx.HTTPError as error:
-            raise self._unavailable(events, error) from error
-
-    def _unavailable(self, events: Sequence[AnyEvent], error: httpx.HTTPError) -> ServiceUnavailableError:
-        return ServiceUnavailableError(
-            f"Prefect at {self._api_url} did not take {len(events)} event(s): {error}.",
-            safe="they are kept and will be delivered again.",
-            next_step="check that the Prefect server runs.",
-        )
+            raise ServiceUnavailableError(
+                f"Prefect at {self._api_url} did not take {len(events)} event(s): {error}.",
+                safe="they are kept and will be delivered again.",
+                next_step="check that the Prefect server runs.",
+            ) from error
 
     def close(self) -> None:
         """Close the connection."""

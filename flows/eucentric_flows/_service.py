@@ -66,7 +66,7 @@ async def _serve(
     deployment_id = await runner.aadd_deployment(_deployment())
     async with get_client() as client:
         automations = await publish_policies(client, policies, deployment_id)
-    with EventBridge(event_sources(settings), outbox, sink):
+    with EventBridge(event_sources(settings), outbox, sink, on_end=lifetime.stopping.set):
         running = asyncio.create_task(runner.start())
         told_to_stop = asyncio.create_task(asyncio.to_thread(lifetime.stopping.wait))
         lifetime.announce_ready(

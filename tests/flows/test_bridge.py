@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -113,15 +114,17 @@ def test_events_wait_visibly_while_prefect_is_down_and_arrive_when_it_is_back(
     alive.close()
 
 
-def test_an_event_that_prefect_refuses_does_not_hold_up_the_others(outbox: EventOutbox, prefect: str) -> None:
-    # Prefect wants a resource id of at most 1024 characters in all labels; a source cannot be that long,
-    # a data set's name can.
-    outbox.add(drift_event(session="s" * 100, trace_id="fine"))
-    sink = PrefectEventSink(prefect)
-    with EventBridge({}, outbox, sink):
-        wait_until(lambda: outbox.counts().pending == 0)
+def test_a_bridge_that_cannot_go_on_says_so(edge: Channel, tmp_path: Path) -> None:
+    outbox = EventOutbox(tmp_path / "events.sqlite")
+    ended = threading.Event()
+    sink = PrefectEventSink(f"http://127.0.0.1:{find_free_port()}/api", timeout_s=1)
+    bridge = EventBridge({"edge": edge.address}, outbox, sink, on_end=ended.set)
+    bridge.__enter__()
+    outbox.close()
+    assert ended.wait(30)
+    with pytest.raises(sqlite3.ProgrammingError):
+        bridge.__exit__(None, None, None)
     sink.close()
-    assert outbox.counts().delivered == 1
 
 
 def test_events_outlive_the_process(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,11 @@ def shard(material: str | None = "mos2") -> ShardRegistered:
 
 
 ON_DATASET = Policy.model_validate(
-    {"name": "on-data", "model": "atoms", "trigger": {"kind": "dataset", "material": "mos2", "min_frames": 32}}
+    {
+        "name": "on-data",
+        "model": "atoms",
+        "trigger": {"kind": "dataset", "material": "mos2", "min_frames": 32},
+    }
 )
 ON_FRAMES = Policy.model_validate(
     {"name": "on-frames", "model": "atoms", "trigger": {"kind": "frames", "material": "mos2", "count": 100}}
@@ -143,20 +148,16 @@ def test_another_policy_waits_for_the_model_but_has_a_cooldown_of_its_own() -> N
     cooldown_s=st.floats(0, 3000),
     budget=st.integers(1, 6),
 )
-def test_guards_are_never_passed(
-    waits_s: list[float], run_s: float, cooldown_s: float, budget: int
-) -> None:
+def test_guards_are_never_passed(waits_s: list[float], run_s: float, cooldown_s: float, budget: int) -> None:
     policy = drift_policy(guards={"cooldown_s": cooldown_s, "max_runs_per_day": budget})
     spans: list[tuple[datetime, datetime]] = []
     now = NOW
     for wait_s in waits_s:
         now += timedelta(seconds=wait_s)
-        history = [
-            past_run(started_utc=start, ended_utc=end if end <= now else None) for start, end in spans
-        ]
+        history = [past_run(started_utc=start, ended_utc=end if end <= now else None) for start, end in spans]
         if decide(policy, drift_event(), history, now).fire:
             spans.append((now, now + timedelta(seconds=run_s)))
-    for (_, ended), (started, _) in zip(spans, spans[1:], strict=False):
+    for (_, ended), (started, _) in pairwise(spans):
         assert started >= ended, "two runs at a time"
         assert (started - ended).total_seconds() >= cooldown_s - 1e-3
     for first, last in zip(spans, spans[budget:], strict=False):
@@ -168,8 +169,9 @@ def test_guards_are_never_passed(
     [
         (
             drift_policy(),
-            "When the edge reports drift of model atoms of score 1.5 or more, model atoms is retrained by ELIT "
-            "(3 members, 110 steps each) on 32 new frames (waiting for them at most 2 min) and 20 replayed ones; ",
+            "When the edge reports drift of model atoms of score 1.5 or more, model atoms is retrained by "
+            "ELIT (3 members, 110 steps each) on 32 new frames (waiting for them at most 2 min) "
+            "and 20 replayed ones; ",
             "never two runs of a model at a time, at most 12 a day, 10 min between them.",
         ),
         (
@@ -203,7 +205,11 @@ def test_a_policy_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "sentence"),
     [
-        ("min_score = 1.5", "min_score = -1", "trigger.min_score: input should be greater than or equal to 0."),
+        (
+            "min_score = 1.5",
+            "min_score = -1",
+            "trigger.min_score: input should be greater than or equal to 0.",
+        ),
         ("min_score", "minimum", "trigger.minimum: extra inputs are not permitted."),
         ('model = "atoms"', "", "model: field required."),
         ("[guards]", "[guards", "is not valid TOML"),

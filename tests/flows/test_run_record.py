@@ -115,7 +115,10 @@ def test_a_failure_is_recorded_and_the_run_can_be_resumed(record: RunRecord) -> 
     assert admit(record, "t1").status == "resumed"
     with carrying_out(record, "t1") as run, run.stage("sign"):
         pass
-    assert [(stage.attempt, stage.error is None) for stage in record.run("t1").stages] == [(1, False), (2, True)]
+    assert [(stage.attempt, stage.error is None) for stage in record.run("t1").stages] == [
+        (1, False),
+        (2, True),
+    ]
 
 
 def test_a_killed_run_is_shown_as_lost_and_resumed(tmp_path: Path) -> None:

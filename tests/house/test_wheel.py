@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from eucentric_core import ManagedProcess, connect
+from eucentric_core.transport import find_free_port
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"
@@ -78,3 +81,26 @@ def test_a_control_pc_carries_no_network_and_no_server(control_pc: Path) -> None
 
 def test_a_control_pc_has_the_agent_command(control_pc: Path) -> None:
     assert "agent" in run(control_pc / SCRIPTS / "eucentric", "agent", "--help")
+
+
+def test_a_control_pc_starts_an_agent_and_stops_it_cleanly(control_pc: Path, tmp_path: Path) -> None:
+    ports = {"control_port": find_free_port(), "data_port": find_free_port()}
+    config = tmp_path / "control-pc.toml"
+    config.write_text("[agent]\n" + "".join(f"{key} = {port}\n" for key, port in ports.items()))
+    agent = ManagedProcess(
+        "agent",
+        [
+            *(str(control_pc / SCRIPTS / "eucentric"), "agent", "serve", "--instrument", "twin"),
+            *("--config", str(config), "--home", str(tmp_path / "home")),
+        ],
+        log=tmp_path / "agent.log",
+    )
+    try:
+        agent.wait_ready((tmp_path / "home" / "run" / "agent.json").exists, timeout_s=60)
+        scope = connect("127.0.0.1", ports["control_port"], client="test")
+        assert scope.capabilities.simulated
+        assert scope.state().beam_blanked
+        scope.close()
+    finally:
+        agent.stop()
+    assert not (tmp_path / "home" / "run" / "agent.json").exists()

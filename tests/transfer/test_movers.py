@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -161,6 +162,23 @@ def test_a_folder_that_cannot_be_made_is_a_typed_error(far_end: Path, source: Pa
     (far_end / "incoming").write_text("a file where a folder should be")
     with pytest.raises(TransferFailedError):
         PosixMover(far_end).put(source, "incoming/a.h5")
+
+
+class RottingDisk(PosixMover):
+    """A far end whose storage changes a byte of what was written."""
+
+    def _copy(self, stream: BinaryIO, temporary: Path, name: str, expected: str | None) -> str:
+        sent = super()._copy(stream, temporary, name, expected)
+        content = bytearray(temporary.read_bytes())
+        content[0] ^= 1
+        temporary.write_bytes(content)
+        return sent
+
+
+def test_a_file_that_arrives_changed_does_not_appear(far_end: Path, source: Path) -> None:
+    with pytest.raises(TransferFailedError, match="another content"):
+        RottingDisk(far_end).put(source, "incoming/a.h5")
+    assert list((far_end / "incoming").iterdir()) == []
 
 
 def test_what_a_killed_transfer_left_is_hidden_and_overwritten(far_end: Path, source: Path) -> None:

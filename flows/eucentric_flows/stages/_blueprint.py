@@ -8,13 +8,11 @@ from pathlib import Path
 from eucentric_core import BundleManifest, ConfigurationError, TrustedKeys, verify_bundle
 from eucentric_model_registry import Registry
 from eucentric_models import (
-    DEFAULT_DECODING,
-    DEFAULT_PREPROCESSING,
     Decoding,
-    DemoConditions,
     NetworkSpec,
     Preprocessing,
-    material_named,
+    StartConditions,
+    start_material_named,
 )
 
 __all__ = ["Blueprint", "Champion", "fetch_champion"]
@@ -45,14 +43,14 @@ class Blueprint:
         )
 
     @classmethod
-    def of_conditions(cls, conditions: DemoConditions) -> Blueprint:
+    def of_conditions(cls, conditions: StartConditions) -> Blueprint:
         """The blueprint of a first model."""
         return cls(
             material=conditions.material,
-            classes=material_named(conditions.material).detectable_classes,
+            classes=start_material_named(conditions.material).detectable_classes,
             network=conditions.network,
-            preprocessing=DEFAULT_PREPROCESSING,
-            decoding=DEFAULT_DECODING,
+            preprocessing=conditions.preprocessing,
+            decoding=conditions.decoding,
         )
 
 

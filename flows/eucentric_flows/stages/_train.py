@@ -47,8 +47,9 @@ def retraining_request(
     """A retraining: warm-started from the champion, on gathered frames and replayed start data."""
     from eucentric_hpc import DEMO_RETRAINING
 
-    member = DEMO_RETRAINING.model_validate(
-        {**DEMO_RETRAINING.model_dump(), "steps": action.steps, "learning_rate": action.learning_rate}
+    recipe = DEMO_RETRAINING.fitted_to(champion.blueprint.network, champion.blueprint.decoding)
+    member = recipe.model_validate(
+        {**recipe.model_dump(), "steps": action.steps, "learning_rate": action.learning_rate}
     )
     return _request(
         champion.blueprint,

@@ -44,14 +44,6 @@ def reopened(site: Any) -> tuple[Any, list[int]]:
     return report, [frame.header.sequence for frame in frames]
 
 
-def restore(site: Any, spool: Path, content: bytes) -> None:
-    """Everything as it was when the agent was killed, but for the segment's content."""
-    for path in sorted(site.root.rglob("*"), reverse=True):
-        if path.is_file() and path.name != "journal.sqlite.before":
-            path.unlink()
-    spool.write_bytes(content)
-
-
 def test_a_whole_segment_is_recovered(site: Any, spool: Path) -> None:
     report, sequences = reopened(site)
     assert sequences == [0, 1, 2, 3]

@@ -1,0 +1,200 @@
+"""From an event on a data channel to the body of a flow: service, server and record as they run on a hub."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import zmq
+from typer.testing import CliRunner
+
+from eucentric_core import EucentricError, ManagedProcess, Settings
+from eucentric_core.transport import DataServer, StreamPublisher
+from eucentric_flows import DEPLOYMENT, RunRecord, RunView, runs_path
+from eucentric_flows._cli import policy_app, run_app
+
+from .conftest import drift_event
+
+pytestmark = pytest.mark.slow
+
+POLICY_FILE = """
+name = "on-drift"
+model = "atoms"
+[trigger]
+kind = "drift"
+min_score = 1.5
+"""
+
+
+def wait_for(look: Callable[[], Any], *, timeout_s: float = 60.0) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (found := look()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def config(site: Settings) -> Path:
+    lines = [f'home = "{site.home}"']
+    for section in ("agent", "edge", "repository"):
+        channel = getattr(site, section)
+        ports = f"control_port = {channel.control_port}\ndata_port = {channel.data_port}"
+        lines.append(f"[{section}]\n{ports}")
+    hub = site.hub
+    lines.append(f'[hub]\nprefect_api_url = "{hub.prefect_api_url}"\nmlflow_url = "{hub.mlflow_url}"')
+    path = site.home / "eucentric.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def edge(site: Settings) -> Iterator[StreamPublisher]:
+    """The data channel of an edge."""
+    with zmq.Context() as context:
+        endpoint = "inproc://edge"
+        server = DataServer(
+            host=site.edge.host, port=site.edge.data_port, ingest_endpoint=endpoint, context=context
+        )
+        thread = threading.Thread(target=server.serve)
+        thread.start()
+        publisher = StreamPublisher(endpoint, context=context)
+        yield publisher
+        publisher.close()
+        server.stop()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def service(site: Settings, config: Path, prefect: str, edge: StreamPublisher) -> Iterator[ManagedProcess]:
+    (site.policies_path / "on-drift.toml").write_text(POLICY_FILE)
+    command = [sys.executable, "-m", "eucentric_flows", "serve", "--config", str(config)]
+    process = ManagedProcess("flows", command, log=site.logs / "flows.log")
+    try:
+        process.wait_ready((site.home / "run" / "flows.json").exists, timeout_s=60)
+        yield process
+    finally:
+        process.stop()
+
+
+def recorded(site: Settings, trigger_id: str) -> RunView | None:
+    with RunRecord(runs_path(site)) as record:
+        try:
+            run = record.run(trigger_id)
+        except EucentricError:
+            return None
+    return None if run.state == "running" else run
+
+
+def publish_until_heard(site: Settings, edge: StreamPublisher, **changes: object) -> RunView:
+    """Publish an event until the service, which may still be subscribing, has dealt with it."""
+    event = drift_event(**changes)
+
+    def ask() -> RunView | None:
+        edge.publish_event(event)
+        time.sleep(0.5)
+        return recorded(site, event.id)
+
+    found: RunView = wait_for(ask)
+    return found
+
+
+def test_an_event_below_the_bound_becomes_a_held_run_of_the_policy(
+    site: Settings, service: ManagedProcess, edge: StreamPublisher, prefect: str
+) -> None:
+    run = publish_until_heard(site, edge, drift_score=1.2)
+    assert (run.state, run.reason) == ("held", "drift score 1.2 is below 1.5")
+    assert (run.triggered_by, run.policy) == ("policy", "on-drift")
+
+    flow_run = httpx.get(f"{prefect}/flow_runs/{run.flow_run_id}").raise_for_status().json()
+    assert flow_run["created_by"]["type"] == "AUTOMATION"
+    assert flow_run["created_by"]["display_value"] == "eucentric policy on-drift"
+
+    def state() -> str | None:
+        shown = httpx.get(f"{prefect}/flow_runs/{run.flow_run_id}").json()
+        return shown["state_name"] if shown["end_time"] else None
+
+    assert wait_for(state) == "Held"
+
+
+def test_a_person_who_claims_to_be_a_policy_is_recorded_as_a_person(
+    site: Settings, service: ManagedProcess, prefect: str
+) -> None:
+    event = drift_event(drift_score=1.1)
+    request = {
+        "trigger_id": event.id,
+        "policy": "on-drift",
+        "model": "atoms",
+        "event": event.model_dump(mode="json"),
+    }
+    deployment = httpx.get(f"{prefect}/deployments/name/{DEPLOYMENT}").raise_for_status().json()
+    httpx.post(
+        f"{prefect}/deployments/{deployment['id']}/create_flow_run",
+        json={"parameters": {"request": request}, "state": {"type": "SCHEDULED"}},
+    ).raise_for_status()
+    run = wait_for(lambda: recorded(site, event.id))
+    assert run.triggered_by == "manual"
+
+
+def test_a_run_that_cannot_go_on_fails_loudly_and_says_where(
+    site: Settings, service: ManagedProcess, edge: StreamPublisher, prefect: str, config: Path
+) -> None:
+    run = publish_until_heard(site, edge, drift_score=3.0)
+    assert run.state == "failed"
+    assert "keys" in run.reason
+    flow_run = wait_for(
+        lambda: _ended(httpx.get(f"{prefect}/flow_runs/{run.flow_run_id}").raise_for_status().json())
+    )
+    assert flow_run["state_name"] == "Failed"
+
+    shown = CliRunner().invoke(run_app, ["show", run.trigger_id, "--config", str(config), "--json"])
+    assert shown.exit_code == 0
+    assert json.loads(shown.stdout)["reason"] == run.reason
+    listed = CliRunner().invoke(run_app, ["ls", "--config", str(config), "--json"])
+    assert run.trigger_id in {entry["trigger_id"] for entry in json.loads(listed.stdout)}
+
+
+def _ended(flow_run: dict[str, Any]) -> dict[str, Any] | None:
+    return flow_run if flow_run["end_time"] else None
+
+
+def test_the_service_stops_cleanly(site: Settings, service: ManagedProcess) -> None:
+    service.stop(grace_s=10)
+    assert not (site.home / "run" / "flows.json").exists()
+    assert "stopped" in (site.logs / "flows.log").read_text().splitlines()[-1]
+
+
+def test_without_prefect_the_service_says_so_and_does_not_start(tmp_path: Path) -> None:
+    config = tmp_path / "eucentric.toml"
+    config.write_text(f'home = "{tmp_path}"\n[hub]\nprefect_api_url = "http://127.0.0.1:9/api"\n')
+    outcome = subprocess.run(
+        [sys.executable, "-m", "eucentric_flows", "serve", "--config", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert outcome.returncode == 2
+    assert outcome.stderr.splitlines()[-1].startswith("No Prefect server answers at http://127.0.0.1:9/api.")
+    assert not (tmp_path / "run" / "flows.json").exists()
+
+
+def test_policies_can_be_checked_from_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(POLICY_FILE)
+    checked = CliRunner().invoke(policy_app, ["check", str(path)])
+    assert (checked.exit_code, checked.stdout) == (0, f"{path}: policy on-drift is valid.\n")
+    explained = CliRunner().invoke(policy_app, ["explain", str(path)])
+    assert explained.stdout.startswith("When the edge reports drift of model atoms of score 1.5 or more")
+    path.write_text("name = 3")
+    refused = CliRunner().invoke(policy_app, ["check", str(path)])
+    assert refused.exit_code == 2
+    assert "name: input should be a valid string" in refused.stderr

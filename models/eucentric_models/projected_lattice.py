@@ -58,9 +58,9 @@ class ProjectedLattice:
         vectors = self.vectors_m @ np.array([[c, s], [-s, c]])
         corners = np.array([(y, x) for y in (-0.5, 0.5) for x in (-0.5, 0.5)]) * extent_m
         reach = np.ceil(np.abs(corners @ np.linalg.inv(vectors)).max(axis=0)).astype(int) + 2
-        cells = np.stack(
-            np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), axis=-1
-        ).reshape(-1, 1, 2)
+        cells = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), axis=-1).reshape(
+            -1, 1, 2
+        )
         positions = ((cells + self.basis - origin) @ vectors).reshape(-1, 2)
         inside = np.all(np.abs(positions) <= np.asarray(extent_m) / 2, axis=1)
         return positions[inside], np.tile(self.strength, len(cells))[inside]

@@ -209,7 +209,10 @@ def _contamination(
 ) -> NDArray[np.float64]:
     """Background (ny, nx) in units of the height of a strong column."""
     grid = np.stack(
-        np.meshgrid(*((np.arange(n) + 0.5) / n * f - f / 2 for n, f in zip(shape, field_m, strict=True)), indexing="ij"),
+        np.meshgrid(
+            *((np.arange(n) + 0.5) / n * f - f / 2 for n, f in zip(shape, field_m, strict=True)),
+            indexing="ij",
+        ),
         axis=-1,
     )
     level = np.exp(rng.uniform(np.log(0.02), np.log(1.0)))

@@ -9,6 +9,7 @@ from eucentric_models import (
     MATERIALS,
     START_MATERIALS,
     ConditionsSpread,
+    ImagingConditions,
     ProjectedLattice,
     StartConditions,
     UnknownCrystal,
@@ -57,7 +58,10 @@ class TestLattices:
         assert min(lattice.strength.min() for lattice in drawn) >= 0.2
         lengths = [np.hypot(*lattice.vectors_m.T) for lattice in drawn]
         cosines = np.array(
-            [lattice.vectors_m[0] @ lattice.vectors_m[1] / a.prod() for lattice, a in zip(drawn, lengths, strict=True)]
+            [
+                lattice.vectors_m[0] @ lattice.vectors_m[1] / a.prod()
+                for lattice, a in zip(drawn, lengths, strict=True)
+            ]
         )
         ratios = np.array([a[1] / a[0] for a in lengths])
         square = (np.abs(cosines) < 1e-9) & (np.abs(ratios - 1) < 1e-9)
@@ -75,9 +79,7 @@ class TestUnknownCrystals:
             "columns", conditions.initial, 12, conditions.shape, np.random.default_rng(2)
         ):
             places = np.rint(truth[truth[:, 2] == 0, :2]).astype(int)
-            contrasts.append(
-                (frame[places[:, 0], places[:, 1]].mean() - np.median(frame)) / frame.std()
-            )
+            contrasts.append((frame[places[:, 0], places[:, 1]].mean() - np.median(frame)) / frame.std())
         assert min(contrasts) > 0.3
 
     def test_labelled_columns_are_resolved(self) -> None:
@@ -92,11 +94,11 @@ class TestUnknownCrystals:
     def test_columns_that_drown_in_noise_are_not_demanded(self) -> None:
         conditions = conditions_for(PIXEL_M)
         bright, dim = (
-            conditions.initial.model_copy(update={"beam_current_a": current}) for current in (1e-9, 1e-13)
+            conditions.initial.model_copy(update={"beam_current_a": current}) for current in (1e-9, 1e-14)
         )
 
-        def demanded(imaging: object) -> float:
-            frames = simulate_frames("columns", imaging, 8, (128, 128), np.random.default_rng(4))  # type: ignore[arg-type]
+        def demanded(imaging: ImagingConditions) -> float:
+            frames = simulate_frames("columns", imaging, 8, (128, 128), np.random.default_rng(4))
             return float(np.mean(np.concatenate([frame.truth[:, 2] == 0 for frame in frames])))
 
         assert demanded(bright) > 0.95
@@ -118,7 +120,12 @@ class TestUnknownCrystals:
         conditions = conditions_for(PIXEL_M)
         first, second = (
             simulate_frames(
-                "columns", conditions.initial, 2, (96, 64), np.random.default_rng(6), spread=conditions.start_spread
+                "columns",
+                conditions.initial,
+                2,
+                (96, 64),
+                np.random.default_rng(6),
+                spread=conditions.start_spread,
             )
             for _ in range(2)
         )

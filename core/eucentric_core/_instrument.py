@@ -33,12 +33,17 @@ _Result = TypeVar("_Result", bound=CommandResult)
 
 
 class Capabilities(FrozenModel):
-    """What an instrument can do. A verb that is absent raises `UnsupportedError`."""
+    """What an instrument can do. A verb that is absent raises `UnsupportedError`.
+
+    `concurrent_verbs` only observe, and the driver answers them from any thread while another command
+    runs. Other observing verbs are answered meanwhile from the last reading, which says its age.
+    """
 
     instrument: Identifier
     model: str
     simulated: bool
     verbs: tuple[str, ...]
+    concurrent_verbs: tuple[str, ...] = ()
     streams: tuple[str, ...]
     max_field_of_view_m: Annotated[float, Field(gt=0)] | None = None
     max_stage_offset_m: Annotated[float, Field(gt=0)] | None = None
@@ -49,8 +54,9 @@ class Capabilities(FrozenModel):
 class Instrument(Protocol):
     """A microscope as the agent sees it: no transport, no lease, no policy.
 
-    `execute` runs on one owner thread, except for `beam.blank` and `scan.abort`. These two, `abort` and
-    `safe_state` may be called from any thread at any time and must return within a second.
+    `execute` runs on one owner thread, except for urgent commands (`beam.blank`, `scan.abort`,
+    `stage.stop`) and the capabilities' `concurrent_verbs`. These, `abort` and `safe_state` may be called
+    from any thread at any time and must return within a second.
     """
 
     @property

@@ -1,9 +1,10 @@
-"""Structured logs: one JSON object a line in a bounded file, a readable line on the terminal."""
+"""Structured logs: one JSON object a line in a bounded file, and a readable line where somebody reads it."""
 
 from __future__ import annotations
 
 import logging
 import logging.handlers
+import sys
 from pathlib import Path
 
 from pythonjsonlogger.json import JsonFormatter
@@ -19,9 +20,10 @@ _installed: list[logging.Handler] = []
 
 
 def configure_logging(service: str, folder: Path, *, level: int = logging.INFO) -> Path:
-    """Send the root logger to `<folder>/<service>.jsonl` (16 MiB, 3 old files kept) and to stderr.
+    """Send the root logger to `<folder>/<service>.jsonl` (16 MiB, 3 old files kept), and to a terminal.
 
-    Times in the file are UTC. A second call replaces what the first one set up.
+    Times in the file are UTC. Where stderr is no terminal, log lines do not go there: it ends in a file
+    that nobody bounds. What is raised uncaught still does. A second call replaces what the first one set up.
 
     Returns:
         The path of the log file.
@@ -49,14 +51,18 @@ def configure_logging(service: str, folder: Path, *, level: int = logging.INFO) 
             static_fields={"service": service},
         )
     )
-    to_terminal = logging.StreamHandler()
-    to_terminal.setFormatter(logging.Formatter(f"%(asctime)s {service} %(levelname)s %(message)s"))
+    handlers: list[logging.Handler] = [to_file]
+    # A program without a console (pythonw) has no stderr.
+    if sys.stderr is not None and sys.stderr.isatty():
+        to_terminal = logging.StreamHandler()
+        to_terminal.setFormatter(logging.Formatter(f"%(asctime)s {service} %(levelname)s %(message)s"))
+        handlers.append(to_terminal)
     root = logging.getLogger()
     root.setLevel(level)
     for handler in _installed:
         root.removeHandler(handler)
         handler.close()
-    _installed[:] = [to_file, to_terminal]
+    _installed[:] = handlers
     for handler in _installed:
         root.addHandler(handler)
     return path

@@ -34,17 +34,22 @@ class SteeringClient(InstrumentVerbs):
     """An instrument seen through its agent.
 
     Observing needs nothing; steering needs the lease, taken by `with scope.control(reason=...)`.
-    Safe stop and lease renewal use a connection of their own and never wait behind a command.
+    Safe stop and lease renewal use a connection of their own and never wait behind a command; so does
+    what only observes.
 
     Args:
         control: connection for commands.
         guard: second connection, for lease and safe stop.
+        observer: third connection, for what only observes.
         client: who is asking, for the audit log.
     """
 
-    def __init__(self, control: ControlClient, guard: ControlClient, *, client: str) -> None:
+    def __init__(
+        self, control: ControlClient, guard: ControlClient, observer: ControlClient, *, client: str
+    ) -> None:
         self._control = control
         self._guard = guard
+        self._observer = observer
         self._client = client
         self._epoch: int | None = None
         self._lost: EucentricError | None = None
@@ -66,7 +71,10 @@ class SteeringClient(InstrumentVerbs):
             idempotency_key=uuid4().hex,
             lease_epoch=self._epoch,
         )
-        connection = self._guard if command.urgent else self._control
+        if command.urgent:
+            connection = self._guard
+        else:
+            connection = self._observer if command.command_class == "observe" else self._control
         return _parse(command.result_type, connection.call("execute", envelope.model_dump(mode="json")))
 
     def safe_stop(self) -> None:
@@ -134,9 +142,10 @@ class SteeringClient(InstrumentVerbs):
                     return
 
     def close(self) -> None:
-        """Close both connections."""
+        """Close all connections."""
         self._control.close()
         self._guard.close()
+        self._observer.close()
 
     def __enter__(self) -> Self:
         return self
@@ -166,8 +175,9 @@ def connect(host: str, control_port: int, *, client: str, timeout_s: float = 30.
     """
     control = PyroControlClient(host, control_port, timeout_s=timeout_s)
     guard = PyroControlClient(host, control_port, timeout_s=_GUARD_TIMEOUT_S)
+    observer = PyroControlClient(host, control_port, timeout_s=timeout_s)
     try:
-        return SteeringClient(control, guard, client=client)
+        return SteeringClient(control, guard, observer, client=client)
     except EucentricError:
         control.close()
         raise

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 from eucentric_core import ConfigurationError, Settings
-from eucentric_models import DEMO_CONDITIONS, material_named
+from eucentric_models import DEMO_CONDITIONS, NetworkSpec, StartConditions, start_material_named
 
 from ._active_run import carrying_out
 from ._event_outbox import EventOutbox, outbox_path
@@ -16,7 +18,7 @@ from ._run_record import RunRecord, runs_path
 from ._warm_executor import warm_executor
 from .policy import Decision, PastRun
 
-__all__ = ["bootstrap_model"]
+__all__ = ["bootstrap_model", "start_conditions"]
 
 _T = TypeVar("_T")
 
@@ -25,7 +27,7 @@ def bootstrap_model(
     settings: Settings,
     *,
     model: str,
-    material: str,
+    conditions: StartConditions,
     seed: int,
     members: int,
     steps: int | None,
@@ -39,7 +41,7 @@ def bootstrap_model(
     Args:
         settings: of this machine.
         model: name of the model.
-        material: what it is trained for.
+        conditions: what it is trained for.
         seed: of specimen, noise and training.
         members: size of the ensemble.
         steps: of each member; None for the recipe's own number.
@@ -47,23 +49,17 @@ def bootstrap_model(
         say: told the stage and what it is doing.
 
     Raises:
-        UnknownMaterialError: nothing is known of this material.
-        ConfigurationError: there is no start recipe for it.
+        UnknownMaterialError: nothing is known of the material.
         EucentricError: a stage failed.
     """
-    from eucentric_hpc import DEMO_START_TRAINING
+    from eucentric_hpc import start_training
 
-    material_named(material)
-    if material != DEMO_CONDITIONS.material:
-        raise ConfigurationError(
-            f"There is no start recipe for {material}.",
-            safe="nothing was trained.",
-            next_step=f"choose {DEMO_CONDITIONS.material}.",
-        )
-    member = DEMO_START_TRAINING
+    start_material_named(conditions.material)
+    member = start_training(conditions)
     if steps is not None:
         member = type(member).model_validate({**member.model_dump(), "steps": steps})
-    trigger_id = f"bootstrap-{model}-{material}-{seed}"
+    digest = hashlib.sha256(conditions.model_dump_json().encode()).hexdigest()[:8]
+    trigger_id = f"bootstrap-{model}-{conditions.material}-{digest}-{seed}"
     outbox = EventOutbox(outbox_path(settings))
     try:
         site = Site.of(settings, outbox)
@@ -74,7 +70,12 @@ def bootstrap_model(
                 policy=None,
                 model=model,
                 triggered_by="manual",
-                request={"material": material, "seed": seed, "members": members, "steps": member.steps},
+                request={
+                    "conditions": conditions.model_dump(mode="json"),
+                    "seed": seed,
+                    "members": members,
+                    "steps": member.steps,
+                },
                 decision=lambda history, now: _first_of_its_kind(site, model, trigger_id, history, now),
             )
             if admission.status in ("held", "finished"):
@@ -99,7 +100,7 @@ def bootstrap_model(
                     ending = bootstrap(
                         site,
                         model,
-                        DEMO_CONDITIONS,
+                        conditions,
                         member,
                         trigger_id=trigger_id,
                         members=members,
@@ -111,6 +112,28 @@ def bootstrap_model(
                 return ending
     finally:
         outbox.close()
+
+
+def start_conditions(material: str, file: Path | None) -> StartConditions:
+    """Start conditions from a file, or those of the demonstration for another material.
+
+    Raises:
+        UnknownMaterialError: nothing is known of the material.
+        ConfigurationError: the file does not hold start conditions.
+    """
+    if file is None:
+        classes = start_material_named(material).detectable_classes
+        network = {**DEMO_CONDITIONS.network.model_dump(), "n_classes": len(classes)}
+        known = {name: getattr(DEMO_CONDITIONS, name) for name in StartConditions.model_fields}
+        return StartConditions(**{**known, "material": material, "network": NetworkSpec(**network)})
+    try:
+        return StartConditions.model_validate_json(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{file} does not hold start conditions: {error}.",
+            safe="nothing was trained.",
+            next_step="write them with StartConditions.model_dump_json().",
+        ) from error
 
 
 def _first_of_its_kind(

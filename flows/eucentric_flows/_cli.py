@@ -71,6 +71,9 @@ def server(config: _Config = None) -> None:
 def bootstrap(
     config: _Config = None,
     material: Annotated[str, typer.Option(help="Material to simulate start data of.")] = "mos2",
+    conditions: Annotated[
+        Path | None, typer.Option(help="Start conditions (JSON) in place of those of the demonstration.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of specimen, noise and training.")] = 1,
     members: Annotated[int, typer.Option(min=2, max=64, help="Networks in the ensemble.")] = 3,
     steps: Annotated[int | None, typer.Option(min=10, help="Training steps of each network.")] = None,
@@ -80,12 +83,12 @@ def bootstrap(
     with _clear_errors():
         settings = load_settings(config)
         configure_logging("bootstrap", settings.logs)
-        from ._bootstrap import bootstrap_model
+        from ._bootstrap import bootstrap_model, start_conditions
 
         ending = bootstrap_model(
             settings,
             model=settings.edge.model,
-            material=material,
+            conditions=start_conditions(material, conditions),
             seed=seed,
             members=members,
             steps=steps,

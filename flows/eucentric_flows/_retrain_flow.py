@@ -151,8 +151,9 @@ def _carry_out(settings: Settings, request: RetrainRequest, action: RetrainActio
 
     outbox = EventOutbox(outbox_path(settings))
     try:
+        site = Site.of(settings, outbox)
         logs = settings.logs / "hpc" / request.trigger_id
         with warm_executor(settings.hpc, logs) as executor:
-            return retrain_model(Site.of(settings, outbox), request, action, executor, run_stage)
+            return retrain_model(site, request, action, executor, run_stage)
     finally:
         outbox.close()

@@ -43,8 +43,8 @@ from .start_data import (
     vary_conditions,
 )
 from .targets import heat_maps
-from .unknown_crystal import UnknownCrystal
 from .uncertainty import ensemble_statistics, entropy_map, expected_calibration_error, mean_entropy
+from .unknown_crystal import UnknownCrystal
 
 __all__ = [
     "DEFAULT_DECODING",

@@ -7,6 +7,7 @@ The operator zooms out while focus and beam current drift.  Found by experiment 
 from __future__ import annotations
 
 import numpy as np
+
 from .image_formation import ImagingConditions
 from .network_spec import NetworkSpec
 from .start_conditions import StartConditions

@@ -50,9 +50,9 @@ def conditions_for(
 ) -> StartConditions:
     """Start conditions for recorded annular dark-field frames of unknown specimens.
 
-    Only the pixel size is taken from the recording; probe width, dose, jitter and specimen are spread as widely
-    as recordings of crystals on a zone axis differ.  The stem folds as many pixels as make about the width of a
-    probe, so that a network sees the same neighbourhood of a column at any magnification.
+    Only the pixel size is taken from the recording; probe width, dose, jitter and specimen are spread as
+    widely as recordings of crystals on a zone axis differ.  The stem folds as many pixels as make about the
+    width of a probe, so that a network sees the same neighbourhood of a column at any magnification.
 
     Args:
         pixel_size_m: of the recording, in [2e-12, 6e-11]; beyond that columns are not sampled.
@@ -71,7 +71,7 @@ def conditions_for(
         initial=ImagingConditions(
             pixel_size_m=pixel_size_m,
             probe_sigma_m=55e-12,
-            beam_current_a=50e-12,
+            beam_current_a=100e-12,
             # The same dose per area at any pixel size, as far as scan generators allow.
             dwell_time_s=min(max(8e-6 * (pixel_size_m / 1e-11) ** 2, 5e-7), 1e-3),
             output="float32",
@@ -79,7 +79,7 @@ def conditions_for(
         start_spread=ConditionsSpread(
             pixel_size=0.12,
             probe_width=0.5,
-            beam_current=3.0,
+            beam_current=2.3,
             defocus_m=0.8e-9,
             jitter_rms_px=min(_JITTER_M / pixel_size_m, 2.0),
         ),

@@ -38,7 +38,7 @@ class ConditionsSpread(BaseModel):
 
 
 class StartMaterial(Protocol):
-    """What a first model is trained for: a named kind of specimen that labelled frames can be simulated of."""
+    """A named kind of specimen that a first model can be trained for, on simulated labelled frames."""
 
     @property
     def name(self) -> str:

@@ -17,10 +17,10 @@ from .image_formation import (
 )
 from .projected_lattice import draw_lattice
 
-_COLUMN_WEIGHT = (300.0, 6000.0)
+_COLUMN_WEIGHT = (500.0, 6000.0)
 _RESOLVED_SIGMAS = 2.8
 _FAINT = 0.06
-_ROSE_CRITERION = 5.0
+_ROSE_CRITERION = 5.0  # signal over noise from which on a disc of unknown place is seen reliably
 _SMOOTHING_M = (8e-12, 36e-12)
 _INTERFACE_SHARE = 0.3
 _AMORPHOUS_SHARE = 0.6
@@ -33,9 +33,9 @@ class UnknownCrystal:
 
     A frame shows one or two grains with a lattice drawn from the Bravais family, sometimes beside vacuum or
     an amorphous region, with column intensities that scatter, fade over the frame and sit on an uneven
-    background.  Columns that have lost nearly all their intensity, or drown in the noise, are ``vacancy``:
-    neither learned nor scored.  Many frames are low-passed, as recordings are that were averaged after rigid
-    alignment, resampled or filtered before they were saved.
+    background.  Columns that have lost nearly all their intensity, or drown in the noise or in the light of
+    their neighbours, are ``vacancy``: neither learned nor scored.  Many frames are low-passed, as recordings
+    are that were averaged after rigid alignment, resampled or filtered before they were saved.
 
     Attributes:
         name: key in :data:`eucentric_models.START_MATERIALS`.
@@ -72,21 +72,22 @@ class UnknownCrystal:
         """
         field_m = (shape[0] * conditions.pixel_size_m, shape[1] * conditions.pixel_size_m)
         extent_m = (field_m[0] + 1e-9, field_m[1] + 1e-9)
-        resolved_m = _RESOLVED_SIGMAS * np.sqrt(max(conditions.probe_covariance_m2[:2]))
-        # What the probe cannot resolve nobody can label, and a frame has to show a few columns.
-        low = min(max(self.shortest_distance_m[0], resolved_m), self.shortest_distance_m[1])
-        lattices = (low, self.shortest_distance_m[1])
+        smoothing_m = rng.uniform(*_SMOOTHING_M) if rng.random() < self.smoothed_share else 0.0
+        sigma_m = float(np.sqrt(max(conditions.probe_covariance_m2[:2]) + smoothing_m**2))
+        # What cannot be resolved nobody can label, and a frame has to show a few columns.
+        shortest_m, longest_m = self.shortest_distance_m
+        lattices = (min(max(shortest_m, _RESOLVED_SIGMAS * sigma_m), longest_m), longest_m)
         position, strength, outside = self._grains(extent_m, lattices, rng)
         relative = strength * np.exp(rng.uniform(0.02, 0.3) * rng.standard_normal(len(strength)))
         hurt = rng.random(len(strength)) < rng.choice([0.0, 0.01, 0.04])
         relative[hurt] *= rng.uniform(0, 0.7, int(hurt.sum()))
         relative *= 1 + rng.uniform(0, 0.45) * _Undulation.draw(extent_m, rng).at(position)
         weight = np.exp(rng.uniform(*np.log(_COLUMN_WEIGHT)))
-        peak = weight * CROSS_SECTION_M2_PER_WEIGHT / (2 * np.pi * conditions.probe_sigma_m**2)
-        background = peak * _contamination(field_m, shape, rng)
-        faint = (relative < _FAINT) | (
-            _signal_to_noise(weight * relative, float(background.mean()), conditions) < _ROSE_CRITERION
-        )
+        unit = weight * CROSS_SECTION_M2_PER_WEIGHT / (2 * np.pi * sigma_m**2)
+        background = unit * _contamination(field_m, shape, rng)
+        signal_to_noise = _signal_to_noise(weight * relative, float(background.mean()), conditions)
+        faint = (relative < _FAINT) | (signal_to_noise < _ROSE_CRITERION)
+        faint |= relative < _shine_of_others(position, relative, sigma_m)
         columns = ProjectedColumns(
             positions_m=position,
             weight=(weight * relative).astype(np.float32),
@@ -96,10 +97,9 @@ class UnknownCrystal:
             glass = _amorphous(extent_m, outside, weight, rng)
             background += expected_signal(glass, conditions, shape) - conditions.background_fraction
         formed = form_frame(columns, conditions, shape, rng, background=background.astype(np.float32))
-        if rng.random() >= self.smoothed_share:
+        if not smoothing_m:
             return formed
-        sigma_px = rng.uniform(*_SMOOTHING_M) / conditions.pixel_size_m
-        return SimulatedFrame(_low_pass(formed.frame, sigma_px), formed.truth)
+        return SimulatedFrame(_low_pass(formed.frame, smoothing_m / conditions.pixel_size_m), formed.truth)
 
     def _grains(
         self, extent_m: tuple[float, float], distances_m: tuple[float, float], rng: np.random.Generator
@@ -164,11 +164,23 @@ class _Boundary:
 def _signal_to_noise(
     weight: NDArray[np.float64], background: float, conditions: ImagingConditions
 ) -> NDArray[np.float64]:
-    """Electrons of each column over the dose noise of its disc, after Rose (J. Opt. Soc. Am. 38, 196, 1948)."""
+    """Electrons of a column over the dose noise of its disc (Rose, J. Opt. Soc. Am. 38, 196, 1948)."""
     counted_per_m2 = conditions.dose_electrons_per_m2 * conditions.collection_efficiency
     column = weight * CROSS_SECTION_M2_PER_WEIGHT * counted_per_m2
     disc_m2 = 4 * np.pi * conditions.probe_sigma_m**2
     return np.asarray(column / np.sqrt(column + background * disc_m2 * counted_per_m2))
+
+
+def _shine_of_others(
+    positions_m: NDArray[np.float64], relative: NDArray[np.float64], sigma_m: float
+) -> NDArray[np.float64]:
+    """What the neighbours, Gaussians of the given width, contribute at the place of each column."""
+    # A weak column on the flank of a strong one makes no peak of its own once it is below this.
+    total = np.zeros(len(relative))
+    for rows in np.array_split(np.arange(len(relative)), max(1, len(relative) // 256)):
+        squared = ((positions_m[rows, None] - positions_m[None]) ** 2).sum(axis=2)
+        total[rows] = np.exp(-squared / (2 * sigma_m**2)) @ relative
+    return np.asarray(total - relative)
 
 
 def _low_pass(frame: NDArray[np.generic], sigma_px: float) -> NDArray[np.float32]:

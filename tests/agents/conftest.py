@@ -12,8 +12,9 @@ import pytest
 from eucentric_agents import Agent, open_driver
 from eucentric_core import AgentSettings, Frame, Settings, SteeringClient, connect
 from eucentric_core.transport import find_free_port
+from eucentric_core.vocabulary import ScanStream, SessionStart
 
-from .rig import SMALL, ConnectAgent, Opened, OpenInstrument, OpenTwin, StartAgent
+from .rig import SMALL, ConnectAgent, Opened, OpenInstrument, OpenTwin, Play, StartAgent, wait_for_scan
 
 
 @pytest.fixture
@@ -43,6 +44,20 @@ def twin(open_instrument: OpenInstrument) -> OpenTwin:
         return open_instrument("twin", merged)
 
     return opener
+
+
+@pytest.fixture
+def play(open_instrument: OpenInstrument) -> Play:
+    """Plays a recording to its end and gives its frames."""
+
+    def player(path: Path, **options: Any) -> list[Frame]:
+        opened: Opened = open_instrument("replay", {"path": str(path), **options})
+        opened.instrument.execute(SessionStart(session="s"))
+        opened.instrument.execute(ScanStream())
+        wait_for_scan(opened.instrument)
+        return opened.frames
+
+    return player
 
 
 def machine_settings(home: Path) -> Settings:

@@ -45,5 +45,6 @@ class Opened:
 
 OpenInstrument = Callable[..., Opened]
 OpenTwin = Callable[..., Opened]
+Play = Callable[..., list[Frame]]
 ConnectAgent = Callable[..., SteeringClient]
 StartAgent = Callable[..., tuple[Settings, SteeringClient]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from eucentric_agents.drivers.replay import metres_per_unit
+from eucentric_agents.drivers.replay import UnknownPixelSizeError, metres_per_unit
 from eucentric_core import (
     Axis,
     CommandRefusedError,
@@ -28,27 +27,11 @@ from eucentric_core import (
 from eucentric_core.vocabulary import ScanAcquire, ScanStream, SessionStart, SessionStop
 from eucentric_transfer import write_shard
 
-from .rig import Opened, OpenInstrument, wait_for_scan
+from .rig import OpenInstrument, Play, wait_for_scan
 
 NY, NX = 40, 56
 PICTURE = np.random.default_rng(1).integers(0, 250, (NY, NX), dtype=np.uint8)
 SERIES = np.random.default_rng(2).integers(0, 60000, (3, NY, NX), dtype=np.uint16)
-
-Play = Callable[..., list[Frame]]
-
-
-@pytest.fixture
-def play(open_instrument: OpenInstrument) -> Play:
-    """Plays a recording to its end and gives its frames."""
-
-    def player(path: Path, **options: Any) -> list[Frame]:
-        opened: Opened = open_instrument("replay", {"path": str(path), **options})
-        opened.instrument.execute(SessionStart(session="s"))
-        opened.instrument.execute(ScanStream())
-        wait_for_scan(opened.instrument)
-        return opened.frames
-
-    return player
 
 
 def scales_pm(frame: Frame) -> tuple[float, float]:
@@ -131,7 +114,7 @@ def test_the_resolution_for_printers_is_not_taken_for_a_pixel_size(play: Play, t
     tifffile.imwrite(tmp_path / "image.tif", PICTURE, resolution=(300, 300), resolutionunit="INCH")
     Image.fromarray(PICTURE).save(tmp_path / "image.png", dpi=(300, 300))
     for name in ("image.tif", "image.png"):
-        with pytest.raises(ConfigurationError, match="how large a pixel is"):
+        with pytest.raises(UnknownPixelSizeError, match="how large a pixel is"):
             play(tmp_path / name)
 
 

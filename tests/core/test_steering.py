@@ -190,7 +190,7 @@ def test_an_error_in_the_work_is_not_hidden_by_a_lease_that_cannot_be_returned(
     assert "lease not released" in caplog.text
 
 
-def test_halting_the_stage_does_not_wait_behind_a_running_command(
+def test_neither_halting_nor_reading_the_stage_waits_behind_a_running_command(
     scope: SteeringClient, agent: SmallAgent
 ) -> None:
     failures: list[Exception] = []
@@ -205,6 +205,8 @@ def test_halting_the_stage_does_not_wait_behind_a_running_command(
         running = threading.Thread(target=focus)
         running.start()
         assert agent.busy.wait(20)
+        assert scope.stage().reported.x_m == 0
+        assert running.is_alive()
         scope.execute(StageStop())
         running.join(20)
     assert not running.is_alive()

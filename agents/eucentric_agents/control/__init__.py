@@ -8,6 +8,7 @@ from ._dispatcher import Dispatcher
 from ._lease import LeaseKeeper
 from ._methods import control_methods
 from ._owner import OwnerThread
+from ._readings import Readings
 from ._session_desk import SessionDesk, SessionNames
 from ._unblank import UnblankTimer
 from ._watchdog import Watchdog
@@ -21,6 +22,7 @@ __all__ = [
     "Dispatcher",
     "LeaseKeeper",
     "OwnerThread",
+    "Readings",
     "SessionDesk",
     "SessionNames",
     "UnblankTimer",

@@ -25,6 +25,7 @@ from eucentric_core import (
 from eucentric_core.vocabulary import (
     BeamBlank,
     BeamUnblank,
+    Command,
     CommandResult,
     Done,
     ScanAbort,
@@ -36,6 +37,7 @@ from ._answers import AnswerCache
 from ._audit import AuditLog, AuditWriteError, Outcome
 from ._lease import LeaseKeeper
 from ._owner import OwnerThread
+from ._readings import Readings
 from ._session_desk import SessionDesk
 from ._unblank import UnblankTimer
 
@@ -76,6 +78,7 @@ class Dispatcher:
         self._owner = OwnerThread()
         self._answers = AnswerCache()
         self._unblanked = UnblankTimer()
+        self._readings = Readings(driver)
 
     def execute(self, envelope: CommandEnvelope) -> CommandResult:
         """Carry out one command.
@@ -88,11 +91,11 @@ class Dispatcher:
             EucentricError: the device failed.
         """
         command = envelope.command
-        if isinstance(command, BeamBlank | ScanAbort):
+        if command.urgent:
             return self._at_once(envelope)
         if command.command_class == "observe":
             self._require_supported(envelope)
-            return self._owner.in_turn(lambda: self._driver.execute(command), command.verb)
+            return self._observe(command)
         answer, ours = self._answers.claim(envelope)
         if ours:
             try:
@@ -156,7 +159,7 @@ class Dispatcher:
             )
         if self._unblanked.due:
             self._driver.execute(BeamBlank())
-            self._unblanked.clear()
+            self._beam_was_blanked()
             self._note("agent", "beam.blank", "done", details={"reason": "the time limit of beam.unblank"})
 
     def make_safe(self, reason: str) -> None:
@@ -174,13 +177,26 @@ class Dispatcher:
 
     def _at_once(self, envelope: CommandEnvelope) -> CommandResult:
         self._require_supported(envelope)
+        result: CommandResult = Done()
         if isinstance(envelope.command, ScanAbort):
             self._driver.abort()
         else:
-            self._driver.execute(envelope.command)
-            self._unblanked.clear()
+            result = self._driver.execute(envelope.command)
+        if isinstance(envelope.command, BeamBlank):
+            self._beam_was_blanked()
         self._note(envelope.client, envelope.command.verb, "done", trace_id=envelope.trace_id)
-        return Done()
+        return result
+
+    def _observe(self, command: Command) -> CommandResult:
+        if command.verb in self._driver.capabilities.concurrent_verbs:
+            return self._driver.execute(command)
+        try:
+            return self._owner.between_steering(lambda: self._readings.take(command), command.verb)
+        except BusyError:
+            last = self._readings.last(command)
+            if last is None:
+                raise
+            return last
 
     def _admit(self, envelope: CommandEnvelope) -> None:
         try:
@@ -207,6 +223,7 @@ class Dispatcher:
         )
         try:
             self._lease.check(envelope.lease_epoch)
+            self._readings.refresh()
             result = self._drive(envelope)
         except EucentricError as error:
             self._record(envelope, "refused" if isinstance(error, CommandRefusedError) else "failed", error)
@@ -234,7 +251,11 @@ class Dispatcher:
 
     def _make_safe(self) -> None:
         self._driver.safe_state()
+        self._beam_was_blanked()
+
+    def _beam_was_blanked(self) -> None:
         self._unblanked.clear()
+        self._readings.beam_was_blanked()
 
     def _require_supported(self, envelope: CommandEnvelope) -> None:
         verb = envelope.command.verb

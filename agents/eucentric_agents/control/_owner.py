@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from eucentric_core import BusyError
@@ -15,13 +15,14 @@ __all__ = ["OwnerThread"]
 _T = TypeVar("_T")
 
 TURN_LIMIT_S = 5.0
+_LOOK_S = 0.02
 
 
 class OwnerThread:
     """Runs everything that touches the driver, one thing at a time.
 
-    Steering is never queued: while one steering call runs, another is refused. What only observes waits
-    a few seconds for its turn.
+    Steering is never queued: while one steering call runs, another is refused, and what only observes is
+    told at once that it would have to wait.
     """
 
     def __init__(self) -> None:
@@ -46,21 +47,35 @@ class OwnerThread:
         return future
 
     def in_turn(self, work: Callable[[], _T], what: str) -> _T:
-        """Run `work` on the owner thread, waiting for its turn for at most a few seconds.
+        """Run `work` on the owner thread, waiting for its turn and its end for at most a few seconds.
 
         Raises:
-            BusyError: its turn did not come.
+            BusyError: its turn did not come, or it did not end.
         """
-        future = self._executor.submit(work)
-        try:
-            return future.result(timeout=TURN_LIMIT_S)
-        except FutureTimeoutError:
-            future.cancel()
-            raise BusyError(
-                f"The instrument is busy; {what} was not answered within {TURN_LIMIT_S:g} s.",
-                safe="nothing was changed.",
-                next_step="ask again.",
-            ) from None
+        return self._wait_for(self._executor.submit(work), what, lambda: False)
+
+    def between_steering(self, work: Callable[[], _T], what: str) -> _T:
+        """Run `work` on the owner thread, but do not wait behind a steering call; see `in_turn`.
+
+        Raises:
+            BusyError: a steering call is running, or the work did not end within a few seconds.
+        """
+        return self._wait_for(self._executor.submit(work), what, self._steering.locked)
+
+    @staticmethod
+    def _wait_for(future: Future[_T], what: str, in_vain: Callable[[], bool]) -> _T:
+        deadline_s = time.monotonic() + TURN_LIMIT_S
+        while not wait([future], timeout=_LOOK_S).done:
+            late = time.monotonic() > deadline_s
+            # What has begun cannot be cancelled: it is this call's own turn, and it is worth the wait.
+            given_up = (late or in_vain()) and future.cancel()
+            if given_up or late:
+                raise BusyError(
+                    f"The instrument is busy; {what} was not answered.",
+                    safe="nothing was changed.",
+                    next_step="ask again.",
+                )
+        return future.result()
 
     def close(self) -> None:
         """Accept no more work. What runs is left to end: the driver is closed after this."""

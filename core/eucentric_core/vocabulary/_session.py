@@ -25,7 +25,8 @@ class InstrumentState(CommandResult):
 
     `next_sequence` counts the acquisitions of the session and keeps its value after the session until
     the next one starts. `dose_e_per_a2` is what the present field of view has received; None if that is
-    not known. `fault` says why the last scan ended, if it failed.
+    not known. `fault` says why the last scan ended, if it failed. `age_s` is over 0 where the device was
+    at work and could not be read: all is as it was that long ago, but for a beam blanked meanwhile.
     """
 
     session: Identifier | None
@@ -37,6 +38,7 @@ class InstrumentState(CommandResult):
     dose_e_per_a2: Annotated[float, Field(ge=0)] | None
     simulated: bool
     fault: ErrorReport | None = None
+    age_s: Annotated[float, Field(ge=0)] = 0.0
 
 
 class StateGet(Command):

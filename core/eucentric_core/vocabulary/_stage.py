@@ -17,13 +17,17 @@ _Radians = Annotated[float, Field(ge=-pi / 2, le=pi / 2)]
 
 
 class MoveReport(CommandResult):
-    """Where the stage was told to go, says it is, and (if measured) is."""
+    """Where the stage was told to go, says it is, and (if measured) is.
+
+    `age_s` is over 0 where the device was at work and could not be read: all is as it was that long ago.
+    """
 
     commanded: StagePosition
     reported: StagePosition
     actual: StagePosition | None
     tolerance_m: Annotated[float, Field(gt=0)]
     settle_time_s: Annotated[float, Field(ge=0)]
+    age_s: Annotated[float, Field(ge=0)] = 0.0
 
 
 class StageGet(Command):

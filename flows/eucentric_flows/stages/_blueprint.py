@@ -7,13 +7,7 @@ from pathlib import Path
 
 from eucentric_core import BundleManifest, ConfigurationError, TrustedKeys, verify_bundle
 from eucentric_model_registry import Registry
-from eucentric_models import (
-    Decoding,
-    NetworkSpec,
-    Preprocessing,
-    StartConditions,
-    start_material_named,
-)
+from eucentric_models import Decoding, NetworkSpec, Preprocessing, StartConditions, start_material_named
 
 __all__ = ["Blueprint", "Champion", "fetch_champion"]
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from eucentric_model_registry import (
     load_signer,
 )
 
+from .._errors import HeldError
 from .._event_outbox import EventOutbox
 from ._blueprint import Blueprint
 from ._judge import Judgement
@@ -126,11 +128,21 @@ def promote(publication: Publication, version: RegisteredVersion, reason: str, o
     """Make the version champion and announce it.
 
     Raises:
+        HeldError: a newer version has become champion since this one was judged.
         UnknownVersionError: there is no such version.
     """
+    champion = publication.registry.champion(publication.model)
+    if champion is not None and champion.version > version.version:
+        raise HeldError(
+            f"version {champion.version} has become champion before version {version.version}",
+            safe="the newer champion stays.",
+            next_step="nothing needs to be done; to go back, publish the older weights as a new version.",
+        )
     publication.registry.promote(publication.model, version.version, reason=reason, who=publication.who)
     outbox.add(
         ModelPromoted(
+            # One promotion is one event, also when the stage is repeated.
+            id=uuid5(NAMESPACE_URL, f"model.promoted:{publication.trigger_id}").hex,
             source=_SOURCE,
             model_name=publication.model,
             model_version=version.version,

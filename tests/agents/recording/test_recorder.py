@@ -34,6 +34,7 @@ class Channel:
 
     def __init__(self) -> None:
         self.recorders: list[Recorder] = []
+        self.viewers: list[StreamSubscriber] = []
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.port = find_free_port()
         self.server = DataServer(
@@ -55,6 +56,14 @@ class Channel:
         recorder.start()
         return recorder
 
+    def viewer(self) -> StreamSubscriber:
+        viewer = StreamSubscriber(
+            "127.0.0.1", self.port, streams=["events"], mode="lossless", context=self.context
+        )
+        self.viewers.append(viewer)
+        viewer.wait_subscribed(WAIT_S)
+        return viewer
+
     def publish(self, frame: Frame) -> None:
         self.driver.publish(frame.header, frame.array)
 
@@ -72,6 +81,8 @@ class Channel:
     def close(self) -> None:
         for recorder in self.recorders:
             recorder.stop(drain_s=0)
+        for viewer in self.viewers:
+            viewer.close()
         self.driver.close()
         self.server.stop()
         self.thread.join()
@@ -145,10 +156,7 @@ def test_without_room_it_pauses_visibly_holds_the_source_back_and_resumes_by_its
     site: Any, channel: Channel, make_frame: MakeFrame
 ) -> None:
     journal = site.open_journal(min_free_bytes=1 << 60)
-    viewer = StreamSubscriber(
-        "127.0.0.1", channel.port, streams=["events"], mode="lossless", context=channel.context
-    )
-    viewer.wait_subscribed(WAIT_S)
+    viewer = channel.viewer()
     recorder = channel.recorder(journal)
     for sequence in range(8):
         channel.publish(make_frame(sequence))
@@ -164,7 +172,6 @@ def test_without_room_it_pauses_visibly_holds_the_source_back_and_resumes_by_its
     wait_until(lambda: recorder.status().frames_durable == 8)
     assert recorder.status().state == "recording"
     assert recorder.status().error is None
-    viewer.close()
     recorder.stop()
     journal.close()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ._errors import UnknownPixelSizeError
 from ._images import Calibration, ImageSeries
+from ._labels import Labels
 from ._options import ReplayOptions
 from ._readers import builtin_suffixes, read_images
 from ._replay import ReplayInstrument
@@ -13,9 +15,11 @@ __all__ = [
     "Calibration",
     "FrameSource",
     "ImageSeries",
+    "Labels",
     "RecordedFrame",
     "ReplayInstrument",
     "ReplayOptions",
+    "UnknownPixelSizeError",
     "builtin_suffixes",
     "metres_per_unit",
     "read_images",

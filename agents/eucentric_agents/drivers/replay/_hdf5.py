@@ -11,12 +11,15 @@ import numpy as np
 from eucentric_core import ConfigurationError, DataFormatError
 from eucentric_transfer import ShardReader
 
-from ._images import Calibration, ImageSeries, grey_series, refuse
+from ._errors import refuse
+from ._images import Calibration, ImageSeries, grey_series
+from ._labels import labels_of_truth
 from ._units import metres_per_unit
 
 __all__ = ["read_hdf5"]
 
 _MIN_SIDE_PX = 16
+_TRUTH = "truth"
 
 
 def read_hdf5(path: Path, dataset: str | None) -> ImageSeries:
@@ -30,7 +33,7 @@ def read_hdf5(path: Path, dataset: str | None) -> ImageSeries:
 
 def _read_shard(path: Path, stream: str | None) -> ImageSeries:
     with ShardReader(path) as shard:
-        images = [name for name in shard.streams if len(shard.headers(name)[0].shape) == 2]
+        images = [name for name in shard.streams if name != _TRUTH and len(shard.headers(name)[0].shape) == 2]
         chosen = stream or ("haadf" if "haadf" in images else "".join(images[:1]))
         if chosen not in images:
             raise refuse(
@@ -39,6 +42,9 @@ def _read_shard(path: Path, stream: str | None) -> ImageSeries:
         headers = shard.headers(chosen)
         if len({(header.shape, header.dtype, header.axes) for header in headers}) > 1:
             raise refuse(path.name, "its frames differ in size or calibration", "replay another shard.")
+        image_of = {header.sequence: image for image, header in enumerate(headers)}
+        truths = (truth for truth in shard.frames(_TRUTH) if truth.header.sequence in image_of)
+        labels = {image_of[truth.header.sequence]: labels_of_truth(path.name, truth) for truth in truths}
         stack = np.stack([frame.array for frame in shard.frames(chosen)])
         optics = headers[0].optics.model_dump(exclude={"field_of_view_m"}, exclude_none=True)
         axes = headers[0].axes
@@ -48,6 +54,7 @@ def _read_shard(path: Path, stream: str | None) -> ImageSeries:
             Calibration(axes[0].scale, axes[1].scale, axes[0].offset, axes[1].offset) if calibrated else None,
             optics,
             shard.simulated,
+            labels,
         )
 
 

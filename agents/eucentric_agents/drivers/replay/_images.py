@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric_core import DataFormatError
+from ._errors import refuse
+from ._labels import Labels
 
-__all__ = ["Calibration", "ImageSeries", "grey_series", "refuse"]
+__all__ = ["Calibration", "ImageSeries", "grey_series"]
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue (ITU-R BT.601)."""
@@ -38,17 +40,14 @@ class ImageSeries:
         calibration: None if the file has none.
         optics: fields of `eucentric_core.Optics` that the file states.
         simulated: whether the file says that its images were computed.
+        labels: what is known to be in an image, by its index in the stack.
     """
 
     stack: NDArray[Any]
     calibration: Calibration | None = None
     optics: dict[str, float] = field(default_factory=dict)
     simulated: bool = False
-
-
-def refuse(name: str, problem: str, next_step: str = "choose another file.") -> DataFormatError:
-    """The error for a file that cannot be replayed."""
-    return DataFormatError(f"{name}: {problem}.", safe="nothing was replayed.", next_step=next_step)
+    labels: Mapping[int, Labels] = field(default_factory=dict)
 
 
 def grey_series(name: str, array: NDArray[Any], *, colour: bool = False) -> NDArray[Any]:

@@ -10,8 +10,10 @@ import numpy as np
 
 from eucentric_core import EucentricError
 
+from ._errors import refuse
 from ._hdf5 import read_hdf5
-from ._images import ImageSeries, grey_series, refuse
+from ._images import ImageSeries, grey_series
+from ._labels_file import with_labels_file
 from ._tiff import read_tiff
 from ._vendor import VENDOR_SUFFIXES, read_vendor
 
@@ -64,7 +66,7 @@ def is_readable(path: Path) -> bool:
 
 
 def read_images(path: Path, dataset: str | None = None) -> ImageSeries:
-    """Read the images of a file.
+    """Read the images of a file, and the labels in or beside it.
 
     Args:
         path: the file.
@@ -79,7 +81,8 @@ def read_images(path: Path, dataset: str | None = None) -> ImageSeries:
             raise refuse(
                 path.name, f"it is larger than {_MAX_FILE_BYTES >> 30} GiB", "split it into smaller files."
             )
-        return _BUILTIN.get(path.suffix.lower(), read_vendor)(path, dataset)
+        series = _BUILTIN.get(path.suffix.lower(), read_vendor)(path, dataset)
+        return with_labels_file(path, series)
     except EucentricError:
         raise
     except Exception as error:

@@ -33,6 +33,7 @@ from eucentric_core.vocabulary import (
 from .._commands import CommandTable
 from .._scan_loop import ScanLoop
 from .._sessions import SessionCounter
+from ._labels import Labels
 from ._options import ReplayOptions
 from ._source import FrameSource, RecordedFrame
 
@@ -43,7 +44,8 @@ class ReplayInstrument:
     """Plays a recording back; implements `eucentric_core.Instrument`.
 
     A scan gives the recording's next frame in its own size and dtype, whatever size and dwell time the
-    command asks for. Each session begins with the first frame. There is no beam, stage or lens to move.
+    command asks for; a labelled frame is preceded by its labels (`truth`). Each session begins with the
+    first frame. There is no beam, stage or lens to move.
 
     Args:
         name: the instrument's name in every header.
@@ -51,8 +53,9 @@ class ReplayInstrument:
         sink: receives the frames.
 
     Raises:
-        ConfigurationError: no such path, or no pixel size known.
-        DataFormatError: a file cannot be replayed.
+        ConfigurationError: no such path.
+        UnknownPixelSizeError: neither a file nor the options give a pixel size.
+        DataFormatError: a file, or the labels beside it, cannot be replayed.
     """
 
     def __init__(self, name: str, options: ReplayOptions, sink: Callable[[Frame], None]) -> None:
@@ -79,7 +82,8 @@ class ReplayInstrument:
             model=f"replay of {options.path.name}",
             simulated=self._source.simulated,
             verbs=self._commands.verbs,
-            streams=("haadf",),
+            concurrent_verbs=("state.get",),
+            streams=("haadf", "truth") if self._source.labelled else ("haadf",),
             notes=f"{len(self._source)} recorded frames in their own size and dtype"
             + (", repeated." if options.repeat else "."),
         )
@@ -180,8 +184,16 @@ class ReplayInstrument:
             sample=session.sample,
             material=session.material,
         )
+        if frame.labels is not None:
+            self._sink(_truth(header, frame.labels))
         self._sink(Frame(header, frame.array))
         return header.sequence
+
+
+def _truth(header: FrameHeader, labels: Labels) -> Frame:
+    rows = labels.rows
+    changed = {"stream": "truth", "shape": rows.shape, "dtype": rows.dtype.name, "axes": ()}
+    return Frame(header.model_copy(update={**changed, "classes": labels.classes}), rows)
 
 
 def _optics(frame: RecordedFrame) -> Optics:

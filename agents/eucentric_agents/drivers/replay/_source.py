@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from eucentric_core import ConfigurationError
 
+from ._errors import UnknownPixelSizeError
 from ._images import Calibration, ImageSeries
+from ._labels import Labels
 from ._options import ReplayOptions
 from ._readers import is_readable, read_images
 
@@ -21,12 +23,13 @@ _MAX_FILES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RecordedFrame:
-    """One frame: (ny, nx) array, calibration, and what its file says about the optics."""
+    """One frame: (ny, nx) array, calibration, what its file says about the optics, and its labels if any."""
 
     array: NDArray[Any]
     calibration: Calibration
     optics: dict[str, float]
     simulated: bool
+    labels: Labels | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +46,21 @@ class FrameSource:
     """Frames by number. Opening reads every file once, so that a bad one is known before a scan starts.
 
     Raises:
-        ConfigurationError: the path does not exist, or no pixel size is known for a file.
-        DataFormatError: a file cannot be replayed.
+        ConfigurationError: the path does not exist.
+        UnknownPixelSizeError: no pixel size is known for a file.
+        DataFormatError: a file, or the labels beside it, cannot be replayed.
     """
 
     def __init__(self, options: ReplayOptions) -> None:
         self._options = options
         self._loaded: tuple[Path, ImageSeries] | None = None
         self._places: list[_Place] = []
-        self.simulated = False
+        self.simulated = self.labelled = False
         for path in _files(options.path.expanduser()):
             series = self._load(path)
             self._calibration(path, series)
             self.simulated |= series.simulated
+            self.labelled |= bool(series.labels)
             count, height, width = series.stack.shape
             for image in range(count):
                 self._places += _tiles(path, image, height, width, options.tile_px)
@@ -75,8 +80,16 @@ class FrameSource:
             whole.y_offset_m + place.top_px * whole.y_scale_m,
             whole.x_offset_m + place.left_px * whole.x_scale_m,
         )
+        labels = series.labels.get(place.image)
+        if labels is not None:
+            labels = labels.within(
+                top_px=place.top_px,
+                left_px=place.left_px,
+                height_px=place.height_px,
+                width_px=place.width_px,
+            )
         return RecordedFrame(
-            series.stack[place.image, rows, columns], calibration, series.optics, series.simulated
+            series.stack[place.image, rows, columns], calibration, series.optics, series.simulated, labels
         )
 
     def _load(self, path: Path) -> ImageSeries:
@@ -89,7 +102,7 @@ class FrameSource:
         if size_m is not None:
             return Calibration(size_m, size_m)
         if series.calibration is None:
-            raise ConfigurationError(
+            raise UnknownPixelSizeError(
                 f"{path.name} does not say how large a pixel is.",
                 safe="nothing was replayed; a pixel size is never guessed.",
                 next_step="give it in metres as agent.driver.pixel_size_m.",

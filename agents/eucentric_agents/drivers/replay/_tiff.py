@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ._images import Calibration, ImageSeries, grey_series, refuse
+from ._errors import refuse
+from ._images import Calibration, ImageSeries, grey_series
 from ._units import metres_per_unit
 
 __all__ = ["read_tiff"]

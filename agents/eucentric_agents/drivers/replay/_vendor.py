@@ -8,7 +8,8 @@ from typing import Any
 
 from eucentric_core import ConfigurationError
 
-from ._images import Calibration, ImageSeries, grey_series, refuse
+from ._errors import refuse
+from ._images import Calibration, ImageSeries, grey_series
 from ._units import metres_per_unit
 
 __all__ = ["VENDOR_SUFFIXES", "read_vendor"]

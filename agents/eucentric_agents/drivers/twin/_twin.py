@@ -109,6 +109,7 @@ class DigitalTwin:
             model=f"SIMULATED STEM over {options.material} (Eucentric digital twin)",
             simulated=True,
             verbs=self._commands.verbs,
+            concurrent_verbs=("stage.get", "state.get"),
             streams=("haadf", "truth"),
             max_field_of_view_m=options.specimen.extent_m,
             max_stage_offset_m=options.specimen.extent_m / 2,

@@ -1,0 +1,215 @@
+"""From start data to a first model in service, and from drifted frames to a better one; small networks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from eucentric_core import ManagedProcess, Settings, load_settings
+from eucentric_core.transport import PyroControlClient, find_free_port
+from eucentric_flows import EventOutbox, HeldError, NotEnoughFramesError
+from eucentric_flows._pipeline import Ending, Say, Site, bootstrap, retrain
+from eucentric_flows.policy import RetrainAction, RetrainRequest
+from eucentric_hpc import open_executor, start_training
+from eucentric_model_registry import Gates, generate_keys, mlflow_server
+from eucentric_models import DEMO_CONDITIONS, NetworkSpec
+
+from .recorded_session import register_session
+
+pytestmark = pytest.mark.slow
+
+_T = TypeVar("_T")
+
+SMALL = DEMO_CONDITIONS.model_copy(
+    update={
+        "shape": (128, 128),
+        "start_frames": 20,
+        "start_steps": 90,
+        "network": NetworkSpec(n_classes=3, base_filters=12, depth=1, stem_factor=4),
+    }
+)
+# Small networks on few frames: the gates are those that they can pass.
+ACTION = RetrainAction(
+    members=2,
+    steps=70,
+    learning_rate=8e-3,
+    frames=24,
+    replay_frames=8,
+    gather_timeout_s=1,
+    gates=Gates(max_f1_loss_on_start=0.3, min_class_f1=0.0, max_calibration_error=0.5),
+)
+
+
+class Hub:
+    """The stages, run one after the other as the flow runs them, and told by name."""
+
+    def __init__(self, settings: Settings, executor: Executor) -> None:
+        self.site = Site.of(settings, EventOutbox(settings.home / "events.sqlite"))
+        self._executor: Future[Executor] = Future()
+        self._executor.set_result(executor)
+        self.stages: list[str] = []
+        self.said: list[str] = []
+
+    def _run_stage(self, name: str, stage: Callable[[Say], _T], /) -> _T:
+        self.stages.append(name)
+        return stage(self.said.append)
+
+    def bootstrap(self, trigger_id: str) -> Ending:
+        return bootstrap(
+            self.site,
+            "atoms",
+            SMALL,
+            start_training(SMALL),
+            trigger_id=trigger_id,
+            members=2,
+            installing=True,
+            executor=self._executor,
+            run_stage=self._run_stage,
+        )
+
+    def retrain(
+        self, trigger_id: str, session: str, *, first_sequence: int = 0, action: RetrainAction = ACTION
+    ) -> Ending:
+        request = RetrainRequest(
+            trigger_id=trigger_id, model="atoms", session=session, first_sequence=first_sequence
+        )
+        return retrain(self.site, request, action, self._executor, self._run_stage)
+
+    def versions(self) -> list[int]:
+        return [version.version for version in self.site.registry.versions("atoms")]
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    ports = {"control_port": find_free_port(), "data_port": find_free_port()}
+    settings = load_settings(
+        flags={
+            "home": str(tmp_path_factory.mktemp("hub")),
+            "edge": ports,
+            "hub": {"mlflow_url": f"http://127.0.0.1:{find_free_port()}"},
+            "hpc": {"executor": "processes", "workers": 2},
+        },
+        environment={},
+    )
+    generate_keys(settings.signing_key_path, settings.trusted_keys_path)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def hub(machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """Registry, edge and workers of one machine, running."""
+    config = machine.home / "eucentric.toml"
+    edge = f"control_port = {machine.edge.control_port}\ndata_port = {machine.edge.data_port}"
+    config.write_text(f'home = "{machine.home}"\n[edge]\n{edge}\n')
+    port = int(machine.hub.mlflow_url.rpartition(":")[2])
+    server = mlflow_server(machine.home / "mlflow", port=port)
+    processes = [
+        ManagedProcess(
+            "mlflow", server.command, log=machine.logs / "mlflow.log", environment=server.environment
+        ),
+        ManagedProcess(
+            "edge",
+            [sys.executable, "-m", "eucentric_edge", "serve", "--config", str(config)],
+            log=machine.logs / "edge.log",
+        ),
+    ]
+    try:
+        with open_executor(machine.hpc, machine.logs / "hpc") as executor:
+            processes[0].wait_ready(server.is_healthy, timeout_s=100)
+            processes[1].wait_ready((machine.home / "run" / "edge.json").exists, timeout_s=60)
+            opened = Hub(machine, executor)
+            yield opened
+            opened.site.outbox.close()
+    finally:
+        for process in processes:
+            process.stop()
+
+
+@pytest.fixture(scope="module")
+def first_model(hub: Hub) -> Ending:
+    return hub.bootstrap("bootstrap-1")
+
+
+@pytest.fixture
+def serving(machine: Settings) -> Iterator[Callable[[], object]]:
+    """What the edge says that it serves."""
+    client = PyroControlClient(machine.edge.host, machine.edge.control_port, timeout_s=5)
+    yield lambda: client.call("status", {})["model_version"]
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def repository(machine: Settings) -> Path:
+    register_session(machine.repository_path, "drifted", 32, SMALL.drifted, shape=SMALL.shape, seed=1)
+    register_session(
+        machine.repository_path, "unlabelled", 24, SMALL.drifted, shape=SMALL.shape, labelled=False, seed=2
+    )
+    return machine.repository_path
+
+
+def test_the_first_model_is_in_service(hub: Hub, first_model: Ending, serving: Callable[[], object]) -> None:
+    assert (first_model.outcome, first_model.version) == ("promoted", 1)
+    assert serving() == 1
+    hub.stages.clear()
+    assert hub.bootstrap("bootstrap-1") == first_model
+    assert hub.versions() == [1]
+
+
+def test_frames_that_do_not_come_are_waited_for_no_longer_than_allowed(
+    hub: Hub, first_model: Ending, repository: Path
+) -> None:
+    with pytest.raises(NotEnoughFramesError, match="only 12 of 24 frames of session drifted from 20 on"):
+        hub.retrain("too-few", "drifted", first_sequence=20)
+
+
+def test_labels_that_the_champion_is_not_sure_of_hold_the_run(
+    hub: Hub, first_model: Ending, repository: Path
+) -> None:
+    with pytest.raises(HeldError, match="too few confident labels"):
+        hub.retrain("unlabelled", "unlabelled")
+    assert hub.versions() == [1]
+
+
+def test_a_better_model_replaces_the_champion_once_per_trigger(
+    hub: Hub, first_model: Ending, repository: Path, serving: Callable[[], object]
+) -> None:
+    hub.stages.clear()
+    ending = hub.retrain("drift-1", "drifted")
+    assert (ending.outcome, ending.version) == ("promoted", 2), ending.reason
+    assert hub.stages == ["gather", "train", "judge", "sign", "register", "promote", "install"]
+    assert serving() == 2
+    champion = hub.site.registry.champion("atoms")
+    assert champion is not None
+    assert champion.lineage.datasets == ("microscope-1.drifted",)
+    assert champion.lineage.trained_from == "v1"
+    assert champion.metrics["recent_f1"] > champion.metrics["recent_f1_of_champion"]
+    assert [event.kind for event in hub.site.outbox.pending()] == ["model.promoted", "model.promoted"]
+
+    assert hub.retrain("drift-1", "drifted") == ending
+    assert hub.versions() == [2, 1]
+    assert len(hub.site.outbox.pending()) == 2
+
+    with pytest.raises(HeldError, match="version 2 has become champion before version 1"):
+        hub.bootstrap("bootstrap-1")
+    assert hub.site.registry.champion("atoms") == champion
+
+
+def test_a_model_that_is_no_better_stays_a_challenger(
+    hub: Hub, first_model: Ending, repository: Path, serving: Callable[[], object]
+) -> None:
+    before = serving()
+    # The champion has just been trained for these conditions: so much is not to be gained any more.
+    demanding = ACTION.gates.model_copy(update={"min_f1_gain_on_recent": 0.5})
+    action = ACTION.model_copy(update={"gates": demanding, "steps": 10})
+    ending = hub.retrain("drift-2", "drifted", action=action)
+    assert ending.outcome == "rejected"
+    assert "F1 on recent frames is" in ending.reason
+    challenger = hub.site.registry.challenger("atoms")
+    assert challenger is not None
+    assert challenger.version == ending.version
+    assert serving() == before

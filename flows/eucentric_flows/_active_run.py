@@ -114,9 +114,10 @@ def carrying_out(record: RunRecord, trigger_id: str) -> Iterator[ActiveRun]:
 def _report(error: BaseException) -> ErrorReport:
     if isinstance(error, EucentricError):
         return error.report()
+    said = str(error)
     return ErrorReport(
         code="unforeseen",
-        what=f"{type(error).__name__}: {error}",
+        what=f"Ended by {type(error).__name__}{f': {said}' if said else ''}.",
         safe="the model in service keeps serving.",
         next_step="see the log of the run, then go on with `eucentric run resume`.",
     )

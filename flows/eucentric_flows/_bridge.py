@@ -85,10 +85,14 @@ class EventBridge:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopping.set()
+        self.stop()
         self._threads.shutdown()
         for loop in self._loops:
             loop.result()
+
+    def stop(self) -> None:
+        """Begin to stop; leaving the context waits for the end."""
+        self._stopping.set()
 
     def _ended(self, _loop: Future[None]) -> None:
         if not self._stopping.is_set():

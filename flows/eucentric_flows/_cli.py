@@ -58,6 +58,27 @@ def serve(
 
 
 @app.command()
+def status(config: _Config = None) -> None:
+    """Print how the service stands as JSON; exit status 1 if it or its Prefect server does not run."""
+    from ._event_outbox import EventOutbox, outbox_path
+    from ._server import is_healthy
+
+    with _clear_errors():
+        settings = load_settings(config)
+    ready_file = settings.home / "run" / "flows.json"
+    outbox = EventOutbox(outbox_path(settings))
+    report = {
+        "running": ready_file.exists(),
+        "prefect": is_healthy(settings.hub.prefect_api_url),
+        "events": outbox.counts().model_dump(),
+    }
+    outbox.close()
+    typer.echo(json.dumps(report))
+    if not (report["running"] and report["prefect"]):
+        raise typer.Exit(1)
+
+
+@app.command()
 def server(config: _Config = None) -> None:
     """Run a local Prefect server (SQLite, no telemetry) at hub.prefect_api_url, until SIGTERM or Ctrl-C."""
     from ._server import prefect_server

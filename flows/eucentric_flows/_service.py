@@ -66,7 +66,8 @@ async def _serve(
     deployment_id = await runner.aadd_deployment(_deployment())
     async with get_client() as client:
         automations = await publish_policies(client, policies, deployment_id)
-    with EventBridge(event_sources(settings), outbox, sink, on_end=lifetime.stopping.set):
+    bridge = EventBridge(event_sources(settings), outbox, sink, on_end=lifetime.stopping.set)
+    with bridge:
         running = asyncio.create_task(runner.start())
         told_to_stop = asyncio.create_task(asyncio.to_thread(lifetime.stopping.wait))
         lifetime.announce_ready(
@@ -79,12 +80,14 @@ async def _serve(
         await asyncio.wait({running, told_to_stop}, return_when=asyncio.FIRST_COMPLETED)
         # Also when the runner ended by itself: nobody else would release the thread that waits.
         lifetime.stopping.set()
-    if runner.started:
-        await runner.astop()
-    elif not running.done():
-        running.cancel()
-        return
-    await running
+        bridge.stop()
+        if runner.started:
+            await runner.astop()
+        elif not running.done():
+            running.cancel()
+        await asyncio.wait({running})
+    if not running.cancelled():
+        running.result()
 
 
 def _deployment() -> RunnerDeployment:

@@ -172,7 +172,7 @@ def _parsl_local(settings: HpcSettings, run_dir: Path) -> Iterator[Executor]:
         heartbeat_period=_HEARTBEAT_PERIOD_S,
         heartbeat_threshold=_HEARTBEAT_THRESHOLD_S,
         interchange_launch_cmd=[sys.executable, "-P", str(Path(__file__).with_name("_interchange.py"))],
-        provider=LocalProvider(
+        provider=LocalProvider(  # type: ignore[no-untyped-call]
             init_blocks=1,
             min_blocks=1,
             max_blocks=1,

@@ -60,13 +60,13 @@ def play(open_instrument: OpenInstrument) -> Play:
     return player
 
 
-def machine_settings(home: Path) -> Settings:
-    """Settings of a machine of the test's own: free ports, its own home, a small twin."""
+def machine_settings(home: Path, **driver: Any) -> Settings:
+    """Settings of a machine of the test's own: free ports, its own home, a small twin with these options."""
     return Settings(
         home=home,
         agent=AgentSettings(
             name="scope",
-            driver={**SMALL, "seed": 5},
+            driver={**SMALL, "seed": 5, **driver},
             control_port=find_free_port(),
             data_port=find_free_port(),
             min_free_bytes=0,
@@ -83,6 +83,14 @@ def connected(settings: Settings, client: str) -> SteeringClient:
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The machine of the agent that the tests of a module share."""
     chosen = machine_settings(tmp_path_factory.mktemp("machine") / "home")
+    with Agent(chosen):
+        yield chosen
+
+
+@pytest.fixture(scope="module")
+def slow_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The machine of another shared agent, whose stage needs a second for a nanometre."""
+    chosen = machine_settings(tmp_path_factory.mktemp("slow") / "home", stage={"speed_m_per_s": 1e-9})
     with Agent(chosen):
         yield chosen
 
@@ -107,15 +115,11 @@ def agent(settings: Settings) -> Iterator[ConnectAgent]:
 
 @pytest.fixture
 def own_agent(tmp_path: Path) -> Iterator[StartAgent]:
-    """Starts an agent for one test, with a lease duration and driver options of its own."""
+    """Starts an agent for one test, with a lease duration of its own."""
     with ExitStack() as started:
 
-        def starter(*, lease_duration_s: float = 10.0, **driver: Any) -> tuple[Settings, SteeringClient]:
+        def starter(*, lease_duration_s: float) -> tuple[Settings, SteeringClient]:
             settings = machine_settings(tmp_path / "home")
-            options = {**settings.agent.driver, **driver}
-            settings = settings.model_copy(
-                update={"agent": settings.agent.model_copy(update={"driver": options})}
-            )
             started.enter_context(Agent(settings, lease_duration_s=lease_duration_s))
             scope = connected(settings, "ada")
             started.callback(scope.close)

@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ class Machine:
     """A control PC: its settings file, its home, and the agent on it."""
 
     def __init__(self, folder: Path, **agent: Any) -> None:
+        folder.mkdir(exist_ok=True)
         self.home = folder / "home"
         self.config = folder / "eucentric.toml"
         self.control_port, self.data_port = find_free_port(), find_free_port()
@@ -47,11 +50,19 @@ class Machine:
         self.command = [sys.executable, "-m", "eucentric_agents"]
         self.process: ManagedProcess | None = None
 
+    @property
+    def serve(self) -> list[str]:
+        """The command that starts the agent."""
+        return [*self.command, "serve", "--config", str(self.config)]
+
     def start(self) -> ManagedProcess:
-        """Start the agent and wait until it answers."""
-        command = [*self.command, "serve", "--config", str(self.config)]
-        self.process = ManagedProcess("agent", command, log=self.home / "agent.out")
-        self.process.wait_ready((self.home / "run" / "agent.json").exists, timeout_s=30)
+        """Start the agent, if it is not running, and wait until it answers."""
+        if self.process is None or not self.process.running:
+            ready = self.home / "run" / "agent.json"
+            # One that was killed has left it behind.
+            ready.unlink(missing_ok=True)
+            self.process = ManagedProcess("agent", self.serve, log=self.home / "agent.out")
+            self.process.wait_ready(ready.exists, timeout_s=30)
         return self.process
 
     def ask(self, *words: str) -> dict[str, Any]:
@@ -79,19 +90,21 @@ class Machine:
         ready = json.loads((self.home / "run" / "agent-data.json").read_text())
         return psutil.Process(ready["pid"])
 
-    def recorded(self) -> list[int]:
-        """Sequence numbers of all recorded images, in the order of the shards."""
+    def recorded(self, session: str) -> list[int]:
+        """Sequence numbers of all recorded images of a session, in the order of the shards."""
         numbers: list[int] = []
-        for path in sorted((self.home / "agent" / "recording").rglob("*.h5")):
+        # A name that begins with a dot is a shard that is being written.
+        for path in sorted((self.home / "agent" / "recording").rglob("[!.]*.h5")):
             with ShardReader(path) as shard:
-                numbers += [header.sequence for header in shard.headers("haadf")]
+                if shard.session == session:
+                    numbers += [header.sequence for header in shard.headers("haadf")]
         return numbers
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    """A control PC whose agent is stopped at the end."""
-    machine = Machine(tmp_path)
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """The control PC of this story. Each test starts its agent if none is running."""
+    machine = Machine(tmp_path_factory.mktemp("machine"))
     yield machine
     if machine.process is not None:
         machine.process.stop()
@@ -100,6 +113,27 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 def gone(process: psutil.Process) -> bool:
     """Whether a process has ended."""
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_killed_agent_takes_its_data_process_along_and_starts_again_with_a_void_lease(
+    machine: Machine,
+) -> None:
+    agent = machine.start()
+    scope = connect("127.0.0.1", machine.control_port, client="ada")
+    data = machine.data_process()
+    with scope.control(reason="power cut"):
+        epoch = scope.lease().epoch
+        os.kill(agent.pid, signal.SIGKILL)
+        wait_until(lambda: gone(data), within_s=15)
+    agent.stop()
+    machine.start()
+    successor = connect("127.0.0.1", machine.control_port, client="bob")
+    assert successor.lease().holder is None
+    assert successor.state().beam_blanked
+    with successor.control(reason="after the power cut"):
+        assert successor.lease().epoch == epoch + 1
+    successor.close()
+    scope.close()
 
 
 def test_frames_reach_a_subscriber_between_the_two_session_events_and_are_recorded(machine: Machine) -> None:
@@ -116,7 +150,7 @@ def test_frames_reach_a_subscriber_between_the_two_session_events_and_are_record
     with StreamSubscriber("127.0.0.1", machine.data_port, streams=streams, mode="lossless") as subscriber:
         subscriber.wait_subscribed(5)
         with scope.control(reason="look"):
-            scope.start_session("s1", sample="flake", material="mos2")
+            scope.start_session("seen", sample="flake", material="mos2")
             scope.unblank(max_duration_s=60)
             scope.stream(SCAN.model_copy(update={"max_frames": 25}))
             messages = []
@@ -135,46 +169,17 @@ def test_frames_reach_a_subscriber_between_the_two_session_events_and_are_record
     assert [message.frame().header.sequence for message in between[1::2]] == list(range(25))
     started, stopped = first.event(), end.event()
     assert isinstance(started, SessionStarted)
-    assert (started.session, started.sample, started.material) == ("s1", "flake", "mos2")
+    assert (started.session, started.sample, started.material) == ("seen", "flake", "mos2")
     assert isinstance(stopped, SessionStopped)
     assert stopped.frames == 25
-
-    agent.stop()
-    assert gone(data)
-    assert machine.recorded() == list(range(25))
-    assert list((machine.home / "run").iterdir()) == []
-    assert machine.ask("verify-audit")["records"] > 5
-
-
-def test_stopping_in_the_middle_of_a_scan_closes_the_session_and_keeps_every_frame(machine: Machine) -> None:
-    agent = machine.start()
-    data = machine.data_process()
-    scope = connect("127.0.0.1", machine.control_port, client="ada")
-    with StreamSubscriber("127.0.0.1", machine.data_port, streams=["events"], mode="lossless") as events:
-        events.wait_subscribed(5)
-        with scope.control(reason="interrupted"):
-            scope.start_session("s1")
-            scope.stream(SCAN)
-            wait_until(lambda: scope.state().next_sequence > 30)
-            agent.stop()
-        stopped = None
-        while not isinstance(stopped, SessionStopped):
-            message = events.receive(5)
-            assert message is not None
-            stopped = message.event()
-            events.acknowledge()
-    scope.close()
-    assert gone(data)
-    assert stopped.frames > 30
-    assert machine.recorded() == list(range(stopped.frames))
-    verify_audit(machine.home / "agent" / "audit.jsonl")
+    wait_until(lambda: machine.recorded("seen") == list(range(25)))
 
 
 def test_when_the_data_process_dies_acquisition_stops_and_can_be_started_again(machine: Machine) -> None:
     machine.start()
     scope = connect("127.0.0.1", machine.control_port, client="ada")
     with scope.control(reason="accident"):
-        scope.start_session("s1")
+        scope.start_session("accident")
         scope.unblank(max_duration_s=600)
         scope.stream(SCAN)
         first = machine.data_process()
@@ -189,69 +194,71 @@ def test_when_the_data_process_dies_acquisition_stops_and_can_be_started_again(m
         assert scope.state().next_sequence == before + 5
         scope.stop_session()
     scope.close()
-    assert machine.process is not None
-    machine.process.stop()
-    assert machine.recorded()[-5:] == list(range(before, before + 5))
+    wait_until(lambda: machine.recorded("accident")[-5:] == list(range(before, before + 5)))
 
 
-def test_a_killed_agent_takes_its_data_process_along_and_starts_again_with_a_void_lease(
-    machine: Machine,
-) -> None:
+def test_stopping_in_the_middle_of_a_scan_closes_the_session_and_keeps_every_frame(machine: Machine) -> None:
     agent = machine.start()
-    scope = connect("127.0.0.1", machine.control_port, client="ada")
     data = machine.data_process()
-    with scope.control(reason="power cut"):
-        epoch = scope.lease().epoch
-        os.kill(agent.pid, signal.SIGKILL)
-        wait_until(lambda: gone(data), within_s=15)
-    agent.stop()
-    (machine.home / "run" / "agent.json").unlink()
-    machine.start()
-    successor = connect("127.0.0.1", machine.control_port, client="bob")
-    assert successor.lease().holder is None
-    assert successor.state().beam_blanked
-    with successor.control(reason="after the power cut"):
-        assert successor.lease().epoch == epoch + 1
-    successor.close()
+    scope = connect("127.0.0.1", machine.control_port, client="ada")
+    with StreamSubscriber("127.0.0.1", machine.data_port, streams=["events"], mode="lossless") as events:
+        events.wait_subscribed(5)
+        with scope.control(reason="interrupted"):
+            scope.start_session("interrupted")
+            scope.stream(SCAN)
+            wait_until(lambda: scope.state().next_sequence > 30)
+            agent.stop()
+        stopped = None
+        while not isinstance(stopped, SessionStopped):
+            message = events.receive(5)
+            assert message is not None
+            stopped = message.event()
+            events.acknowledge()
     scope.close()
-
-
-def _refused(machine: Machine, *flags: str) -> str:
-    outcome = subprocess.run(
-        [*machine.command, "serve", "--config", str(machine.config), *flags],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert outcome.returncode == 2, outcome.stderr
-    assert "Traceback" not in outcome.stderr
-    assert list((machine.home / "run").glob("*")) == []
-    commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
-    assert not any(str(machine.home) in word for command in commands for word in command)
-    return outcome.stderr
+    assert gone(data)
+    assert stopped.frames > 30
+    assert machine.recorded("interrupted") == list(range(stopped.frames))
+    assert list((machine.home / "run").iterdir()) == []
+    summary = verify_audit(machine.home / "agent" / "audit.jsonl")
+    assert machine.ask("verify-audit") == summary.model_dump()
+    assert summary.records > 5
+    # Log lines went to the bounded logs alone: nothing bounds the files of what a process prints.
+    for out in (machine.home / "agent.out", machine.home / "logs" / "agent-data.out"):
+        assert out.read_text() == ""
+    for log in ("agent.jsonl", "agent-data.jsonl"):
+        assert '"stopped"' in (machine.home / "logs" / log).read_text()
 
 
 def test_a_start_that_cannot_work_says_why_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    assert "no driver named 'telescope'" in _refused(Machine(tmp_path), "--instrument", "telescope")
-
     recording = tmp_path / "nan.npy"
     np.save(recording, np.full((32, 32), np.nan))
-    options = {"path": str(recording), "pixel_size_m": 1e-11}
-    broken = Machine(tmp_path, instrument="replay")
-    with broken.config.open("a") as config:
-        config.write("[agent.driver]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in options.items()))
-    assert "not finite" in _refused(broken)
-
-    for name in ("control_port", "data_port"):
-        taken = Machine(tmp_path)
-        with socket.socket() as other:
-            other.bind(("127.0.0.1", getattr(taken, name)))
+    driver = {"path": str(recording), "pixel_size_m": 1e-11}
+    unplayable = Machine(tmp_path / "unplayable", instrument="replay")
+    with unplayable.config.open("a") as config:
+        config.write("[agent.driver]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in driver.items()))
+    control, data = Machine(tmp_path / "control"), Machine(tmp_path / "data")
+    why = {
+        Machine(tmp_path / "unknown", instrument="telescope"): "no driver named 'telescope'",
+        unplayable: "not finite",
+        control: f"Port {control.control_port}",
+        data: f"Port {data.data_port}",
+        Machine(tmp_path / "full", min_free_bytes=1 << 60): "MiB free",
+        Machine(tmp_path / "misspelt", instrumnt="twin"): "agent.instrumnt",
+    }
+    with ExitStack() as held:
+        for port in (control.control_port, data.data_port):
+            other = held.enter_context(socket.socket())
+            other.bind(("127.0.0.1", port))
             other.listen()
-            assert f"Port {getattr(taken, name)}" in _refused(taken)
-
-    full = Machine(tmp_path, min_free_bytes=1 << 60)
-    assert "MiB free" in _refused(full)
-
-    misspelt = Machine(tmp_path, instrumnt="twin")
-    assert "agent.instrumnt" in _refused(misspelt)
+        starts = {machine: subprocess.Popen(machine.serve, stderr=PIPE, text=True) for machine in why}
+        for start in starts.values():
+            held.enter_context(start)
+            held.callback(start.kill)
+        for machine, start in starts.items():
+            said = start.communicate(timeout=60)[1]
+            assert start.returncode == 2, said
+            assert why[machine] in said
+            assert "Traceback" not in said
+            assert list((machine.home / "run").glob("*")) == []
+    commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    assert not any(str(tmp_path) in word for command in commands for word in command)

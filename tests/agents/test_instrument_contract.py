@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,23 @@ def test_a_second_scan_is_refused_while_one_runs_and_abort_ends_it_from_another_
     taken = state_of(instrument).next_sequence
     instrument.execute(ScanAcquire(height_px=64, width_px=64))
     assert state_of(instrument).next_sequence == taken + 1
+
+
+def test_what_the_driver_answers_at_any_time_only_observes_and_is_answered_during_a_scan(
+    opener: Opener,
+) -> None:
+    instrument = opener().instrument
+    concurrent = [c for c in EXAMPLES if c.verb in instrument.capabilities.concurrent_verbs]
+    assert len(concurrent) == len(instrument.capabilities.concurrent_verbs)
+    assert set(instrument.capabilities.concurrent_verbs) <= set(instrument.capabilities.verbs)
+    assert all(command.command_class == "observe" for command in concurrent)
+    instrument.execute(SessionStart(session="s"))
+    instrument.execute(ScanStream(height_px=64, width_px=64))
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(instrument.execute, concurrent * 20))
+    assert [type(answer) for answer in answers] == [command.result_type for command in concurrent * 20]
+    assert state_of(instrument).scanning
+    instrument.abort()
 
 
 def test_the_safe_state_stops_the_scan_and_leaves_the_beam_blanked(opener: Opener) -> None:

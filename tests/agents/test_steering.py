@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,31 +20,44 @@ from eucentric_core import (
     CommandEnvelope,
     CommandRefusedError,
     Event,
+    Instrument,
     LeaseError,
     LeaseGrant,
     LeaseLost,
+    Optics,
     RemoteError,
     Settings,
+    StagePosition,
+    SteeringClient,
+    TransportError,
     UnsupportedError,
     connect,
 )
 from eucentric_core.transport import PyroControlClient, StreamSubscriber
 from eucentric_core.vocabulary import (
+    BeamBlank,
     BeamUnblank,
     ColumnValve,
     Command,
     CommandResult,
     Done,
+    InstrumentState,
+    MoveReport,
     OpticsDefocus,
     OpticsFieldOfView,
     ScanAcquire,
     ScanStream,
     SessionStart,
+    StageGet,
+    StageMove,
+    StageStop,
     StageTilt,
+    StateGet,
 )
 
 from .rig import ConnectAgent, StartAgent, wait_until
 
+KNOWN_OPTICS = {"field_of_view_m": 1e-8, "scan_rotation_rad": 0.0}
 ENDLESS = ScanStream(height_px=64, width_px=64, max_frames_per_s=50)
 
 
@@ -134,25 +150,32 @@ def test_the_agent_blanks_a_beam_that_was_unblanked_for_a_limited_time(
     assert audit.count("the time limit of beam.unblank") == 1
 
 
+@pytest.fixture
+def slow_pair(slow_stage: Settings) -> Iterator[tuple[SteeringClient, SteeringClient]]:
+    """Two clients of an instrument whose stage takes its time."""
+    where = slow_stage.agent.host, slow_stage.agent.control_port
+    with connect(*where, client="ada") as ada, connect(*where, client="bob") as bob:
+        yield ada, bob
+
+
 def test_a_busy_instrument_refuses_steering_and_queues_nothing_but_stops_at_once(
-    own_agent: StartAgent,
+    slow_pair: tuple[SteeringClient, SteeringClient], slow_stage: Settings
 ) -> None:
-    settings, scope = own_agent(stage={"speed_m_per_s": 1e-9})
-    other = connect(settings.agent.host, settings.agent.control_port, client="bob")
+    scope, other = slow_pair
     with scope.control(reason="a move of nine seconds"), ThreadPoolExecutor() as threads:
         epoch = scope.lease().epoch
-        move = threads.submit(scope.move_stage, x_m=9e-9)
+        move = threads.submit(scope.move_stage, x_m=-9e-9)
 
         def busy() -> bool:
             try:
-                raw_call(settings, OpticsFieldOfView(field_of_view_m=4e-9), epoch=epoch)
+                raw_call(slow_stage, OpticsFieldOfView(field_of_view_m=4e-9), epoch=epoch)
             except BusyError:
                 return True
             return False
 
         wait_until(busy)
         with pytest.raises(BusyError):
-            raw_call(settings, OpticsDefocus(defocus_m=7e-9), epoch=epoch)
+            raw_call(slow_stage, OpticsDefocus(defocus_m=7e-9), epoch=epoch)
         other.blank()
         other.abort_scan()
         assert not move.done()
@@ -161,9 +184,26 @@ def test_a_busy_instrument_refuses_steering_and_queues_nothing_but_stops_at_once
             move.result(timeout=5)
         assert halted.value.details["remote_code"] == MoveHaltedError.code
         assert scope.state().optics.defocus_m == 0
-        assert 0 <= scope.stage().reported.x_m < 8e-9
+        assert -8e-9 < scope.stage().reported.x_m <= 0
         assert scope.set_defocus(1e-9).reported == 1e-9
-    other.close()
+
+
+def test_the_stage_is_read_while_it_moves_and_halted_without_a_lease(
+    slow_pair: tuple[SteeringClient, SteeringClient],
+) -> None:
+    scope, other = slow_pair
+    with scope.control(reason="a move of nine seconds"), ThreadPoolExecutor() as threads:
+        move = threads.submit(scope.move_stage, x_m=9e-9)
+        wait_until(lambda: scope.stage().commanded.x_m == 9e-9)
+        here = scope.stage().reported.x_m
+        wait_until(lambda: scope.stage().reported.x_m > here)
+        assert not other.state().scanning
+        assert not move.done()
+        assert scope.stage().age_s == other.state().age_s == 0
+        halted = other.execute(StageStop())
+        assert isinstance(halted, MoveReport)
+        with pytest.raises(RemoteError, match="halted"):
+            move.result(timeout=5)
 
 
 def test_stopping_does_not_wait_for_a_running_scan(agent: ConnectAgent) -> None:
@@ -259,6 +299,143 @@ def test_everything_that_changed_the_instrument_is_in_the_audit_log(
     assert records[4].error.code == "command_refused"
 
 
+@pytest.fixture
+def dispatch(tmp_path: Path) -> Iterator[Callable[[Instrument], Dispatcher]]:
+    """Puts an instrument of the test's own behind a dispatcher."""
+    with ExitStack() as opened:
+
+        def open_dispatcher(driver: Instrument) -> Dispatcher:
+            events: list[Event] = []
+            audit = AuditLog(tmp_path / "audit.jsonl")
+            opened.callback(audit.close)
+            dispatcher = Dispatcher(
+                driver,
+                SessionDesk(driver, SessionNames(tmp_path / "sessions.txt"), events.append),
+                lease=LeaseKeeper(tmp_path / "lease.json"),
+                audit=audit,
+                announce=events.append,
+            )
+            opened.callback(dispatcher.close)
+            return dispatcher
+
+        yield open_dispatcher
+
+
+def ask(dispatcher: Dispatcher, command: Command, *, epoch: int | None = None) -> CommandResult:
+    """Send one command past the wire."""
+    return dispatcher.execute(
+        CommandEnvelope(command=command, client="ada", idempotency_key=uuid4().hex, lease_epoch=epoch)
+    )
+
+
+class OneThreaded:
+    """An instrument that answers only the thread that opened it, and moves its stage until told to go on."""
+
+    capabilities = Capabilities(
+        instrument="old",
+        model="old",
+        simulated=True,
+        verbs=("beam.blank", "beam.unblank", "stage.get", "stage.move", "state.get"),
+        streams=(),
+    )
+
+    def __init__(self) -> None:
+        self.moving, self.go_on = threading.Event(), threading.Event()
+        self.blanked = True
+        self.x_m = 0.0
+        self.unreadable = False
+        self._owner: int | None = None
+
+    def execute(self, command: Command) -> CommandResult:
+        if isinstance(command, BeamBlank):
+            self.blanked = True
+            return Done()
+        self._owner = self._owner or threading.get_ident()
+        assert threading.get_ident() == self._owner
+        if isinstance(command, StateGet | StageGet) and self.unreadable:
+            raise TransportError("No answer.", safe="nothing moved.", next_step="ask again.")
+        if isinstance(command, BeamUnblank):
+            self.blanked = False
+            return Done()
+        if isinstance(command, StageMove):
+            self.x_m = command.x_m or 0.0
+            self.moving.set()
+            assert self.go_on.wait(30)
+        place = StagePosition(x_m=self.x_m)
+        if isinstance(command, StateGet):
+            return InstrumentState(
+                session=None,
+                scanning=False,
+                beam_blanked=self.blanked,
+                next_sequence=0,
+                stage=place,
+                optics=Optics.model_validate(dict.fromkeys(Optics.model_fields) | KNOWN_OPTICS),
+                dose_e_per_a2=None,
+                simulated=True,
+            )
+        return MoveReport(commanded=place, reported=place, actual=None, tolerance_m=1e-9, settle_time_s=0)
+
+    def abort(self) -> None:
+        """Nothing to abort."""
+
+    def safe_state(self) -> None:
+        self.blanked = True
+        self.go_on.set()
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def test_an_instrument_at_work_that_cannot_be_read_is_answered_for_with_an_age(
+    dispatch: Callable[[Instrument], Dispatcher],
+) -> None:
+    old = OneThreaded()
+    dispatcher = dispatch(old)
+    epoch = dispatcher.request_lease("ada", "a long move").epoch
+    ask(dispatcher, BeamUnblank(max_duration_s=600), epoch=epoch)
+    with ThreadPoolExecutor() as threads:
+        move = threads.submit(ask, dispatcher, StageMove(x_m=1e-6), epoch=epoch)
+        assert old.moving.wait(10)
+        state, stage = ask(dispatcher, StateGet()), ask(dispatcher, StageGet())
+        assert isinstance(state, InstrumentState)
+        assert isinstance(stage, MoveReport)
+        # As it was right before the move, although nobody had asked then.
+        assert (state.beam_blanked, state.stage.x_m, stage.reported.x_m) == (False, 0, 0)
+        later = ask(dispatcher, StateGet())
+        assert isinstance(later, InstrumentState)
+        assert 0 < state.age_s < later.age_s
+        assert stage.age_s > 0
+        ask(dispatcher, BeamBlank())
+        blanked = ask(dispatcher, StateGet())
+        assert isinstance(blanked, InstrumentState)
+        assert blanked.beam_blanked
+        assert not move.done()
+        old.go_on.set()
+        move.result(timeout=10)
+    fresh = ask(dispatcher, StageGet())
+    assert isinstance(fresh, MoveReport)
+    assert (fresh.reported.x_m, fresh.age_s) == (1e-6, 0)
+
+
+def test_an_instrument_that_was_never_read_is_busy_rather_than_guessed(
+    dispatch: Callable[[Instrument], Dispatcher],
+) -> None:
+    old = OneThreaded()
+    old.unreadable = True
+    dispatcher = dispatch(old)
+    with pytest.raises(TransportError, match="No answer"):
+        ask(dispatcher, StateGet())
+    epoch = dispatcher.request_lease("ada", "a long move").epoch
+    with ThreadPoolExecutor() as threads:
+        move = threads.submit(ask, dispatcher, StageMove(x_m=1e-6), epoch=epoch)
+        assert old.moving.wait(10)
+        with pytest.raises(BusyError, match=r"state\.get was not answered"):
+            ask(dispatcher, StateGet())
+        assert not move.done()
+        old.go_on.set()
+        assert isinstance(move.result(timeout=10), MoveReport)
+
+
 class Valves:
     """An instrument with nothing but a column valve."""
 
@@ -283,27 +460,12 @@ class Valves:
         """Nothing to close."""
 
 
-def test_a_hazardous_command_is_refused_even_to_the_holder_of_the_lease(tmp_path: Path) -> None:
+def test_a_hazardous_command_is_refused_even_to_the_holder_of_the_lease(
+    dispatch: Callable[[Instrument], Dispatcher],
+) -> None:
     valves = Valves()
-    events: list[Event] = []
-    audit = AuditLog(tmp_path / "audit.jsonl")
-    dispatcher = Dispatcher(
-        valves,
-        SessionDesk(valves, SessionNames(tmp_path / "sessions.txt"), events.append),
-        lease=LeaseKeeper(tmp_path / "lease.json"),
-        audit=audit,
-        announce=events.append,
-    )
+    dispatcher = dispatch(valves)
     grant = dispatcher.request_lease("ada", "open the valve")
     with pytest.raises(CommandRefusedError, match="hazardous"):
-        dispatcher.execute(
-            CommandEnvelope(
-                command=ColumnValve(open=True),
-                client="ada",
-                idempotency_key="0123456789",
-                lease_epoch=grant.epoch,
-            )
-        )
+        ask(dispatcher, ColumnValve(open=True), epoch=grant.epoch)
     assert not valves.opened
-    dispatcher.close()
-    audit.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -94,6 +95,27 @@ def test_a_service_says_when_it_is_ready_and_ends_when_asked(start: Start, tmp_p
     assert [line["message"] for line in lines] == ["ready", "stopped"]
     assert lines[0]["facts"] == {"port": 4310}
     assert all(line["service"] == "scope" and line["time"].endswith("+00:00") for line in lines)
+    # Nothing bounds the file of what a process prints, so log lines do not go there.
+    assert service.log.read_text() == ""
+
+
+def test_on_a_terminal_log_lines_are_shown(tmp_path: Path) -> None:
+    screen, terminal = os.openpty()
+    command = [sys.executable, "-c", SERVICE, str(tmp_path)]
+    with subprocess.Popen(command, stderr=terminal) as service, os.fdopen(screen, "rb", buffering=0) as shown:
+        os.close(terminal)
+        try:
+            assert shown.readline().endswith(b" scope INFO ready\r\n")
+        finally:
+            service.terminate()
+
+
+def test_a_service_that_fails_after_its_log_was_set_up_still_shows_its_last_words(
+    start: Start, tmp_path: Path
+) -> None:
+    process = start(SERVICE.replace("lifetime.stopping.wait()", "raise RuntimeError('no beam')"), tmp_path)
+    with pytest.raises(ServiceUnavailableError, match=r"ended with exit status 1: .*RuntimeError: no beam"):
+        process.wait_ready(lambda: False, timeout_s=30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

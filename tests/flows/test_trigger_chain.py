@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from eucentric_core import EucentricError, ManagedProcess, Settings
 from eucentric_core.transport import DataServer, StreamPublisher
 from eucentric_flows import DEPLOYMENT, RunRecord, RunView, runs_path
-from eucentric_flows._cli import policy_app, run_app
+from eucentric_flows._cli import app, policy_app, run_app
 
 from .conftest import drift_event
 
@@ -166,8 +166,13 @@ def _ended(flow_run: dict[str, Any]) -> dict[str, Any] | None:
     return flow_run if flow_run["end_time"] else None
 
 
-def test_the_service_stops_cleanly(site: Settings, service: ManagedProcess) -> None:
+def test_the_service_stops_cleanly(site: Settings, service: ManagedProcess, config: Path) -> None:
+    running = CliRunner().invoke(app, ["status", "--config", str(config)])
+    assert running.exit_code == 0
+    assert json.loads(running.stdout)["events"]["delivered"] > 0
     service.stop(grace_s=10)
+    stopped = CliRunner().invoke(app, ["status", "--config", str(config)])
+    assert (stopped.exit_code, json.loads(stopped.stdout)["running"]) == (1, False)
     assert not (site.home / "run" / "flows.json").exists()
     assert "stopped" in (site.logs / "flows.log").read_text().splitlines()[-1]
 

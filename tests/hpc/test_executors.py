@@ -46,8 +46,10 @@ def descendants() -> dict[int, str]:
 
 @pytest.fixture(params=KINDS, scope="module")
 def executor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
-    with open_executor(settings(request.param), tmp_path_factory.mktemp("run")) as opened:
-        yield opened
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OMP_NUM_THREADS", "7")
+        with open_executor(settings(request.param), tmp_path_factory.mktemp("run")) as opened:
+            yield opened
 
 
 def test_a_result_comes_back(executor: Executor) -> None:
@@ -57,6 +59,10 @@ def test_a_result_comes_back(executor: Executor) -> None:
 
 def test_tasks_run_in_other_processes(executor: Executor) -> None:
     assert executor.submit(os.getpid).result(timeout=60) != os.getpid()
+
+
+def test_workers_share_the_cores(executor: Executor) -> None:
+    assert executor.submit(os.getenv, "OMP_NUM_THREADS").result(timeout=60) == "1"
 
 
 def test_an_exception_keeps_its_type(executor: Executor) -> None:
@@ -76,32 +82,32 @@ def test_an_unhappy_task_leaves_the_workers_usable(executor: Executor) -> None:
     assert executor.submit(abs, -3).result(timeout=60) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_dead_worker_is_an_error_and_nothing_is_left(kind: str, tmp_path: Path) -> None:
     before = set(descendants())
     with open_executor(settings(kind, workers=1), tmp_path) as executor:
-        with pytest.raises(WorkerLostError, match="died"):
-            executor.submit(os._exit, 3).result(timeout=60)
+        error = executor.submit(os._exit, 3).exception(timeout=60)
+    assert isinstance(error, WorkerLostError)
     assert {pid: c for pid, c in descendants().items() if pid not in before} == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_exception_in_the_block_ends_running_tasks(kind: str, tmp_path: Path) -> None:
     before = set(descendants())
-    with pytest.raises(ZeroDivisionError), open_executor(settings(kind, workers=1), tmp_path) as executor:
-        assert executor.submit(abs, -1).result(timeout=60) == 1
-        executor.submit(time.sleep, 600)
-        raise ZeroDivisionError
+
+    def break_off() -> None:
+        with open_executor(settings(kind, workers=1), tmp_path) as executor:
+            assert executor.submit(abs, -1).result(timeout=60) == 1
+            executor.submit(time.sleep, 600)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
     assert {pid: c for pid, c in descendants().items() if pid not in before} == {}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_workers_share_the_cores(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    with open_executor(settings(kind, workers=2), tmp_path) as executor:
-        assert executor.submit(os.getenv, "OMP_NUM_THREADS").result(timeout=60) == "1"
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_workers_do_not_outlive_a_killed_owner(kind: str, tmp_path: Path) -> None:
     script = tmp_path / "owner.py"
@@ -121,9 +127,9 @@ def test_workers_do_not_outlive_a_killed_owner(kind: str, tmp_path: Path) -> Non
 
 def test_workers_that_do_not_come_up_are_an_error_that_names_the_log(tmp_path: Path) -> None:
     before = set(descendants())
-    with pytest.raises(ServiceUnavailableError) as caught:
-        with open_executor(settings("parsl-local", start_timeout_s=0.01), tmp_path):
-            pytest.fail("the block must not be entered")
+    opening = open_executor(settings("parsl-local", start_timeout_s=0.01), tmp_path)
+    with pytest.raises(ServiceUnavailableError) as caught, opening:
+        pytest.fail("the block must not be entered")
     assert str(tmp_path) in caught.value.next_step
     assert {pid: c for pid, c in descendants().items() if pid not in before} == {}
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import tomlkit
 
-from eucentric_agents.drivers.replay import FrameSource, ReplayOptions
+from eucentric_agents.drivers.replay import FrameSource, ReplayOptions, UnknownPixelSizeError
 from eucentric_core import ConfigurationError, SteeringClient
 from eucentric_core.vocabulary import ScanStream
-from eucentric_models import conditions_for
+from eucentric_models import StartConditions, conditions_for
 
 from ._progress import Progress
 from ._story import DemoOptions, PhaseBook
@@ -25,6 +25,7 @@ __all__ = ["ReplayStory"]
 
 _TILE_SIDES_PX = (512, 384, 256, 192, 128)
 _FEWEST_FRAMES = 8
+_FRAMES_PER_SHARD = 4
 _MOST_FRAMES = 48
 _FRAMES_PER_S = 4.0
 _PANELS = 3
@@ -52,28 +53,39 @@ class ReplayStory:
             )
         self._seed = options.seed
         path = options.data.expanduser().absolute()
-        self._driver = _tiled(ReplayOptions(path=path, pixel_size_m=options.pixel_size_m, repeat=True))
+        try:
+            self._driver = _tiled(ReplayOptions(path=path, pixel_size_m=options.pixel_size_m, repeat=True))
+        except UnknownPixelSizeError as error:
+            raise ConfigurationError(
+                error.what, safe=error.safe, next_step="give it in picometres with --pixel-size-pm."
+            ) from error
         source = FrameSource(self._driver)
         self._frames = min(len(source), _MOST_FRAMES)
         first = source[0]
-        self._shape = (int(first.array.shape[0]), int(first.array.shape[1]))
-        self._pixel_size_m = first.calibration.x_scale_m
+        shape = (int(first.array.shape[0]), int(first.array.shape[1]))
+        self._conditions = _start_conditions(first.calibration.x_scale_m, shape)
 
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
         """The files as an instrument; large images are cut into tiles so that there are frames to work on."""
         driver = self._driver.model_dump(mode="json", exclude_none=True)
-        agent = {"name": "replay-1", "instrument": "replay", "frames_per_shard": 4, "driver": driver}
+        agent = {"name": "replay-1", "instrument": "replay", "frames_per_shard": _FRAMES_PER_SHARD}
+        agent["driver"] = driver
         return {"agent": agent, "edge": {"drift_window_frames": min(self._frames, _FEWEST_FRAMES)}}
 
     def policy(self) -> str:
-        """Retrain once on all frames; too few frames are no reason to train anything."""
+        """Retrain once when all frames are registered; too few frames are no reason to train anything."""
         return tomlkit.dumps(
             {
                 "schema_version": 1,
-                "name": "retrain-on-drift",
+                "name": "retrain-on-new-frames",
                 "model": "atoms",
                 "enabled": self._frames >= _FEWEST_FRAMES,
-                "trigger": {"kind": "drift", "min_score": 1.0},
+                "trigger": {
+                    "kind": "frames",
+                    "material": self._conditions.material,
+                    "count": self._frames,
+                    "frames_per_shard": _FRAMES_PER_SHARD,
+                },
                 "guards": {"cooldown_s": 600, "max_runs_per_day": 1},
                 "action": {"kind": "retrain", "recipe": "elit", "frames": max(self._frames, _FEWEST_FRAMES)},
             }
@@ -82,13 +94,13 @@ class ReplayStory:
     def bootstrap(self, home: Path) -> Sequence[str]:
         """The first champion knows simulated crystals of many kinds at the pixel size of the files."""
         path = home / "start-conditions.json"
-        path.write_text(conditions_for(self._pixel_size_m, self._shape).model_dump_json(), encoding="utf-8")
+        path.write_text(self._conditions.model_dump_json(), encoding="utf-8")
         return ("--seed", str(self._seed), "--conditions", str(path))
 
     def unsettle(self, scope: SteeringClient, book: PhaseBook, progress: Progress) -> None:
         """Play every frame once and take down what the champion says."""
         with progress.stage("replay", f"the champion answers {self._frames} recorded frames"):
-            scope.start_session(self.session)
+            scope.start_session(self.session, material=self._conditions.material)
             scope.stream(ScanStream(max_frames_per_s=_FRAMES_PER_S))
             for panel in range(1, _PANELS):
                 wanted = max(1, self._frames * panel // _PANELS)
@@ -103,6 +115,17 @@ class ReplayStory:
             book.fill(
                 "after retraining", from_sequence=first, frames=self._frames, timeout_s=_PHASE_TIMEOUT_S
             )
+
+
+def _start_conditions(pixel_size_m: float, shape: tuple[int, int]) -> StartConditions:
+    try:
+        return conditions_for(pixel_size_m, shape)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"At {pixel_size_m * 1e12:g} pm a pixel no atomic columns can be told apart: {error}.",
+            safe="nothing was started.",
+            next_step="check the pixel size; correct it with --pixel-size-pm.",
+        ) from error
 
 
 def _tiled(options: ReplayOptions) -> ReplayOptions:

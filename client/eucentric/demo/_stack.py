@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -30,11 +30,10 @@ class StageTimeoutError(EucentricError):
 
 
 class Stack:
-    """The processes of a site. Leaving the `with` block stops all of them, last started first."""
+    """The processes of a site. Leaving the `with` block stops all of them, side by side."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._exit = ExitStack()
         self._processes: list[ManagedProcess] = []
 
     def __enter__(self) -> Self:
@@ -43,7 +42,9 @@ class Stack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._exit.close()
+        if self._processes:
+            with ThreadPoolExecutor(len(self._processes)) as pool:
+                list(pool.map(ManagedProcess.stop, self._processes))
 
     def start_servers(self) -> None:
         """Start Prefect and MLflow side by side and wait for both.
@@ -85,6 +86,7 @@ class Stack:
         log = self._site.home / "logs" / f"{name}.log"
         process = self._add(ManagedProcess(name, [sys.executable, "-m", package, *arguments], log=log))
         process.wait_finished(timeout_s=timeout_s)
+        # A command that has ended is no service: `wait_until` must not miss it.
         self._processes.remove(process)
 
     def wait_until(self, condition: Callable[[], bool], *, what: str, timeout_s: float) -> None:
@@ -108,5 +110,4 @@ class Stack:
 
     def _add(self, process: ManagedProcess) -> ManagedProcess:
         self._processes.append(process)
-        self._exit.callback(process.stop)
         return process

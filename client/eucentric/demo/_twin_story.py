@@ -41,7 +41,11 @@ class TwinStory:
         driver = {
             "seed": self._seed,
             "material": DEMO_CONDITIONS.material,
+            # 60 kV lies below the threshold for ejecting sulphur, so that the specimen stays what it is
+            # and only the imaging conditions drift.
+            "specimen": {"knock_on_cross_section_m2": 0.0},
             "column": {
+                "high_tension_v": 60e3,
                 "field_of_view_m": start.pixel_size_m * DEMO_CONDITIONS.shape[1],
                 "probe_sigma_m": start.probe_sigma_m,
                 "defocus_m": start.defocus_m,

@@ -44,11 +44,14 @@ def labels_of_truth(name: str, truth: Frame) -> Labels:
     Raises:
         DataFormatError: the rows are not such rows, or a class id has no name.
     """
-    header, rows = truth.header, truth.array
-    if rows.ndim != 2 or rows.shape[1] != 3 or rows.dtype != np.float32:
-        raise refuse(name, f"truth {header.sequence} is {header.dtype}{list(rows.shape)}, not float32[n, 3]")
+    header = truth.header
+    if len(header.shape) != 2 or header.shape[1] != 3 or header.dtype != "float32":
+        raise refuse(
+            name, f"truth {header.sequence} is {header.dtype}{list(header.shape)}, not float32[n, 3]"
+        )
+    rows = np.asarray(truth.array, np.float32)
     ids = rows[:, 2]
     last = len(header.classes) - 1 if header.classes else np.inf
     if not np.isfinite(rows).all() or np.any((ids != np.rint(ids)) | (ids < 0) | (ids > last)):
         raise refuse(name, f"truth {header.sequence} holds a row that is no position and class")
-    return Labels(np.asarray(rows, np.float32), header.classes)
+    return Labels(rows, header.classes)

@@ -46,6 +46,7 @@ def print_status(facts: dict[str, Any], *, console: Console | None = None) -> No
         ("agent", facts["agent"]["state"]),
         ("simulated", "yes" if state.simulated else "no"),
         ("session", state.session or "none"),
+        ("read", f"{state.age_s:.1f} s ago; the instrument is at work" if state.age_s else "just now"),
         ("scanning", "yes" if state.scanning else "no"),
         ("last scan", state.fault.what if state.fault else "no fault"),
         ("beam", "blanked" if state.beam_blanked else "ON"),

@@ -10,6 +10,7 @@ from ._bundle import (
     GoldenChip,
     Lineage,
 )
+from ._clear_errors import clear_errors
 from ._errors import (
     BundleError,
     BusyError,
@@ -48,6 +49,7 @@ from ._files import fsync_directory, require_free_space, sha256_file, write_atom
 from ._frame import MAX_FRAME_BYTES, Axis, Frame, FrameHeader, Optics, StagePosition, StreamHeader
 from ._instrument import Capabilities, Instrument, InstrumentVerbs
 from ._lease import LEASE_DURATION_S, LEASE_RENEW_S, CommandEnvelope, LeaseGrant, LeaseStatus
+from ._local_server import LocalServer, answers_ok, local_address
 from ._logs import configure_logging
 from ._model import FrozenModel, Identifier, Sha256, UtcDatetime, utc_now
 from ._process import ManagedProcess
@@ -64,6 +66,7 @@ from ._settings import (
 )
 from ._settings_sources import load_settings, settings_origins
 from ._shard import DatasetManifest, Receipt, Shard
+from ._sqlite import open_database, transaction
 from ._steering import SteeringClient, connect
 from ._verification import MAX_ENVELOPE_BYTES, TrustedKeys, verify_bundle
 
@@ -110,6 +113,7 @@ __all__ = [
     "LeaseLost",
     "LeaseStatus",
     "Lineage",
+    "LocalServer",
     "ManagedProcess",
     "ModelInstalled",
     "ModelPromoted",
@@ -138,16 +142,21 @@ __all__ = [
     "TrustedKeys",
     "UnsupportedError",
     "UtcDatetime",
+    "answers_ok",
+    "clear_errors",
     "configure_logging",
     "connect",
     "error_from_report",
     "fsync_directory",
     "load_settings",
+    "local_address",
+    "open_database",
     "parse_event",
     "require_free_space",
     "service_lifetime",
     "settings_origins",
     "sha256_file",
+    "transaction",
     "utc_now",
     "verify_bundle",
     "write_atomic",

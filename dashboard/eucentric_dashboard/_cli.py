@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from eucentric_core import clear_errors, load_settings
+
 __all__ = ["app"]
 
 app = typer.Typer(help="The web page for scientists and operators.", no_args_is_help=True)
@@ -24,15 +26,10 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port of the page.")] = None,
 ) -> None:
     """Serve the live page of one instrument until SIGTERM or Ctrl-C."""
-    from eucentric_core import EucentricError, load_settings
-
     given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
-    try:
+    with clear_errors():
         settings = load_settings(config, flags={"dashboard": given} if given else None)
 
         from ._service import serve as serve_page
 
         serve_page(settings)
-    except EucentricError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
 
 if TYPE_CHECKING:
     from ._catalogue import Catalogue, DatasetEntry
@@ -24,20 +24,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object inste
 _Root = Annotated[Path | None, typer.Option("--root", help="The repository's root; wins over the settings.")]
 
 
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    from eucentric_core import EucentricError
-
-    try:
-        yield
-    except EucentricError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-
-
 def _open(config: Path | None, root: Path | None) -> Catalogue:
-    from eucentric_core import load_settings
-
     from ._catalogue import Catalogue
     from ._service import repository_root
 
@@ -48,11 +35,9 @@ def _open(config: Path | None, root: Path | None) -> Catalogue:
 @app.command()
 def serve(config: _Config = None, root: _Root = None) -> None:
     """Take in what arrives until SIGTERM or Ctrl-C."""
-    from eucentric_core import configure_logging, load_settings, service_lifetime
-
     from ._service import RepositoryService
 
-    with _clear_errors():
+    with clear_errors():
         settings = load_settings(config, flags={"repository": {"root": root}} if root is not None else {})
         configure_logging("repository", settings.logs)
         with service_lifetime("repository", settings.home) as lifetime:
@@ -95,7 +80,7 @@ def _table(datasets: list[DatasetEntry]) -> None:
 @app.command(name="ls")
 def list_datasets(config: _Config = None, root: _Root = None, as_json: _Json = False) -> None:
     """List the data sets."""
-    with _clear_errors(), _open(config, root) as catalogue:
+    with clear_errors(), _open(config, root) as catalogue:
         datasets = catalogue.datasets()
     if as_json:
         typer.echo(json.dumps({"datasets": [dataset.model_dump(mode="json") for dataset in datasets]}))
@@ -108,7 +93,7 @@ def verify(config: _Config = None, root: _Root = None, as_json: _Json = False) -
     """Hash every registered shard again; exit status 1 if one is not as it was registered."""
     from ._verify import verify_shards
 
-    with _clear_errors(), _open(config, root) as catalogue:
+    with clear_errors(), _open(config, root) as catalogue:
         findings = list(verify_shards(catalogue))
     bad = [finding for finding in findings if finding.state != "intact"]
     if as_json:

@@ -21,6 +21,7 @@ from eucentric_core import (
     Shard,
     ShardRegistered,
     parse_event,
+    transaction,
     utc_now,
 )
 
@@ -64,14 +65,8 @@ class Registrar:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _typed():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+        with self._lock, _typed(), transaction(self._connection) as connection:
+            yield connection
 
     def is_registered(self, shard: Shard) -> bool:
         """Whether this very shard is in the catalogue."""

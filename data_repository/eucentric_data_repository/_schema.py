@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from eucentric_core import ServiceUnavailableError
+from eucentric_core import ServiceUnavailableError, open_database
 
 __all__ = ["open_for_reading", "open_for_writing", "reading"]
 
@@ -52,12 +52,7 @@ CREATE TABLE IF NOT EXISTS events (
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """The database, made if missing; a committed transaction survives a power cut."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
-    connection.row_factory = sqlite3.Row
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.executescript(SCHEMA)
-    return connection
+    return open_database(path, SCHEMA, busy_timeout_s=_BUSY_TIMEOUT_S)
 
 
 @contextmanager

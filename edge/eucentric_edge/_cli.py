@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eucentric_core import EucentricError, configure_logging, load_settings, service_lifetime
+from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
 
 __all__ = ["app"]
 
@@ -35,16 +35,13 @@ def serve(
         flags["home"] = str(home)
     if threads is not None:
         flags["edge"] = {"threads": threads}
-    try:
+    with clear_errors():
         settings = load_settings(config, flags=flags)
         configure_logging("edge", settings.logs)
         from ._service import EdgeService
 
         with service_lifetime("edge", settings.home) as lifetime:
             EdgeService(settings).run(lifetime)
-    except EucentricError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
 
 
 @app.command()
@@ -52,12 +49,9 @@ def status(config: _Config = None) -> None:
     """Print what the running edge says about itself, as JSON."""
     from eucentric_core.transport import PyroControlClient
 
-    try:
+    with clear_errors():
         edge = load_settings(config).edge
         client = PyroControlClient(edge.host, edge.control_port, timeout_s=5.0)
         answer = client.call("status", {})
         client.close()
-    except EucentricError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
     typer.echo(json.dumps(answer, indent=2))

@@ -10,7 +10,7 @@ from ._event_outbox import EventOutbox, OutboxCounts, outbox_path
 from ._pipeline import Ending, Site
 from ._run_record import Admission, RunRecord, RunRecordError, runs_path
 from ._run_views import Outcome, RunState, RunView, StageView, TriggeredBy
-from ._server import PrefectServer, prefect_environment, prefect_server
+from ._server import prefect_environment, prefect_server
 from .policy import Policy, PolicyError, RetrainRequest, decide, explain, load_policies, load_policy
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "Outcome",
     "Policy",
     "PolicyError",
-    "PrefectServer",
     "RetrainRequest",
     "RunRecord",
     "RunRecordError",

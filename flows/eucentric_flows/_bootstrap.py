@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from eucentric_core import ConfigurationError, Settings
+from eucentric_model_registry import RegisteredVersion
 from eucentric_models import DEMO_CONDITIONS, NetworkSpec, StartConditions, start_material_named
 
 from ._active_run import carrying_out
@@ -63,6 +63,8 @@ def bootstrap_model(
     outbox = EventOutbox(outbox_path(settings))
     try:
         site = Site.of(settings, outbox)
+        # Asked before the decision, which is a transaction: nobody is kept waiting by a slow registry.
+        champion = site.registry.champion(model)
         with RunRecord(runs_path(settings)) as record:
             admission = record.admit(
                 trigger_id=trigger_id,
@@ -76,14 +78,13 @@ def bootstrap_model(
                     "members": members,
                     "steps": member.steps,
                 },
-                decision=lambda history, now: _first_of_its_kind(site, model, trigger_id, history, now),
+                decision=lambda history, _now: _first_of_its_kind(champion, model, trigger_id, history),
             )
             if admission.status in ("held", "finished"):
                 view = record.run(trigger_id)
                 say(admission.status, admission.reason)
-                return Ending(
-                    "held" if view.state == "held" else "promoted", admission.reason, view.version or 0
-                )
+                known = view.state if view.state in ("promoted", "rejected") else "held"
+                return Ending(known, admission.reason, view.version or 0)
             with carrying_out(record, trigger_id) as run:
 
                 def run_stage(name: str, stage: Callable[[Say], _T], /) -> _T:
@@ -137,9 +138,8 @@ def start_conditions(material: str, file: Path | None) -> StartConditions:
 
 
 def _first_of_its_kind(
-    site: Site, model: str, trigger_id: str, history: Sequence[PastRun], now: datetime
+    champion: RegisteredVersion | None, model: str, trigger_id: str, history: Sequence[PastRun]
 ) -> Decision:
-    champion = site.registry.champion(model)
     if champion is not None and champion.lineage.trigger_id != trigger_id:
         return Decision(fire=False, reason=f"model {model} has a champion, version {champion.version}")
     for run in history:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eucentric_core import EucentricError, configure_logging, load_settings, service_lifetime
+from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
 
 if TYPE_CHECKING:
     from ._run_views import RunView
@@ -27,15 +25,6 @@ _Config = Annotated[Path | None, typer.Option("--config", help="Settings file (T
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    try:
-        yield
-    except EucentricError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-
-
 @app.command()
 def serve(
     config: _Config = None,
@@ -43,7 +32,7 @@ def serve(
 ) -> None:
     """Publish the policies, bridge events and serve the retraining flow, until SIGTERM or Ctrl-C."""
     flags: dict[str, Any] = {} if home is None else {"home": str(home)}
-    with _clear_errors():
+    with clear_errors():
         settings = load_settings(config, flags=flags)
         from ._server import prefect_environment
 
@@ -63,7 +52,7 @@ def status(config: _Config = None) -> None:
     from ._event_outbox import EventOutbox, outbox_path
     from ._server import is_healthy
 
-    with _clear_errors():
+    with clear_errors():
         settings = load_settings(config)
     ready_file = settings.home / "run" / "flows.json"
     outbox = EventOutbox(outbox_path(settings))
@@ -83,9 +72,9 @@ def server(config: _Config = None) -> None:
     """Run a local Prefect server (SQLite, no telemetry) at hub.prefect_api_url, until SIGTERM or Ctrl-C."""
     from ._server import prefect_server
 
-    with _clear_errors():
+    with clear_errors():
         local = prefect_server(load_settings(config))
-    os.execve(local.command[0], local.command, {**os.environ, **local.environment})  # noqa: S606
+    local.replace_this_process()
 
 
 @app.command()
@@ -101,7 +90,7 @@ def bootstrap(
     install: Annotated[bool, typer.Option(help="Hand the model to the edge as well.")] = True,
 ) -> None:
     """Train a model's first champion on simulated data and publish it as version 1."""
-    with _clear_errors():
+    with clear_errors():
         settings = load_settings(config)
         configure_logging("bootstrap", settings.logs)
         from ._bootstrap import bootstrap_model, start_conditions
@@ -126,7 +115,7 @@ def check_policy(file: Annotated[Path, typer.Argument(help="Policy file (TOML)."
     """Say whether a policy file can be used, and if not, why."""
     from .policy import load_policy
 
-    with _clear_errors():
+    with clear_errors():
         policy = load_policy(file)
     typer.echo(f"{file}: policy {policy.name} is valid{'' if policy.enabled else ' (disabled)'}.")
 
@@ -136,7 +125,7 @@ def explain_policy(file: Annotated[Path, typer.Argument(help="Policy file (TOML)
     """Say in one sentence what a policy does."""
     from .policy import explain, load_policy
 
-    with _clear_errors():
+    with clear_errors():
         typer.echo(explain(load_policy(file)))
 
 
@@ -149,7 +138,7 @@ def list_runs(
     """List runs, newest first."""
     from ._run_record import RunRecord, runs_path
 
-    with _clear_errors(), RunRecord(runs_path(load_settings(config))) as record:
+    with clear_errors(), RunRecord(runs_path(load_settings(config))) as record:
         runs = record.runs(limit=limit)
     if as_json:
         typer.echo(json.dumps([run.model_dump(mode="json") for run in runs]))
@@ -180,7 +169,7 @@ def show_run(
     """Show one run with its stages."""
     from ._run_record import RunRecord, runs_path
 
-    with _clear_errors(), RunRecord(runs_path(load_settings(config))) as record:
+    with clear_errors(), RunRecord(runs_path(load_settings(config))) as record:
         run = record.run(trigger_id)
     if as_json:
         typer.echo(json.dumps({**run.model_dump(mode="json"), "stage_s": run.stage_s}))
@@ -208,7 +197,7 @@ def resume_run(
     from ._run_record import RunRecord, runs_path
     from ._server import prefect_environment
 
-    with _clear_errors():
+    with clear_errors():
         settings = load_settings(config)
         with RunRecord(runs_path(settings)) as record:
             run = record.run(trigger_id)

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from eucentric_core import ConfigurationError, Settings
+from eucentric_core import LocalServer, Settings, answers_ok, local_address
 from eucentric_core.transport import require_loopback, require_port_free
 
-__all__ = ["PrefectServer", "prefect_environment", "prefect_server"]
+__all__ = ["is_healthy", "prefect_environment", "prefect_server"]
 
-_HEALTH_TIMEOUT_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class PrefectServer:
-    """What to start, with what environment on top of one's own, and where it will answer."""
-
-    name: str
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    url: str
-
-    def is_healthy(self) -> bool:
-        """Whether the server answers at present."""
-        return is_healthy(f"{self.url}/api")
+_HEALTH_PATH = "/health"
 
 
 def is_healthy(api_url: str) -> bool:
     """Whether a Prefect server answers at this API address."""
-    parts = urlsplit(api_url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_HEALTH_TIMEOUT_S)
-    try:
-        connection.request("GET", f"{parts.path.rstrip('/')}/health")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return answers_ok(f"{api_url.rstrip('/')}{_HEALTH_PATH}")
 
 
 def prefect_environment(settings: Settings) -> dict[str, str]:
@@ -60,7 +33,7 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def prefect_server(settings: Settings) -> PrefectServer:
+def prefect_server(settings: Settings) -> LocalServer:
     """How to start Prefect with its database under the home folder, at `settings.hub.prefect_api_url`.
 
     Prefect's own server has no authentication by default, so only loopback addresses are allowed.
@@ -68,21 +41,16 @@ def prefect_server(settings: Settings) -> PrefectServer:
     Raises:
         ConfigurationError: the address is not loopback or has no port, or the port is in use.
     """
-    parts = urlsplit(settings.hub.prefect_api_url)
-    if parts.scheme != "http" or parts.hostname is None or parts.port is None:
-        raise ConfigurationError(
-            f"hub.prefect_api_url {settings.hub.prefect_api_url!r} names no local port to listen on.",
-            safe="nothing was started.",
-            next_step="give it as http://127.0.0.1:PORT/api.",
-        )
-    require_loopback(parts.hostname, "Prefect")
-    require_port_free(parts.hostname, parts.port, "the Prefect server")
+    host, port = local_address(
+        settings.hub.prefect_api_url, setting="hub.prefect_api_url", example="http://127.0.0.1:PORT/api"
+    )
+    require_loopback(host, "Prefect")
+    require_port_free(host, port, "the Prefect server")
     (settings.home / "prefect").mkdir(parents=True, exist_ok=True)
     command = (
         sys.executable, "-m", "prefect", "server", "start",
-        "--host", parts.hostname,
-        "--port", str(parts.port),
+        "--host", host,
+        "--port", str(port),
     )  # fmt: skip
-    return PrefectServer(
-        "prefect", command, prefect_environment(settings), f"http://{parts.hostname}:{parts.port}"
-    )
+    environment = prefect_environment(settings)
+    return LocalServer("prefect", command, environment, f"http://{host}:{port}", f"/api{_HEALTH_PATH}")

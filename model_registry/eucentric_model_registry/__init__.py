@@ -8,7 +8,7 @@ from ._gates import Comparison, Evidence, GateCheck, Gates, HoldoutScore, Verdic
 from ._keys import generate_keys, load_signer, trusted_keys_of
 from ._registered import Promotion, RegisteredVersion
 from ._registry import Registry
-from ._server import ServerCommand, mlflow_server
+from ._server import mlflow_server
 
 __all__ = [
     "BundleContent",
@@ -21,7 +21,6 @@ __all__ = [
     "RegisteredVersion",
     "Registry",
     "RegistryError",
-    "ServerCommand",
     "UnknownVersionError",
     "Verdict",
     "VersionConflictError",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from eucentric_core import EucentricError, Settings, TrustedKeys, load_settings
+from eucentric_core import Settings, TrustedKeys, clear_errors, load_settings, local_address
 
 __all__ = ["app", "keys_app", "models_app"]
 
@@ -27,21 +25,12 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instea
 _Model = Annotated[str | None, typer.Option("--model", help="Model name; by default the edge's.")]
 
 
-@contextmanager
-def _reporting() -> Iterator[None]:
-    try:
-        yield
-    except EucentricError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-
-
 @keys_app.command("init")
 def init_keys(config: _Config = None, as_json: _Json = False) -> None:
     """Make the key that signs bundles and the public file that edges trust. Never overwrites."""
     from ._keys import generate_keys
 
-    with _reporting():
+    with clear_errors():
         settings = load_settings(config)
         trusted = generate_keys(settings.signing_key_path, settings.trusted_keys_path)
     _tell_keys(settings, trusted, as_json)
@@ -50,7 +39,7 @@ def init_keys(config: _Config = None, as_json: _Json = False) -> None:
 @keys_app.command("show")
 def show_keys(config: _Config = None, as_json: _Json = False) -> None:
     """Show the public keys whose signatures count. The private key is never printed."""
-    with _reporting():
+    with clear_errors():
         settings = load_settings(config)
         trusted = TrustedKeys.read(settings.trusted_keys_path)
     _tell_keys(settings, trusted, as_json)
@@ -77,7 +66,7 @@ def list_models(config: _Config = None, model: _Model = None, as_json: _Json = F
     """List the versions of a model with their aliases and where they come from."""
     from ._registry import Registry
 
-    with _reporting():
+    with clear_errors():
         settings = load_settings(config)
         registry = Registry(settings.hub.mlflow_url, TrustedKeys.read(settings.trusted_keys_path))
         versions = registry.versions(model or settings.edge.model)
@@ -102,7 +91,7 @@ def show_history(config: _Config = None, model: _Model = None, as_json: _Json = 
     """Tell which version was champion since when, why, and who decided."""
     from ._registry import Registry
 
-    with _reporting():
+    with clear_errors():
         settings = load_settings(config)
         registry = Registry(settings.hub.mlflow_url, TrustedKeys.read(settings.trusted_keys_path))
         history = registry.history(model or settings.edge.model)
@@ -120,3 +109,17 @@ def show_history(config: _Config = None, model: _Model = None, as_json: _Json = 
             promotion.reason,
         )
     Console().print(table)
+
+
+@models_app.command()
+def server(config: _Config = None) -> None:
+    """Run a local MLflow server (SQLite, no telemetry) at hub.mlflow_url, until SIGTERM or Ctrl-C."""
+    from ._server import mlflow_server
+
+    with clear_errors():
+        settings = load_settings(config)
+        host, port = local_address(
+            settings.hub.mlflow_url, setting="hub.mlflow_url", example="http://127.0.0.1:PORT"
+        )
+        local = mlflow_server(settings.home / "mlflow", host=host, port=port)
+    local.replace_this_process()

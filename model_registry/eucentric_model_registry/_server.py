@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from eucentric_core import LocalServer
 from eucentric_core.transport import require_loopback, require_port_free
 
-__all__ = ["ServerCommand", "mlflow_server"]
-
-_HEALTH_TIMEOUT_S = 2.0
+__all__ = ["mlflow_server"]
 
 
-@dataclass(frozen=True, slots=True)
-class ServerCommand:
-    """What to start, with what environment on top of one's own, and where it will answer."""
-
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """Tracking and registry URI, and the address of the web page."""
-        return f"http://{self.host}:{self.port}"
-
-    def is_healthy(self) -> bool:
-        """Whether the server answers at present."""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=_HEALTH_TIMEOUT_S)
-        try:
-            connection.request("GET", "/health")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-
-
-def mlflow_server(home: Path, *, host: str = "127.0.0.1", port: int) -> ServerCommand:
+def mlflow_server(home: Path, *, host: str = "127.0.0.1", port: int) -> LocalServer:
     """How to start MLflow with its database and artifacts under `home`, which is made.
 
     MLflow has no authentication by default, so only loopback addresses are allowed. It is a private
@@ -67,4 +37,4 @@ def mlflow_server(home: Path, *, host: str = "127.0.0.1", port: int) -> ServerCo
         # The job runner starts eight more processes (0.7 GB) for features that are not used here.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
-    return ServerCommand(command, environment, host, port)
+    return LocalServer("mlflow", command, environment, f"http://{host}:{port}", "/health")

@@ -81,16 +81,9 @@ def connected(settings: Settings, client: str) -> SteeringClient:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """The machine of the agent that the tests of a module share."""
-    chosen = machine_settings(tmp_path_factory.mktemp("machine") / "home")
-    with Agent(chosen):
-        yield chosen
-
-
-@pytest.fixture(scope="module")
-def slow_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """The machine of another shared agent, whose stage needs a second for a nanometre."""
-    chosen = machine_settings(tmp_path_factory.mktemp("slow") / "home", stage={"speed_m_per_s": 1e-9})
+    """The machine of the agent that the tests of a module share; a nanometre takes its stage a second."""
+    home = tmp_path_factory.mktemp("machine") / "home"
+    chosen = machine_settings(home, stage={"speed_m_per_s": 1e-9})
     with Agent(chosen):
         yield chosen
 

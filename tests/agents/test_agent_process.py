@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 from eucentric_agents import verify_audit
+from eucentric_agents._cli import app
 from eucentric_core import ManagedProcess, SessionStarted, SessionStopped, connect
 from eucentric_core.transport import PyroControlClient, StreamSubscriber, find_free_port
 from eucentric_core.vocabulary import ScanStream
@@ -47,13 +49,12 @@ class Machine:
         self.config.write_text(
             "\n".join(lines + [f"{k} = {json.dumps(v)}" for k, v in values.items()]) + "\n"
         )
-        self.command = [sys.executable, "-m", "eucentric_agents"]
         self.process: ManagedProcess | None = None
 
     @property
     def serve(self) -> list[str]:
         """The command that starts the agent."""
-        return [*self.command, "serve", "--config", str(self.config)]
+        return [sys.executable, "-m", "eucentric_agents", "serve", "--config", str(self.config)]
 
     def start(self) -> ManagedProcess:
         """Start the agent, if it is not running, and wait until it answers."""
@@ -67,13 +68,8 @@ class Machine:
 
     def ask(self, *words: str) -> dict[str, Any]:
         """Run another command of the agent's command line and return its JSON."""
-        outcome = subprocess.run(
-            [*self.command, *words, "--config", str(self.config), "--json"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
+        outcome = CliRunner().invoke(app, [*words, "--config", str(self.config), "--json"])
+        assert outcome.exit_code == 0, outcome.output
         answer: dict[str, Any] = json.loads(outcome.stdout)
         return answer
 

@@ -308,7 +308,8 @@ def test_a_vendors_file_without_the_extra_says_what_to_install(
     assert "eucentric[vendor-formats]" in refused.value.next_step
 
 
-def test_a_vendors_file_is_read_with_its_calibration(play: Play, tmp_path: Path) -> None:
+def write_hspy(path: Path) -> None:
+    """A file of HyperSpy with one calibrated image called HAADF."""
     hspy = pytest.importorskip("rsciio.hspy")
     axes = [
         {"name": name, "units": "nm", "scale": scale, "offset": 0.0, "size": size, "navigate": False}
@@ -328,12 +329,29 @@ def test_a_vendors_file_is_read_with_its_calibration(play: Play, tmp_path: Path)
         "attributes": {"_lazy": False},
         "models": {},
     }
-    hspy.file_writer(str(tmp_path / "image.hspy"), signal)
+    hspy.file_writer(str(path), signal)
+
+
+def test_a_vendors_file_is_read_with_its_calibration(play: Play, tmp_path: Path) -> None:
+    write_hspy(tmp_path / "image.hspy")
     frame = play(tmp_path / "image.hspy")[0]
     np.testing.assert_array_equal(frame.array, PICTURE)
     assert scales_pm(frame) == (30.0, 20.0)
     assert frame.header.optics.high_tension_v == 80e3
     assert frame.header.optics.convergence_angle_rad == pytest.approx(0.025)
+
+
+def test_of_several_images_in_a_vendors_file_one_is_chosen_by_its_title(play: Play, tmp_path: Path) -> None:
+    path = tmp_path / "two.hspy"
+    write_hspy(path)
+    with h5py.File(path, "a") as file:
+        file.copy("Experiments/HAADF", "Experiments/BF")
+        file["Experiments/BF/metadata/General"].attrs["title"] = "BF"
+        file["Experiments/BF/data"][...] = PICTURE[::-1]
+    np.testing.assert_array_equal(play(path, dataset="BF")[0].array, PICTURE[::-1])
+    np.testing.assert_array_equal(play(path, dataset="HAADF")[0].array, PICTURE)
+    with pytest.raises(DataFormatError, match=r"no image called 'DF', only .*'HAADF'"):
+        play(path, dataset="DF")
 
 
 @pytest.mark.parametrize(

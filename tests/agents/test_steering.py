@@ -28,10 +28,8 @@ from eucentric_core import (
     RemoteError,
     Settings,
     StagePosition,
-    SteeringClient,
     TransportError,
     UnsupportedError,
-    connect,
 )
 from eucentric_core.transport import PyroControlClient, StreamSubscriber
 from eucentric_core.vocabulary import (
@@ -75,9 +73,9 @@ def raw_call(settings: Settings, command: Command, *, epoch: int | None, key: st
 
 def test_connecting_moves_nothing_and_observing_needs_no_lease(agent: ConnectAgent) -> None:
     scope = agent()
-    state = scope.state()
+    state, stage = scope.state(), scope.stage()
     assert (state.beam_blanked, state.scanning, state.session) == (True, False, None)
-    assert scope.stage().actual == scope.stage().commanded
+    assert agent("bob").stage() == stage
     assert scope.lease().holder is None
     assert scope.capabilities.simulated
 
@@ -150,32 +148,25 @@ def test_the_agent_blanks_a_beam_that_was_unblanked_for_a_limited_time(
     assert audit.count("the time limit of beam.unblank") == 1
 
 
-@pytest.fixture
-def slow_pair(slow_stage: Settings) -> Iterator[tuple[SteeringClient, SteeringClient]]:
-    """Two clients of an instrument whose stage takes its time."""
-    where = slow_stage.agent.host, slow_stage.agent.control_port
-    with connect(*where, client="ada") as ada, connect(*where, client="bob") as bob:
-        yield ada, bob
-
-
 def test_a_busy_instrument_refuses_steering_and_queues_nothing_but_stops_at_once(
-    slow_pair: tuple[SteeringClient, SteeringClient], slow_stage: Settings
+    agent: ConnectAgent, settings: Settings
 ) -> None:
-    scope, other = slow_pair
+    scope, other = agent(), agent("bob")
+    defocus_m = scope.state().optics.defocus_m
     with scope.control(reason="a move of nine seconds"), ThreadPoolExecutor() as threads:
         epoch = scope.lease().epoch
-        move = threads.submit(scope.move_stage, x_m=-9e-9)
+        move = threads.submit(scope.move_stage, x_m=9e-9)
 
         def busy() -> bool:
             try:
-                raw_call(slow_stage, OpticsFieldOfView(field_of_view_m=4e-9), epoch=epoch)
+                raw_call(settings, OpticsFieldOfView(field_of_view_m=4e-9), epoch=epoch)
             except BusyError:
                 return True
             return False
 
         wait_until(busy)
         with pytest.raises(BusyError):
-            raw_call(slow_stage, OpticsDefocus(defocus_m=7e-9), epoch=epoch)
+            raw_call(settings, OpticsDefocus(defocus_m=7e-9), epoch=epoch)
         other.blank()
         other.abort_scan()
         assert not move.done()
@@ -183,20 +174,18 @@ def test_a_busy_instrument_refuses_steering_and_queues_nothing_but_stops_at_once
         with pytest.raises(RemoteError, match="halted") as halted:
             move.result(timeout=5)
         assert halted.value.details["remote_code"] == MoveHaltedError.code
-        assert scope.state().optics.defocus_m == 0
-        assert -8e-9 < scope.stage().reported.x_m <= 0
+        assert scope.state().optics.defocus_m == defocus_m
+        assert abs(scope.stage().reported.x_m) < 8e-9
         assert scope.set_defocus(1e-9).reported == 1e-9
 
 
-def test_the_stage_is_read_while_it_moves_and_halted_without_a_lease(
-    slow_pair: tuple[SteeringClient, SteeringClient],
-) -> None:
-    scope, other = slow_pair
+def test_the_stage_is_read_while_it_moves_and_halted_without_a_lease(agent: ConnectAgent) -> None:
+    scope, other = agent(), agent("bob")
     with scope.control(reason="a move of nine seconds"), ThreadPoolExecutor() as threads:
-        move = threads.submit(scope.move_stage, x_m=9e-9)
-        wait_until(lambda: scope.stage().commanded.x_m == 9e-9)
+        move = threads.submit(scope.move_stage, x_m=-9e-9)
+        wait_until(lambda: scope.stage().commanded.x_m == -9e-9)
         here = scope.stage().reported.x_m
-        wait_until(lambda: scope.stage().reported.x_m > here)
+        wait_until(lambda: scope.stage().reported.x_m < here)
         assert not other.state().scanning
         assert not move.done()
         assert scope.stage().age_s == other.state().age_s == 0

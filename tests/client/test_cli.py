@@ -169,7 +169,7 @@ def test_a_typed_error_is_three_lines_and_no_traceback(tmp_path: Path, room: Rol
     )
     assert outcome.returncode == 2
     assert outcome.stdout == ""
-    assert outcome.stderr == "error: Scanning.\n safe: beam is on.\n next: abort.\n"
+    assert outcome.stderr == "error: Scanning.\n  safe: beam is on.\n  next: abort.\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

@@ -174,7 +174,8 @@ def test_the_service_stops_cleanly(site: Settings, service: ManagedProcess, conf
     stopped = CliRunner().invoke(app, ["status", "--config", str(config)])
     assert (stopped.exit_code, json.loads(stopped.stdout)["running"]) == (1, False)
     assert not (site.home / "run" / "flows.json").exists()
-    assert "stopped" in (site.logs / "flows.log").read_text().splitlines()[-1]
+    last = json.loads((site.logs / "flows.jsonl").read_text().splitlines()[-1])
+    assert last["message"] == "stopped"
 
 
 def test_without_prefect_the_service_says_so_and_does_not_start(tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_without_prefect_the_service_says_so_and_does_not_start(tmp_path: Path) 
         check=False,
     )
     assert outcome.returncode == 2
-    assert outcome.stderr.splitlines()[-1].startswith("No Prefect server answers at http://127.0.0.1:9/api.")
+    assert outcome.stderr.splitlines()[-3] == "error: No Prefect server answers at http://127.0.0.1:9/api."
     assert not (tmp_path / "run" / "flows.json").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -10,9 +11,9 @@ import pytest
 import torch
 from securesystemslib.signer import CryptoSigner
 
-from eucentric_core import ManagedProcess
+from eucentric_core import ManagedProcess, answers_ok
 from eucentric_core.transport import find_free_port
-from eucentric_model_registry import Registry, build_and_sign_bundle, mlflow_server, trusted_keys_of
+from eucentric_model_registry import Registry, build_and_sign_bundle, trusted_keys_of
 
 from .contents import make_content
 
@@ -27,13 +28,14 @@ def one_thread() -> None:
 @pytest.fixture(scope="session")
 def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("mlflow")
-    server = mlflow_server(home, port=find_free_port())
-    process = ManagedProcess(
-        "MLflow", server.command, log=home / "server.log", environment=server.environment
-    )
+    url = f"http://127.0.0.1:{find_free_port()}"
+    config = home / "eucentric.toml"
+    config.write_text(f'home = "{home}"\n[hub]\nmlflow_url = "{url}"\n')
+    command = [sys.executable, "-m", "eucentric_model_registry", "models", "server", "--config", str(config)]
+    process = ManagedProcess("MLflow", command, log=home / "server.log")
     try:
-        process.wait_ready(server.is_healthy, timeout_s=90)
-        yield server.url
+        process.wait_ready(lambda: answers_ok(f"{url}/health"), timeout_s=90)
+        yield url
     finally:
         process.stop()
 

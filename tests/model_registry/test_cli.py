@@ -38,13 +38,28 @@ def test_keys_are_made_once_and_shown(config: Path, tmp_path: Path) -> None:
     again = run(keys_app, ["init", "--config", str(config)])
     assert again.exit_code == 2
     assert "exists already" in again.output
-    assert "Next:" in again.output
+    assert "next:" in again.output
 
 
 def test_keys_that_were_never_made_cannot_be_shown(config: Path) -> None:
     shown = CliRunner().invoke(keys_app, ["show", "--config", str(config)])
     assert shown.exit_code == 2
     assert "eucentric keys init" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [("https://mlflow.example/", "names no local port"), ("http://0.0.0.0:5000", "without keys")],
+)
+def test_a_server_that_is_not_for_this_machine_alone_is_not_started(
+    config: Path, tmp_path: Path, url: str, words: str
+) -> None:
+    with config.open("a") as stream:
+        stream.write(f'[hub]\nmlflow_url = "{url}"\n')
+    refused = CliRunner().invoke(models_app, ["server", "--config", str(config)])
+    assert refused.exit_code == 2
+    assert words in refused.stderr
+    assert not (tmp_path / "home" / "mlflow").exists()
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from eucentric_core import EucentricError
+from eucentric_core import clear_errors
 
 from ..doctor import command as doctor_command
 from . import _config
@@ -18,7 +18,6 @@ from ._roles import ROLES, Role, run_role
 
 __all__ = ["app", "main", "mount"]
 
-EXIT_FAILED = 2
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -75,12 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        typer.main.get_command(app).main(args=given, prog_name="eucentric")
+        with clear_errors():
+            typer.main.get_command(app).main(args=given, prog_name="eucentric")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except EucentricError as error:
-        typer.echo(f"error: {error.what}\n safe: {error.safe}\n next: {error.next_step}", err=True)
-        return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return 0

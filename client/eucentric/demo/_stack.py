@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
-from eucentric_core import EucentricError, ManagedProcess
+from eucentric_core import EucentricError, ManagedProcess, local_address
 from eucentric_flows import prefect_server
 from eucentric_model_registry import mlflow_server
 
@@ -30,11 +29,12 @@ class StageTimeoutError(EucentricError):
 
 
 class Stack:
-    """The processes of a site. Leaving the `with` block stops all of them, side by side."""
+    """The processes of a site. Leaving the `with` block stops all of them: services, then servers."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._processes: list[ManagedProcess] = []
+        self._servers: list[ManagedProcess] = []
+        self._services: list[ManagedProcess] = []
 
     def __enter__(self) -> Self:
         return self
@@ -42,9 +42,10 @@ class Stack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._processes:
-            with ThreadPoolExecutor(len(self._processes)) as pool:
-                list(pool.map(ManagedProcess.stop, self._processes))
+        for processes in (self._services, self._servers):
+            if processes:
+                with ThreadPoolExecutor(len(processes)) as pool:
+                    list(pool.map(ManagedProcess.stop, processes))
 
     def start_servers(self) -> None:
         """Start Prefect and MLflow side by side and wait for both.
@@ -53,15 +54,17 @@ class Stack:
             ServiceUnavailableError: one of them did not come up; names its log.
         """
         settings = self._site.settings
-        mlflow_port = urlsplit(settings.hub.mlflow_url).port or 5000
-        servers = {
-            "prefect": prefect_server(settings),
-            "mlflow": mlflow_server(settings.home / "mlflow", port=mlflow_port),
-        }
+        mlflow_host, mlflow_port = local_address(
+            settings.hub.mlflow_url, setting="hub.mlflow_url", example="http://127.0.0.1:PORT"
+        )
         waiting = []
-        for name, server in servers.items():
-            log = settings.logs / f"{name}.log"
-            process = self._add(ManagedProcess(name, server.command, log=log, environment=server.environment))
+        for server in (
+            prefect_server(settings),
+            mlflow_server(settings.home / "mlflow", host=mlflow_host, port=mlflow_port),
+        ):
+            log = settings.logs / f"{server.name}.log"
+            process = ManagedProcess(server.name, server.command, log=log, environment=server.environment)
+            self._servers.append(process)
             waiting.append((process, server.is_healthy))
         for process, is_healthy in waiting:
             process.wait_ready(is_healthy, timeout_s=_SERVER_TIMEOUT_S)
@@ -74,7 +77,8 @@ class Stack:
         """
         home = self._site.home
         command = [sys.executable, "-m", package, "serve", "--config", str(self._site.config), *arguments]
-        process = self._add(ManagedProcess(service, command, log=home / "logs" / f"{service}.log"))
+        process = ManagedProcess(service, command, log=home / "logs" / f"{service}.log")
+        self._services.append(process)
         process.wait_ready((home / "run" / f"{service}.json").exists, timeout_s=_SERVICE_TIMEOUT_S)
 
     def run(self, name: str, package: str, arguments: Sequence[str], *, timeout_s: float) -> None:
@@ -84,10 +88,11 @@ class Stack:
             ServiceUnavailableError: it failed; names its log.
         """
         log = self._site.home / "logs" / f"{name}.log"
-        process = self._add(ManagedProcess(name, [sys.executable, "-m", package, *arguments], log=log))
+        process = ManagedProcess(name, [sys.executable, "-m", package, *arguments], log=log)
+        self._services.append(process)
         process.wait_finished(timeout_s=timeout_s)
         # A command that has ended is no service: `wait_until` must not miss it.
-        self._processes.remove(process)
+        self._services.remove(process)
 
     def wait_until(self, condition: Callable[[], bool], *, what: str, timeout_s: float) -> None:
         """Wait for a condition while watching that every service is alive.
@@ -98,7 +103,7 @@ class Stack:
         """
         deadline = time.monotonic() + timeout_s
         while not condition():
-            for process in self._processes:
+            for process in (*self._servers, *self._services):
                 process.require_running()
             if time.monotonic() > deadline:
                 raise StageTimeoutError(
@@ -107,7 +112,3 @@ class Stack:
                     next_step=f"see the logs in {self._site.home / 'logs'}.",
                 )
             time.sleep(_POLL_S)
-
-    def _add(self, process: ManagedProcess) -> ManagedProcess:
-        self._processes.append(process)
-        return process

@@ -22,11 +22,14 @@ _Signal = dict[str, Any]
 
 def read_vendor(path: Path, dataset: str | None) -> ImageSeries:
     """Read the only (or chosen, or first) image signal of a vendor's file; see `read_images`."""
-    signals = [signal for signal in _load(path) if _is_image(signal)]
+    signals = images = [signal for signal in _load(path) if _is_image(signal)]
+    if not images:
+        raise refuse(path.name, "it holds no image")
     if dataset is not None:
-        signals = [signal for signal in signals if _title(signal) == dataset]
+        signals = [signal for signal in images if _title(signal) == dataset]
     if not signals:
-        raise refuse(path.name, f"it holds no image{'' if dataset is None else f' called {dataset!r}'}")
+        titles = ", ".join(repr(_title(signal)) for signal in images[:16])
+        raise refuse(path.name, f"it holds no image called {dataset!r}, only {titles}")
     # Instruments put the detector that was looked at first.
     signal = signals[0]
     return ImageSeries(grey_series(path.name, signal["data"]), _calibration(signal), _optics(signal))

@@ -11,11 +11,15 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+
+from eucentric_core import Frame
+
+from .frames import build_frame
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 """The folder that holds `pyproject.toml`."""
@@ -49,6 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def repository() -> Path:
     """The folder that holds `pyproject.toml`."""
     return REPOSITORY
+
+
+@pytest.fixture
+def make_frame() -> Callable[..., Frame]:
+    """Builds a simulated frame whose array depends on stream and sequence alone; see `frames.build_frame`."""
+    return build_frame
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import hypothesis
@@ -12,8 +11,10 @@ import numpy as np
 import pytest
 import zmq
 
-from eucentric_core import Axis, Frame, FrameHeader, Optics, StagePosition
+from eucentric_core import Frame, StagePosition
 from eucentric_core.transport import DataServer, Methods, PyroControlServer
+
+from ..frames import frame_around
 
 # No deadline: a test must not fail because the machine is busy. No database: no run depends on the last.
 hypothesis.settings.register_profile("house", deadline=None, database=None)
@@ -30,29 +31,7 @@ def make_frame() -> MakeFrame:
 
     def make(sequence: int = 0, shape: tuple[int, ...] = (16, 16), **header: Any) -> Frame:
         array = np.full(shape, sequence, dtype=header.pop("dtype", "float32"))
-        fields: dict[str, Any] = {
-            "instrument": "twin",
-            "session": "s1",
-            "stream": "haadf",
-            "sequence": sequence,
-            "acquired_utc": datetime(2026, 11, 20, 12, tzinfo=UTC),
-            "acquired_monotonic_s": 12.5,
-            "shape": shape,
-            "dtype": array.dtype.name,
-            "simulated": True,
-            "axes": tuple(Axis(name=name, unit="m", scale=2e-11) for name in "yx"[-len(shape) :]),
-            "optics": Optics(
-                high_tension_v=60e3,
-                beam_current_a=3e-11,
-                convergence_angle_rad=0.03,
-                defocus_m=-2e-9,
-                field_of_view_m=1e-8,
-                dwell_time_s=1e-6,
-            ),
-            "stage": StagePosition(x_m=1e-6),
-            "dose_e_per_a2": 40.0,
-        }
-        return Frame(FrameHeader(**{**fields, **header}), array)
+        return frame_around(array, sequence, **{"stage": StagePosition(x_m=1e-6), **header})
 
     return make
 

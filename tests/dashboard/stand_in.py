@@ -14,12 +14,10 @@ import numpy.typing as npt
 import zmq
 
 from eucentric_core import (
-    Axis,
     Capabilities,
     CommandEnvelope,
     Event,
     Frame,
-    FrameHeader,
     LeaseStatus,
     Optics,
     ResultHeader,
@@ -51,31 +49,26 @@ def frame_of(sequence: int, *, session: str = "s1", simulated: bool = True) -> F
     image = np.tile(np.linspace(80, 120, SHAPE[1], dtype=np.float32), (SHAPE[0], 1))
     for y, x, _ in ATOMS.astype(int):
         image[y - 1 : y + 2, x - 1 : x + 2] += 200
-    return Frame(_header("haadf", sequence, image, session=session, simulated=simulated), image)
+    return _frame("haadf", sequence, image, session=session, simulated=simulated)
 
 
 def truth_of(sequence: int, *, session: str = "s1") -> Frame:
     """The ground truth of `frame_of`."""
-    return Frame(_header("truth", sequence, ATOMS, session=session, simulated=True), ATOMS)
+    return _frame("truth", sequence, ATOMS, session=session)
 
 
-def _header(stream: str, sequence: int, array: Any, *, session: str, simulated: bool) -> FrameHeader:
-    axes = tuple(Axis(name=name, unit="m", scale=PIXEL_SIZE_M) for name in "yx") if stream == "haadf" else ()
-    return FrameHeader(
+def _frame(stream: str, sequence: int, array: npt.NDArray[Any], **header: Any) -> Frame:
+    return frame_around(
+        array,
+        sequence,
+        stream,
+        pixel_size_m=PIXEL_SIZE_M,
         instrument="microscope-1",
-        session=session,
-        stream=stream,
-        sequence=sequence,
-        acquired_utc=utc_now(),
         acquired_monotonic_s=time.monotonic(),
-        shape=array.shape,
-        dtype=array.dtype.name,
-        simulated=simulated,
-        axes=axes,
         optics=OPTICS,
-        stage=StagePosition(),
         dose_e_per_a2=1.0,
         classes=CLASSES if stream == "truth" else (),
+        **header,
     )
 
 

@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from eucentric_core import (
-    AnyEvent,
-    Axis,
-    DatasetManifest,
-    Frame,
-    FrameHeader,
-    Optics,
-    Shard,
-    StagePosition,
-    sha256_file,
-    utc_now,
-)
+from eucentric_core import AnyEvent, DatasetManifest, Frame, Shard, sha256_file, utc_now
 from eucentric_data_repository import Catalogue, Registrar, RepositoryFolders, ingest_once
 from eucentric_transfer import PosixMover, write_shard
 
+from ..frames import frame_around
 
-def build_frame(sequence: int, *, session: str, value: float = 0.0, instrument: str = "twin") -> Frame:
-    header = FrameHeader(
-        instrument=instrument,
-        session=session,
-        stream="haadf",
-        sequence=sequence,
-        acquired_utc=utc_now(),
-        acquired_monotonic_s=float(sequence),
-        shape=(8, 8),
-        dtype="float32",
-        simulated=True,
-        axes=tuple(Axis(name=name, unit="m", scale=2e-11) for name in "yx"),
-        optics=Optics(
-            high_tension_v=60e3,
-            beam_current_a=3e-11,
-            convergence_angle_rad=0.03,
-            defocus_m=0.0,
-            field_of_view_m=1.6e-10,
-            dwell_time_s=1e-6,
-        ),
-        stage=StagePosition(),
-        dose_e_per_a2=100.0,
-        material="mos2",
-    )
-    return Frame(header, np.full((8, 8), sequence + value, dtype=np.float32))
+
+def image_frame(sequence: int, *, session: str, value: float = 0.0, instrument: str = "twin") -> Frame:
+    image = np.full((8, 8), sequence + value, dtype=np.float32)
+    return frame_around(image, sequence, session=session, instrument=instrument, material="mos2")
 
 
 @dataclass
@@ -69,7 +38,7 @@ class Sender:
         value: float = 0.0,
         instrument: str = "twin",
     ) -> Shard:
-        frames = [build_frame(n, session=session, value=value, instrument=instrument) for n in sequences]
+        frames = [image_frame(n, session=session, value=value, instrument=instrument) for n in sequences]
         path = self.work / "shard.h5"
         write_shard(path, frames, software="eucentric 0.test")
         shard = Shard(
@@ -150,8 +119,3 @@ def sender(repository_folders: RepositoryFolders, tmp_path: Path) -> Sender:
     work = tmp_path / "agent"
     work.mkdir()
     return Sender(repository_folders, work)
-
-
-@pytest.fixture
-def make_frame() -> Callable[..., Frame]:
-    return build_frame

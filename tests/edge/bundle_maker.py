@@ -18,15 +18,10 @@ from securesystemslib.signer import CryptoSigner
 from eucentric_core import (
     BUNDLE_ENVELOPE,
     BUNDLE_PAYLOAD_TYPE,
-    Axis,
     Frame,
-    FrameHeader,
     Lineage,
-    Optics,
-    StagePosition,
     TrustedKeys,
     sha256_file,
-    utc_now,
 )
 from eucentric_model_registry import BundleContent, build_and_sign_bundle, trusted_keys_of
 from eucentric_models import Decoding, DriftReference, NetworkSpec, Preprocessing
@@ -48,29 +43,7 @@ def striped_image(seed: int) -> np.ndarray:
 
 def frame_of(array: np.ndarray, sequence: int, **changes: Any) -> Frame:
     """A calibrated HAADF frame."""
-    header: dict[str, Any] = {
-        "instrument": "twin",
-        "session": "s1",
-        "stream": "haadf",
-        "sequence": sequence,
-        "acquired_utc": utc_now(),
-        "acquired_monotonic_s": float(sequence),
-        "shape": array.shape,
-        "dtype": array.dtype.name,
-        "simulated": True,
-        "axes": (Axis(name="y", unit="m", scale=1e-11), Axis(name="x", unit="m", scale=1e-11)),
-        "optics": Optics(
-            high_tension_v=80e3,
-            beam_current_a=30e-12,
-            convergence_angle_rad=25e-3,
-            defocus_m=0.0,
-            field_of_view_m=4e-10,
-            dwell_time_s=1e-6,
-        ),
-        "stage": StagePosition(),
-        "dose_e_per_a2": 100.0,
-    }
-    return Frame(FrameHeader(**{**header, **changes}), array)
+    return frame_around(array, sequence, **{"pixel_size_m": 1e-11, **changes})
 
 
 class BundleMaker:

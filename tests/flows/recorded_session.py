@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from eucentric_core import Axis, Frame, FrameHeader, Optics, Shard, StagePosition, sha256_file, utc_now
+from eucentric_core import Frame, Optics, Shard, sha256_file, utc_now
 from eucentric_data_repository import Registrar, RepositoryFolders, ingest_once
 from eucentric_models import MATERIALS, ImagingConditions, simulate_frames
 from eucentric_transfer import write_shard
+
+from ..frames import frame_around
 
 FRAMES_PER_SHARD = 8
 
@@ -44,19 +46,14 @@ def register_session(
 def _frame(
     session: str, stream: str, sequence: int, array: np.ndarray, conditions: ImagingConditions
 ) -> Frame:
-    image = stream == "haadf"
     size_m = conditions.pixel_size_m
-    header = FrameHeader(
+    return frame_around(
+        array,
+        sequence,
+        stream,
+        pixel_size_m=size_m,
         instrument="microscope-1",
         session=session,
-        stream=stream,
-        sequence=sequence,
-        acquired_utc=utc_now(),
-        acquired_monotonic_s=float(sequence),
-        shape=array.shape,
-        dtype=array.dtype.name,
-        simulated=True,
-        axes=tuple(Axis(name=name, unit="m", scale=size_m) for name in "yx") if image else (),
         optics=Optics(
             high_tension_v=60e3,
             beam_current_a=conditions.beam_current_a,
@@ -65,12 +62,10 @@ def _frame(
             field_of_view_m=size_m * 256,
             dwell_time_s=conditions.dwell_time_s,
         ),
-        stage=StagePosition(),
         dose_e_per_a2=1.0,
         material="mos2",
-        classes=() if image else MATERIALS["mos2"].classes,
+        classes=() if stream == "haadf" else MATERIALS["mos2"].classes,
     )
-    return Frame(header, array)
 
 
 def _arrive(folders: RepositoryFolders, session: str, index: int, frames: list[Frame]) -> None:

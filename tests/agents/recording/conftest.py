@@ -5,53 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from eucentric_agents.recording import Journal, Shipper
-from eucentric_core import AnyEvent, Axis, Event, Frame, FrameHeader, Optics, StagePosition, utc_now
+from eucentric_core import AnyEvent, Event
 from eucentric_data_repository import Catalogue, Registrar, RepositoryFolders, ingest_once
 from eucentric_transfer import PosixMover
 
 FRAMES_PER_SHARD = 4
-
-
-def build_frame(
-    sequence: int, stream: str = "haadf", *, session: str = "s1", shape: tuple[int, ...] | None = None
-) -> Frame:
-    """A frame whose array depends on stream and sequence alone."""
-    shape = shape or ((sequence % 5, 3) if stream == "truth" else (16, 16))
-    header = FrameHeader(
-        instrument="twin",
-        session=session,
-        stream=stream,
-        sequence=sequence,
-        acquired_utc=utc_now(),
-        acquired_monotonic_s=float(sequence),
-        shape=shape,
-        dtype="float32",
-        simulated=True,
-        axes=() if stream == "truth" else tuple(Axis(name=name, unit="m", scale=2e-11) for name in "yx"),
-        optics=Optics(
-            high_tension_v=60e3,
-            beam_current_a=3e-11,
-            convergence_angle_rad=0.03,
-            defocus_m=0.0,
-            field_of_view_m=3.2e-10,
-            dwell_time_s=1e-6,
-        ),
-        stage=StagePosition(),
-        dose_e_per_a2=100.0,
-        material="mos2",
-        classes=("mo", "s") if stream == "truth" else (),
-    )
-    generator = np.random.default_rng([sequence, len(stream)])
-    return Frame(header, generator.random(shape, dtype=np.float32))
 
 
 @dataclass
@@ -95,11 +61,6 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
-
-
-@pytest.fixture
-def make_frame() -> Callable[..., Frame]:
-    return build_frame
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 from eucentric_core import SessionStarted
@@ -22,12 +22,21 @@ HERE = Path(__file__).parent
 ACQUISITIONS = 10
 STREAMS = ("truth", "haadf")
 
-specification = importlib.util.spec_from_file_location("recording_site", HERE / "conftest.py")
-if specification is None or specification.loader is None:
-    raise SystemExit("conftest.py is missing")
-support = importlib.util.module_from_spec(specification)
-sys.modules["recording_site"] = support
-specification.loader.exec_module(support)
+
+def load(path: Path) -> ModuleType:
+    """A module of the tests, which are no package when this file runs by itself."""
+    name = f"recording_{path.stem}"
+    specification = importlib.util.spec_from_file_location(name, path)
+    if specification is None or specification.loader is None:
+        raise SystemExit(f"{path} is missing")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+support = load(HERE / "conftest.py")
+frames = load(HERE.parents[1] / "frames.py")
 
 
 class Executioner:
@@ -55,7 +64,7 @@ def record(root: Path, acknowledged: Path) -> None:
     with acknowledged.open("a", buffering=1) as acknowledgements:
         for sequence in range(ACQUISITIONS):
             for stream in STREAMS:
-                journal.append(support.build_frame(sequence, stream))
+                journal.append(frames.build_frame(sequence, stream))
             journal.sync()
             acknowledgements.write("".join(f"{sequence} {stream}\n" for stream in STREAMS))
             if sequence == 5:

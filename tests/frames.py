@@ -35,19 +35,18 @@ def frame_around(
         "shape": array.shape,
         "dtype": array.dtype.name,
         "simulated": True,
-        "axes": tuple(
-            Axis(name=n, unit="m", scale=pixel_size_m, offset=offset_m) for n in "yx" if calibrated
-        ),
+        "axes": tuple(axes) if calibrated else (),
         "optics": Optics(
             high_tension_v=60e3,
             beam_current_a=3e-11,
             convergence_angle_rad=0.03,
             defocus_m=0.0,
-            field_of_view_m=(array.shape[-1] if calibrated else 16) * pixel_size_m or pixel_size_m,
+            field_of_view_m=width_px * pixel_size_m,
             dwell_time_s=1e-6,
         ),
         "stage": StagePosition(),
         "dose_e_per_a2": 100.0,
+        "material": "mos2",
     }
     return Frame(FrameHeader(**{**fields, **header}), array)
 
@@ -65,5 +64,6 @@ def build_frame(
         shape = (sequence % 5, 3) if stream == "truth" else (12, 16)
     if stream == "truth":
         header = {"classes": ("mo", "s"), **header}
-    values = np.random.default_rng([sequence, len(stream)]).uniform(0, 200, shape)
-    return frame_around(np.asarray(values).astype(dtype), sequence, stream, **header)
+    values = np.random.default_rng([sequence, len(stream)]).random(shape, dtype=np.float32)
+    counts = 1 if np.issubdtype(dtype, np.floating) else 200
+    return frame_around(np.asarray(values * counts).astype(dtype), sequence, stream, **header)

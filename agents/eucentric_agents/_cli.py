@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
 
 app = typer.Typer(help="The agent on the microscope's control PC.", no_args_is_help=True)
 
 _Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
 _Home = Annotated[Path | None, typer.Option("--home", help="Folder for logs, recordings and state.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
-
-@contextmanager
-def _one_clear_sentence() -> Iterator[None]:
-    from eucentric_core import EucentricError
-
-    try:
-        yield
-    except EucentricError as error:
-        typer.echo(f"error: {error.what}\n  safe: {error.safe}\n  next: {error.next_step}", err=True)
-        raise typer.Exit(2) from error
 
 
 def _flags(*, home: Path | None = None, instrument: str | None = None) -> dict[str, Any]:
@@ -44,11 +33,9 @@ def serve(
     home: _Home = None,
 ) -> None:
     """Serve the instrument until SIGTERM or Ctrl-C."""
-    from eucentric_core import configure_logging, load_settings, service_lifetime
-
     from ._agent import Agent
 
-    with _one_clear_sentence():
+    with clear_errors():
         settings = load_settings(config, flags=_flags(home=home, instrument=instrument))
         configure_logging("agent", settings.logs)
         with service_lifetime("agent", settings.home) as lifetime, Agent(settings) as agent:
@@ -66,11 +53,9 @@ def serve(
 @app.command()
 def status(config: _Config = None, home: _Home = None, as_json: _Json = False) -> None:
     """Show how the agent and its instrument are. Changes nothing."""
-    from eucentric_core import load_settings
-
     from ._status import print_status, read_status
 
-    with _one_clear_sentence():
+    with clear_errors():
         settings = load_settings(config, flags=_flags(home=home))
         facts = read_status(settings.agent.host, settings.agent.control_port)
     if as_json:
@@ -87,11 +72,9 @@ def verify_audit_log(
     as_json: _Json = False,
 ) -> None:
     """Check the hash chain of the audit log, from the first line to the last."""
-    from eucentric_core import load_settings
-
     from .control import verify_audit
 
-    with _one_clear_sentence():
+    with clear_errors():
         path = log or load_settings(config, flags=_flags(home=home)).home / "agent" / "audit.jsonl"
         summary = verify_audit(path)
     if as_json:

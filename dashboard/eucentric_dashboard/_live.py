@@ -214,7 +214,7 @@ def _f1(
     if truth is None:
         return None
     ny, nx = frame.array.shape
-    found = Detections(rows[:, :2], rows[:, 2].astype(np.int8), rows[:, 3])
+    found = Detections.from_rows(rows)
     return score_frame(
         found, truth, n_classes=len(header.classes), pixel_size_m=header.pixel_size_m, shape=(ny, nx)
     ).f1

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from eucentric_core import AnyEvent, FrozenModel, Settings, parse_event, utc_now
+from eucentric_core import AnyEvent, FrozenModel, Settings, parse_event, transaction, utc_now
 
-from ._database import open_database, transaction
+from ._database import open_shared_database
 
 __all__ = ["EventOutbox", "OutboxCounts", "outbox_path"]
 
@@ -46,7 +46,7 @@ class EventOutbox:
     """
 
     def __init__(self, path: Path, *, capacity: int = 10_000) -> None:
-        self._connection = open_database(path, _SCHEMA)
+        self._connection = open_shared_database(path, _SCHEMA)
         self._lock = threading.Lock()
         self._capacity = capacity
 

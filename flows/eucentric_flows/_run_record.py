@@ -13,9 +13,9 @@ from typing import Literal, Self
 
 from pydantic import JsonValue
 
-from eucentric_core import ErrorReport, EucentricError, FrozenModel, Settings, utc_now
+from eucentric_core import ErrorReport, EucentricError, FrozenModel, Settings, transaction, utc_now
 
-from ._database import open_database, transaction
+from ._database import open_shared_database
 from ._run_views import RunState, RunView, StageView, TriggeredBy
 from .policy import Decision, PastRun
 
@@ -72,7 +72,7 @@ class RunRecord:
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
-        self._connection = open_database(path, _SCHEMA)
+        self._connection = open_shared_database(path, _SCHEMA)
         self._lock = threading.RLock()
         self._clock = clock
 

@@ -151,6 +151,7 @@ def finish_task(
     normal = train.frames[: assembled.reference_frames] + validation.frames
     if len(normal) < _SMALLEST_REFERENCE:
         normal = train.frames + validation.frames
+    reference = drift_reference(ensemble, normal[-_LARGEST_REFERENCE:], np.random.default_rng(request.seed))
     golden = []
     for index, frame in enumerate(validation.frames[:_GOLDEN_FRAMES]):
         files = GoldenFiles(
@@ -168,7 +169,7 @@ def finish_task(
             decoding=request.decoding,
             judging=request.judging,
         ),
-        "drift_reference": drift_reference(ensemble, normal[-_LARGEST_REFERENCE:]).model_dump(mode="json"),
+        "drift_reference": reference.model_dump(mode="json"),
         "golden": golden,
     }
 

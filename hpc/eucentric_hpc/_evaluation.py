@@ -39,6 +39,10 @@ class Judging(BaseModel):
 
 DEFAULT_JUDGING = Judging()
 
+_WINDOWS_PER_FRAME = 2
+_WINDOW_SHARE = 15 / 16
+"""Side of a reference window over that of its frame: the power spectrum changes with much smaller ones."""
+
 
 def evaluate_ensemble(
     ensemble: Ensemble,
@@ -104,14 +108,35 @@ def evaluate_ensemble(
     return metrics
 
 
-def drift_reference(ensemble: Ensemble, frames: Sequence[NDArray[np.generic]]) -> DriftReference:
+def drift_reference(
+    ensemble: Ensemble, frames: Sequence[NDArray[np.generic]], rng: np.random.Generator
+) -> DriftReference:
     """What normal input looks like to this ensemble.
 
+    Frames of one recording show one place and resemble their neighbours in time, so a reference made of
+    them as they are would call the next place drift. Each frame is therefore looked at through windows a
+    little smaller than itself, at random places, turned and mirrored: what chance put into the field of
+    view varies, the imaging conditions do not.
+
+    Args:
+        ensemble: whose features are meant.
+        frames: (ny, nx) each, at least 5.
+        rng: source of the windows.
+
     Raises:
-        DriftReferenceError: fewer than 10 frames.
+        DriftReferenceError: fewer than 5 frames.
     """
-    inferences = [ensemble.infer(frame) for frame in frames]
+    inferences = [ensemble.infer(_window(frame, rng)) for frame in frames for _ in range(_WINDOWS_PER_FRAME)]
     return DriftReference.fit(
         [inference.features for inference in inferences],
         [inference.mean_entropy for inference in inferences],
     )
+
+
+def _window(frame: NDArray[np.generic], rng: np.random.Generator) -> NDArray[np.generic]:
+    ny, nx = (max(1, round(side * _WINDOW_SHARE)) for side in frame.shape)
+    top, left = (
+        int(rng.integers(whole - part + 1)) for whole, part in zip(frame.shape, (ny, nx), strict=True)
+    )
+    window = np.rot90(frame[top : top + ny, left : left + nx], int(rng.integers(4)))
+    return np.ascontiguousarray(window[::-1] if rng.random() < 0.5 else window)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from eucentric_core import Settings, TrustedKeys, clear_errors, load_settings, local_address
+
+if TYPE_CHECKING:
+    from ._registry import Registry
 
 __all__ = ["app", "keys_app", "models_app"]
 
@@ -61,15 +64,20 @@ def _tell_keys(settings: Settings, trusted: TrustedKeys, as_json: bool) -> None:
         typer.echo(f"key           {key_id}")
 
 
+def _open(config: Path | None, model: str | None) -> tuple[Registry, str]:
+    from ._registry import Registry
+
+    settings = load_settings(config)
+    registry = Registry(settings.hub.mlflow_url, TrustedKeys.read(settings.trusted_keys_path))
+    return registry, model or settings.edge.model
+
+
 @models_app.command("ls")
 def list_models(config: _Config = None, model: _Model = None, as_json: _Json = False) -> None:
     """List the versions of a model with their aliases and where they come from."""
-    from ._registry import Registry
-
     with clear_errors():
-        settings = load_settings(config)
-        registry = Registry(settings.hub.mlflow_url, TrustedKeys.read(settings.trusted_keys_path))
-        versions = registry.versions(model or settings.edge.model)
+        registry, name = _open(config, model)
+        versions = registry.versions(name)
     if as_json:
         typer.echo(json.dumps([version.model_dump(mode="json") for version in versions]))
         return
@@ -89,12 +97,9 @@ def list_models(config: _Config = None, model: _Model = None, as_json: _Json = F
 @models_app.command("history")
 def show_history(config: _Config = None, model: _Model = None, as_json: _Json = False) -> None:
     """Tell which version was champion since when, why, and who decided."""
-    from ._registry import Registry
-
     with clear_errors():
-        settings = load_settings(config)
-        registry = Registry(settings.hub.mlflow_url, TrustedKeys.read(settings.trusted_keys_path))
-        history = registry.history(model or settings.edge.model)
+        registry, name = _open(config, model)
+        history = registry.history(name)
     if as_json:
         typer.echo(json.dumps([promotion.model_dump(mode="json") for promotion in history]))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,11 @@ class Detections:
     positions_px: NDArray[np.float32]
     class_id: NDArray[np.int8]
     confidence: NDArray[np.float32]
+
+    @classmethod
+    def from_rows(cls, rows: NDArray[np.float32]) -> Self:
+        """The detections that these `rows`, as the edge publishes them, stand for."""
+        return cls(rows[:, :2], rows[:, 2].astype(np.int8), rows[:, 3])
 
     def __len__(self) -> int:
         return len(self.class_id)

@@ -14,19 +14,16 @@ from PIL import Image
 
 from eucentric_agents.drivers.replay import UnknownPixelSizeError, metres_per_unit
 from eucentric_core import (
-    Axis,
     CommandRefusedError,
     ConfigurationError,
     DataFormatError,
     Frame,
-    FrameHeader,
     Optics,
-    StagePosition,
-    utc_now,
 )
 from eucentric_core.vocabulary import ScanAcquire, ScanStream, SessionStart, SessionStop
 from eucentric_transfer import write_shard
 
+from ..frames import frame_around
 from .rig import OpenInstrument, Play, wait_for_scan
 
 NY, NX = 40, 56
@@ -165,27 +162,7 @@ def test_our_own_shards_come_back_with_optics_and_the_label_simulated(play: Play
         field_of_view_m=NX * 2e-11,
         dwell_time_s=2e-6,
     )
-    frames = [
-        Frame(
-            FrameHeader(
-                instrument="other",
-                session="old",
-                stream="haadf",
-                sequence=sequence,
-                acquired_utc=utc_now(),
-                acquired_monotonic_s=0.0,
-                shape=(NY, NX),
-                dtype="uint16",
-                simulated=True,
-                axes=(Axis(name="y", unit="m", scale=2e-11), Axis(name="x", unit="m", scale=2e-11)),
-                optics=optics,
-                stage=StagePosition(),
-                dose_e_per_a2=10.0,
-            ),
-            SERIES[sequence],
-        )
-        for sequence in range(3)
-    ]
+    frames = [frame_around(SERIES[n], n, instrument="other", session="old", optics=optics) for n in range(3)]
     path = tmp_path / "shard.h5"
     write_shard(path, frames, software="test")
     played = play(path)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from eucentric_core import Axis, DataFormatError, Frame, FrameHeader, Optics, StagePosition, utc_now
+from eucentric_core import DataFormatError, Frame
 from eucentric_core.vocabulary import ScanAcquire, SessionStart
 from eucentric_transfer import write_shard
 
+from ..frames import frame_around
 from .rig import OpenInstrument, Play
 
 NY, NX = 40, 56
@@ -20,32 +21,10 @@ CLASSES = ("metal", "chalcogen", "vacancy")
 COLUMNS = np.array([[0, 0, 0], [3.25, 7.5, 1], [23.6, 23.4, 2], [39, 55, 1]], np.float32)
 
 
-def header_of(stream: str, sequence: int, array: NDArray[np.generic]) -> FrameHeader:
-    """A header of a simulated frame or of its truth."""
-    axes = (Axis(name="y", unit="m", scale=2e-11), Axis(name="x", unit="m", scale=2e-11))
-    return FrameHeader(
-        instrument="other",
-        session="old",
-        stream=stream,
-        sequence=sequence,
-        acquired_utc=utc_now(),
-        acquired_monotonic_s=0.0,
-        shape=array.shape,
-        dtype=array.dtype.name,
-        simulated=True,
-        axes=() if stream == "truth" else axes,
-        optics=Optics(
-            high_tension_v=6e4,
-            beam_current_a=2e-11,
-            convergence_angle_rad=0.03,
-            defocus_m=1e-9,
-            field_of_view_m=NX * 2e-11,
-            dwell_time_s=2e-6,
-        ),
-        stage=StagePosition(),
-        dose_e_per_a2=10.0,
-        classes=CLASSES if stream == "truth" else (),
-    )
+def frame_of(stream: str, sequence: int, array: NDArray[np.generic]) -> Frame:
+    """A simulated frame or its truth."""
+    classes = CLASSES if stream == "truth" else ()
+    return frame_around(array, sequence, stream, instrument="other", session="old", classes=classes)
 
 
 def write_labelled_shard(path: Path, truths: dict[int, NDArray[np.generic]], *, first: int = 5) -> None:
@@ -54,8 +33,8 @@ def write_labelled_shard(path: Path, truths: dict[int, NDArray[np.generic]], *, 
     for index, image in enumerate(SERIES):
         sequence = first + index
         if sequence in truths:
-            frames.append(Frame(header_of("truth", sequence, truths[sequence]), truths[sequence]))
-        frames.append(Frame(header_of("haadf", sequence, image), image))
+            frames.append(frame_of("truth", sequence, truths[sequence]))
+        frames.append(frame_of("haadf", sequence, image))
     write_shard(path, frames, software="test")
 
 

@@ -36,19 +36,20 @@ def make_frame() -> MakeFrame:
     return make
 
 
+def _stop(server: PyroControlServer | DataServer, thread: threading.Thread) -> None:
+    server.stop()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
 @pytest.fixture
 def start_control() -> Iterator[StartControl]:
     """Starts control servers on loopback and stops them, an earlier one on the same port first."""
     running: dict[int, tuple[PyroControlServer, threading.Thread]] = {}
 
-    def stop(server: PyroControlServer, thread: threading.Thread) -> None:
-        server.stop()
-        thread.join(timeout=10)
-        assert not thread.is_alive()
-
     def start(methods: Methods, *, port: int = 0) -> PyroControlServer:
         if port in running:
-            stop(*running.pop(port))
+            _stop(*running.pop(port))
         server = PyroControlServer(methods, host="127.0.0.1", port=port)
         thread = threading.Thread(target=server.serve)
         thread.start()
@@ -57,7 +58,7 @@ def start_control() -> Iterator[StartControl]:
 
     yield start
     for served in running.values():
-        stop(*served)
+        _stop(*served)
 
 
 @pytest.fixture
@@ -73,14 +74,9 @@ def start_data(context: zmq.Context[zmq.Socket[bytes]]) -> Iterator[StartData]:
     """Starts data servers on loopback and stops them, an earlier one on the same port first."""
     running: dict[int, tuple[DataServer, threading.Thread]] = {}
 
-    def stop(server: DataServer, thread: threading.Thread) -> None:
-        server.stop()
-        thread.join(timeout=10)
-        assert not thread.is_alive()
-
     def start(*, port: int = 0, expiry_s: float = 10.0, ingest: str = "tcp://127.0.0.1:0") -> DataServer:
         if port in running:
-            stop(*running.pop(port))
+            _stop(*running.pop(port))
         server = DataServer(
             host="127.0.0.1", port=port, ingest_endpoint=ingest, context=context, expiry_s=expiry_s
         )
@@ -91,4 +87,4 @@ def start_data(context: zmq.Context[zmq.Socket[bytes]]) -> Iterator[StartData]:
 
     yield start
     for served in running.values():
-        stop(*served)
+        _stop(*served)

@@ -36,9 +36,9 @@ def test_a_committed_transaction_is_on_the_disk_and_seen_by_others(tmp_path: Pat
 
 def test_what_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     connection = opened(tmp_path / "journal.sqlite")
+    twice = "INSERT INTO sessions VALUES (?)", [(1,), (2,), (1,)]
     with pytest.raises(sqlite3.IntegrityError), transaction(connection):
-        connection.execute("INSERT INTO sessions VALUES (1)")
-        connection.execute("INSERT INTO frames VALUES (1, 99)")
+        connection.executemany(*twice)
     assert connection.execute("SELECT COUNT(*) FROM sessions").fetchone()[0] == 0
     connection.close()
 

@@ -29,6 +29,8 @@ from eucentric_core import (
 from eucentric_core.transport import DataServer, PyroControlServer, StreamPublisher, find_free_port
 from eucentric_core.vocabulary import InstrumentState
 
+from ..frames import frame_around
+
 SHAPE = (64, 64)
 PIXEL_SIZE_M = 20e-12
 CLASSES = ("metal", "chalcogen")
@@ -67,6 +69,7 @@ def _frame(stream: str, sequence: int, array: npt.NDArray[Any], **header: Any) -
         acquired_monotonic_s=time.monotonic(),
         optics=OPTICS,
         dose_e_per_a2=1.0,
+        material=None,
         classes=CLASSES if stream == "truth" else (),
         **header,
     )

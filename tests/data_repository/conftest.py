@@ -18,7 +18,7 @@ from ..frames import frame_around
 
 def image_frame(sequence: int, *, session: str, value: float = 0.0, instrument: str = "twin") -> Frame:
     image = np.full((8, 8), sequence + value, dtype=np.float32)
-    return frame_around(image, sequence, session=session, instrument=instrument, material="mos2")
+    return frame_around(image, sequence, session=session, instrument=instrument)
 
 
 @dataclass

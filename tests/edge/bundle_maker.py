@@ -27,6 +27,8 @@ from eucentric_model_registry import BundleContent, build_and_sign_bundle, trust
 from eucentric_models import Decoding, DriftReference, NetworkSpec, Preprocessing
 from eucentric_models.networks import Ensemble, build_network, weights_to_bytes
 
+from ..frames import frame_around
+
 SHAPE = (48, 40)
 SPEC = NetworkSpec(n_classes=2, base_filters=4, depth=1, stem_factor=2)
 
@@ -43,7 +45,7 @@ def striped_image(seed: int) -> np.ndarray:
 
 def frame_of(array: np.ndarray, sequence: int, **changes: Any) -> Frame:
     """A calibrated HAADF frame."""
-    return frame_around(array, sequence, **{"pixel_size_m": 1e-11, **changes})
+    return frame_around(array, sequence, pixel_size_m=1e-11, **{"material": None, **changes})
 
 
 class BundleMaker:

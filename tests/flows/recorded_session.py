@@ -63,7 +63,6 @@ def _frame(
             dwell_time_s=conditions.dwell_time_s,
         ),
         dose_e_per_a2=1.0,
-        material="mos2",
         classes=() if stream == "haadf" else MATERIALS["mos2"].classes,
     )
 
@@ -84,7 +83,6 @@ def _arrive(folders: RepositoryFolders, session: str, index: int, frames: list[F
         size_bytes=aside.stat().st_size,
         sealed_utc=utc_now(),
         simulated=True,
-        material="mos2",
     )
     aside.rename(folders.incoming / shard.file_name)
     (folders.incoming / f"{shard.file_name}.json").write_text(shard.model_dump_json())

@@ -156,3 +156,11 @@ class TestScoring:
         assert judged(none, truth).f1 == 0
         assert judged(none, truth).position_rmse_m is None
         assert judged(none, none).f1 == 1
+
+
+def test_detections_come_back_from_the_rows_that_were_published() -> None:
+    rows = np.array([[1.5, 2.5, 1, 0.75], [30, 4, 0, 0.5]], np.float32)
+    found = Detections.from_rows(rows)
+    assert found.class_id.dtype == np.int8
+    assert found.class_id.tolist() == [1, 0]
+    np.testing.assert_array_equal(found.rows, rows)

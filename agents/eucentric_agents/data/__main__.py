@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from eucentric_core import EucentricError, Settings
+from eucentric_core import Settings, clear_errors
 
 from ._service import serve_data
 
 
-def main() -> int:
-    """Run the data process; returns its exit status."""
+def main() -> None:
+    """Run the data process."""
     parser = argparse.ArgumentParser(prog="eucentric_agents.data", description=__doc__)
     parser.add_argument("--settings", type=Path, required=True, help="effective settings as JSON")
     parser.add_argument("--ingest-port", type=int, required=True, help="loopback port the agent publishes to")
     parser.add_argument("--parent-pid", type=int, required=True, help="process whose end ends this one")
     chosen = parser.parse_args()
     settings = Settings.model_validate_json(chosen.settings.read_bytes())
-    try:
+    with clear_errors():
         serve_data(settings, ingest_port=chosen.ingest_port, parent_pid=chosen.parent_pid)
-    except EucentricError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

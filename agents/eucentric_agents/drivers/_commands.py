@@ -8,7 +8,7 @@ from typing import Any
 from eucentric_core import UnsupportedError
 from eucentric_core.vocabulary import Command, CommandResult
 
-__all__ = ["CommandTable"]
+__all__ = ["CommandTable", "Handler"]
 
 Handler = Callable[[Any], CommandResult]
 

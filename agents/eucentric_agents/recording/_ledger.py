@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from eucentric_core import ConfigurationError, DatasetManifest, Receipt, Shard, utc_now
+from eucentric_core import (
+    ConfigurationError,
+    DatasetManifest,
+    Receipt,
+    Shard,
+    open_database,
+    transaction,
+    utc_now,
+)
 
 from ._errors import disk_errors
 
@@ -99,14 +107,9 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         with disk_errors("opening the journal"):
-            self._connection = sqlite3.connect(
-                path, isolation_level=None, timeout=1.0, check_same_thread=False
-            )
-            self._connection.row_factory = sqlite3.Row
             try:
-                self._prepare()
+                self._connection = open_database(path, _SCHEMA, busy_timeout_s=1.0, exclusive=True)
             except sqlite3.OperationalError as error:
-                self._connection.close()
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                     raise
                 raise ConfigurationError(
@@ -115,24 +118,10 @@ class Ledger:
                     next_step="stop the other agent, or give this one a home of its own.",
                 ) from error
 
-    def _prepare(self) -> None:
-        for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.executescript(_SCHEMA)
-        # The lock is taken with the first write.
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.execute("COMMIT")
-
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
-        with self._lock, disk_errors(doing):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+        with self._lock, disk_errors(doing), transaction(self._connection) as connection:
+            yield connection
 
     def _query(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         with self._lock, disk_errors("reading the journal"):

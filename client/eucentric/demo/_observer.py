@@ -166,7 +166,7 @@ def _score_of(
     if truth is None:
         return None
     ny, nx = image.header.shape
-    found = Detections(rows[:, :2], rows[:, 2].astype(np.int8), rows[:, 3])
+    found = Detections.from_rows(rows)
     return score_frame(
         found,
         truth.array.astype(np.float32, copy=False),

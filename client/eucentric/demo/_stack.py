@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -35,6 +37,9 @@ class Stack:
         self._site = site
         self._servers: list[ManagedProcess] = []
         self._services: list[ManagedProcess] = []
+        # Third parties leave files where temporary files go. The folder lies beside the home because
+        # sockets are made in it, whose paths may not exceed about a hundred characters.
+        self._scratch = tempfile.TemporaryDirectory(prefix="eucentric-scratch-", ignore_cleanup_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -42,10 +47,16 @@ class Stack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for processes in (self._services, self._servers):
-            if processes:
-                with ThreadPoolExecutor(len(processes)) as pool:
-                    list(pool.map(ManagedProcess.stop, processes))
+        # A second Ctrl-C would leave behind what the first one has not stopped yet.
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            for processes in (self._services, self._servers):
+                if processes:
+                    with ThreadPoolExecutor(len(processes)) as pool:
+                        list(pool.map(ManagedProcess.stop, processes))
+            self._scratch.cleanup()
+        finally:
+            signal.signal(signal.SIGINT, previous)
 
     def start_servers(self) -> None:
         """Start Prefect and MLflow side by side and wait for both.
@@ -62,8 +73,7 @@ class Stack:
             prefect_server(settings),
             mlflow_server(settings.home / "mlflow", host=mlflow_host, port=mlflow_port),
         ):
-            log = settings.logs / f"{server.name}.log"
-            process = ManagedProcess(server.name, server.command, log=log, environment=server.environment)
+            process = self._spawn(server.name, server.command, server.environment)
             self._servers.append(process)
             waiting.append((process, server.is_healthy))
         for process, is_healthy in waiting:
@@ -77,7 +87,7 @@ class Stack:
         """
         home = self._site.home
         command = [sys.executable, "-m", package, "serve", "--config", str(self._site.config), *arguments]
-        process = ManagedProcess(service, command, log=home / "logs" / f"{service}.log")
+        process = self._spawn(service, command)
         self._services.append(process)
         process.wait_ready((home / "run" / f"{service}.json").exists, timeout_s=_SERVICE_TIMEOUT_S)
 
@@ -87,8 +97,7 @@ class Stack:
         Raises:
             ServiceUnavailableError: it failed; names its log.
         """
-        log = self._site.home / "logs" / f"{name}.log"
-        process = ManagedProcess(name, [sys.executable, "-m", package, *arguments], log=log)
+        process = self._spawn(name, [sys.executable, "-m", package, *arguments])
         self._services.append(process)
         process.wait_finished(timeout_s=timeout_s)
         # A command that has ended is no service: `wait_until` must not miss it.
@@ -112,3 +121,10 @@ class Stack:
                     next_step=f"see the logs in {self._site.home / 'logs'}.",
                 )
             time.sleep(_POLL_S)
+
+    def _spawn(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> ManagedProcess:
+        log = self._site.settings.logs / f"{name}.log"
+        scratch = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._scratch.name)
+        return ManagedProcess(name, command, log=log, environment={**scratch, **(environment or {})})

@@ -43,13 +43,15 @@ class Channel:
         self.thread = threading.Thread(target=self.server.serve)
         self.thread.start()
         self.driver = StreamPublisher(INGEST, context=self.context, timeout_s=WAIT_S)
+        # As in the data process: a driver that is held back must not hold the recorder back.
+        self.own_events = StreamPublisher(INGEST, context=self.context, timeout_s=2.0)
 
     def recorder(self, journal: Journal) -> Recorder:
         recorder = Recorder(
             journal,
             host="127.0.0.1",
             port=self.port,
-            publish=self.driver.publish_event,
+            publish=self.own_events.publish_event,
             context=self.context,
         )
         self.recorders.append(recorder)
@@ -84,6 +86,7 @@ class Channel:
         for viewer in self.viewers:
             viewer.close()
         self.driver.close()
+        self.own_events.close()
         self.server.stop()
         self.thread.join()
         self.context.term()

@@ -18,22 +18,19 @@ from eucentric_core import (
 from eucentric_core.vocabulary import (
     Command,
     CommandResult,
-    Done,
     FrameReference,
     InstrumentState,
-    ScanAbort,
     ScanAcquire,
     ScanStream,
-    SessionStart,
-    SessionStop,
     StateGet,
     StreamReport,
 )
 
 from .._commands import CommandTable
 from .._scan_loop import ScanLoop
+from .._scan_sessions import session_handlers
 from .._sessions import SessionCounter
-from ._labels import Labels
+from .._truth import truth_of
 from ._options import ReplayOptions
 from ._source import FrameSource, RecordedFrame
 
@@ -69,12 +66,10 @@ class ReplayInstrument:
         self._commands = CommandTable(
             name,
             {
+                **session_handlers(self._sessions, self._loop),
                 StateGet: self._state,
-                SessionStart: self._session_start,
-                SessionStop: self._session_stop,
                 ScanAcquire: self._scan_acquire,
                 ScanStream: self._scan_stream,
-                ScanAbort: self._scan_abort,
             },
         )
         self.capabilities = Capabilities(
@@ -118,16 +113,6 @@ class ReplayInstrument:
             fault=self._loop.fault,
         )
 
-    def _session_start(self, command: SessionStart) -> Done:
-        self._sessions.start(command)
-        return Done()
-
-    def _session_stop(self, _command: SessionStop) -> Done:
-        self._sessions.require()
-        self._loop.stop()
-        self._sessions.stop()
-        return Done()
-
     def _scan_acquire(self, _command: ScanAcquire) -> FrameReference:
         session = self._sessions.require()
         self._require_left()
@@ -142,10 +127,6 @@ class ReplayInstrument:
         wanted = command.max_frames if left is None else min(left, command.max_frames or left)
         self._loop.start(max_frames=wanted, max_frames_per_s=command.max_frames_per_s)
         return StreamReport(session=session.name, first_sequence=first)
-
-    def _scan_abort(self, _command: ScanAbort) -> Done:
-        self._loop.abort()
-        return Done()
 
     def _require_left(self) -> int | None:
         if self._repeat:
@@ -185,15 +166,9 @@ class ReplayInstrument:
             material=session.material,
         )
         if frame.labels is not None:
-            self._sink(_truth(header, frame.labels))
+            self._sink(truth_of(header, frame.labels.rows, frame.labels.classes))
         self._sink(Frame(header, frame.array))
         return header.sequence
-
-
-def _truth(header: FrameHeader, labels: Labels) -> Frame:
-    rows = labels.rows
-    changed = {"stream": "truth", "shape": rows.shape, "dtype": rows.dtype.name, "axes": ()}
-    return Frame(header.model_copy(update={**changed, "classes": labels.classes}), rows)
 
 
 def _optics(frame: RecordedFrame) -> Optics:

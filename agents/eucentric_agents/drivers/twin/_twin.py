@@ -28,11 +28,8 @@ from eucentric_core.vocabulary import (
     OpticsDefocus,
     OpticsFieldOfView,
     OpticsReport,
-    ScanAbort,
     ScanAcquire,
     ScanStream,
-    SessionStart,
-    SessionStop,
     SimulationDrift,
     StageGet,
     StageMove,
@@ -44,7 +41,9 @@ from eucentric_models.image_formation import form_frame
 
 from .._commands import CommandTable
 from .._scan_loop import ScanLoop
+from .._scan_sessions import session_handlers
 from .._sessions import SessionCounter
+from .._truth import truth_of
 from ._column import Column
 from ._options import TwinOptions
 from ._specimen import Specimen
@@ -88,9 +87,8 @@ class DigitalTwin:
         self._commands = CommandTable(
             name,
             {
+                **session_handlers(self._sessions, self._loop),
                 StateGet: self._state,
-                SessionStart: self._session_start,
-                SessionStop: self._session_stop,
                 StageGet: self._stage_get,
                 StageMove: self._stage_move,
                 StageStop: self._stage_stop,
@@ -100,7 +98,6 @@ class DigitalTwin:
                 OpticsFieldOfView: self._field_of_view,
                 ScanAcquire: self._scan_acquire,
                 ScanStream: self._scan_stream,
-                ScanAbort: self._scan_abort,
                 SimulationDrift: self._drift,
             },
         )
@@ -152,16 +149,6 @@ class DigitalTwin:
             simulated=True,
             fault=self._loop.fault,
         )
-
-    def _session_start(self, command: SessionStart) -> Done:
-        self._sessions.start(command)
-        return Done()
-
-    def _session_stop(self, _command: SessionStop) -> Done:
-        self._sessions.require()
-        self._loop.stop()
-        self._sessions.stop()
-        return Done()
 
     def _stage_get(self, _command: StageGet) -> MoveReport:
         return self._stage.report()
@@ -218,10 +205,6 @@ class DigitalTwin:
         first = self._sessions.next_sequence
         self._loop.start(max_frames=command.max_frames, max_frames_per_s=command.max_frames_per_s)
         return StreamReport(session=session, first_sequence=first)
-
-    def _scan_abort(self, _command: ScanAbort) -> Done:
-        self._loop.abort()
-        return Done()
 
     def _prepare(self, command: ScanAcquire | ScanStream) -> str:
         session = self._sessions.require()
@@ -287,15 +270,6 @@ class DigitalTwin:
             sample=session.sample,
             material=session.material or self._options.material,
         )
-        truth_header = base.model_copy(
-            update={
-                "stream": "truth",
-                "shape": truth.shape,
-                "dtype": truth.dtype.name,
-                "axes": (),
-                "classes": crystal.classes,
-            }
-        )
-        self._sink(Frame(truth_header, truth))
+        self._sink(truth_of(base, truth, crystal.classes))
         self._sink(Frame(base, image))
         return base.sequence

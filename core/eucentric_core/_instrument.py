@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Protocol, TypeVar, cast, runtime_checkable
 
 from pydantic import Field
@@ -86,15 +87,15 @@ class Instrument(Protocol):
         ...
 
 
-class InstrumentVerbs:
+class InstrumentVerbs(ABC):
     """Typed verbs on top of `execute`, shared by drivers' procedures and the steering client.
 
     A procedure written against these methods runs beside the instrument and from far away unchanged.
     """
 
+    @abstractmethod
     def execute(self, command: Command) -> CommandResult:
         """Carry out one command; see `Instrument.execute`."""
-        raise NotImplementedError
 
     def _typed(self, command: Command, kind: type[_Result]) -> _Result:
         return cast(_Result, self.execute(command))

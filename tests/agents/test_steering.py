@@ -156,17 +156,10 @@ def test_a_busy_instrument_refuses_steering_and_queues_nothing_but_stops_at_once
     with scope.control(reason="a move of nine seconds"), ThreadPoolExecutor() as threads:
         epoch = scope.lease().epoch
         move = threads.submit(scope.move_stage, x_m=9e-9)
-
-        def busy() -> bool:
-            try:
-                raw_call(settings, OpticsFieldOfView(field_of_view_m=4e-9), epoch=epoch)
-            except BusyError:
-                return True
-            return False
-
-        wait_until(busy)
-        with pytest.raises(BusyError):
-            raw_call(settings, OpticsDefocus(defocus_m=7e-9), epoch=epoch)
+        wait_until(lambda: scope.stage().commanded.x_m == 9e-9)
+        for command in (OpticsFieldOfView(field_of_view_m=4e-9), OpticsDefocus(defocus_m=7e-9)):
+            with pytest.raises(BusyError):
+                raw_call(settings, command, epoch=epoch)
         other.blank()
         other.abort_scan()
         assert not move.done()

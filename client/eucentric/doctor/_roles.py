@@ -11,13 +11,14 @@ __all__ = ["PACKAGES_OF_ROLE", "check_roles"]
 
 PACKAGES_OF_ROLE: Mapping[str, tuple[str, ...]] = {
     "agent": ("PIL", "tifffile"),
-    "vendor-formats": ("rsciio",),
+    "vendor-formats": ("rsciio", "sparse"),
     "usim": ("nion",),
-    "edge": ("torch", "safetensors", "scipy", "skimage"),
-    "hpc": ("torch", "safetensors", "scipy", "skimage", "parsl"),
+    "edge": ("torch", "safetensors"),
+    "hpc": ("torch", "safetensors", "parsl"),
     "hub": ("torch", "parsl", "prefect", "mlflow"),
-    "dashboard": ("nicegui",),
+    "dashboard": ("nicegui", "PIL"),
     "notebook": ("matplotlib",),
+    "demo": ("PIL", "tifffile", "torch", "parsl", "prefect", "mlflow", "nicegui", "matplotlib", "tomlkit"),
 }
 """Extra of the distribution -> what it brings, by import name."""
 

@@ -58,7 +58,7 @@ def demo(
     ] = False,
 ) -> None:
     """Close the whole loop on this machine: drift, policy, retraining, signature, swap, recovery."""
-    from ._report import render
+    from ._report import DemoReport, render
     from ._run import run_demo
     from ._story import DemoOptions
 
@@ -76,19 +76,25 @@ def demo(
         picture=picture.absolute(),
         keep=keep,
     )
-    signal.signal(signal.SIGTERM, _interrupt)
+
+    def show(report: DemoReport) -> None:
+        if as_json:
+            sys.stdout.write(json.dumps(report.model_dump(mode="json")) + "\n")
+            sys.stdout.flush()
+        else:
+            Console().print(render(report))
+
+    # Also SIGINT, which a shell tells its background jobs to ignore.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     failed = False
     try:
-        report = run_demo(options, console=console)
+        report = run_demo(options, console=console, show=show)
     except EucentricError:
         failed = True
         raise
     finally:
         if home is None:
             _clean(folder, keep_logs=failed)
-    if as_json:
-        sys.stdout.write(json.dumps(report.model_dump(mode="json")) + "\n")
-    else:
-        Console().print(render(report))
     if not report.closed_loop and instrument == "twin":
         raise typer.Exit(code=1)

@@ -2,7 +2,8 @@
 
 The first champion is trained on simulated frames at the pixel size of the files. Where the files
 carry no truth a challenger learns from the champion's own confident answers; it is registered, but
-it takes a person to promote it.
+it takes a person to promote it. Where labels lie beside the files, the challenger is judged on the
+quarter of the frames that it did not see; the figures shown afterwards are over all frames.
 """
 
 from __future__ import annotations

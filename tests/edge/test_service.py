@@ -177,7 +177,7 @@ def test_drift_is_announced_once(
         assert len(drifts) == 1
         (drift,) = drifts
         facts = drift.model_dump()
-        # Which frame opens both gates depends on the noise; test_drift_monitor.py holds the rule to the frame.
+        # Noise decides which frame opens both gates; test_drift_monitor.py holds the rule to the frame.
         assert drifted_from <= facts["first_sequence"] <= facts["sequence"] < end
         assert facts["model_version"] == 1
         assert (facts["session"], facts["material"]) == ("s1", "mos2")

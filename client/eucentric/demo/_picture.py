@@ -16,8 +16,8 @@ from ._observer import Answer, Snapshot
 
 __all__ = ["draw"]
 
-# Okabe and Ito's palette, told apart with every kind of colour vision.
-_CLASS_COLOURS = ("#E69F00", "#56B4E9", "#D55E00", "#009E73", "#CC79A7")
+# Okabe and Ito's palette, told apart with every kind of colour vision, in the order of the dashboard.
+_CLASS_COLOURS = ("#56b4e9", "#e69f00", "#cc79a7", "#009e73", "#f0e442", "#d55e00")
 _MAX_PANELS = 3
 
 

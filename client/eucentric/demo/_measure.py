@@ -53,7 +53,7 @@ def measure(
         total_s: seconds of the whole demo.
     """
     first, last = next(iter(phases.values())), list(phases.values())[-1]
-    drifted = next((phase for name, phase in phases.items() if name.startswith("after drift")), None)
+    drifted = phases.get("after drift")
     recovered = run is not None and run.version is not None and last.model_version == run.version
     new = next((a.result for a in answers if a.result.model_version != first.model_version), None)
     latency_ms = np.array([answer.result.latency_s for answer in answers]) * 1e3

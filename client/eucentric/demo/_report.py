@@ -61,8 +61,8 @@ class DemoReport(FrozenModel):
     frames_recorded: Annotated[int, Field(ge=0)]
     frames_lost: Annotated[int, Field(ge=0)]
     swap_dropped_frames: Annotated[int, Field(ge=0)] | None
-    latency_p50_ms: Annotated[float, Field(ge=0)] | None
-    latency_p99_ms: Annotated[float, Field(ge=0)] | None
+    latency_p50_ms: Annotated[float, Field(ge=0)]
+    latency_p99_ms: Annotated[float, Field(ge=0)]
     drift_to_new_model_s: float | None
     stages: dict[str, float]
     total_s: Annotated[float, Field(ge=0)]
@@ -114,9 +114,8 @@ def _frame_table(report: DemoReport) -> Table:
     table.add_row("lost", str(report.frames_lost))
     if report.swap_dropped_frames is not None:
         table.add_row("dropped by the model swap", str(report.swap_dropped_frames))
-    if report.latency_p50_ms is not None and report.latency_p99_ms is not None:
-        latency = f"{report.latency_p50_ms:.0f} / {report.latency_p99_ms:.0f} ms"
-        table.add_row("edge latency p50 / p99", latency)
+    latency = f"{report.latency_p50_ms:.0f} / {report.latency_p99_ms:.0f} ms"
+    table.add_row("edge latency p50 / p99", latency)
     return table
 
 

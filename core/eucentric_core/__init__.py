@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._access import Caller, Role
 from ._bundle import (
     BUNDLE_ENVELOPE,
     BUNDLE_PAYLOAD_TYPE,
@@ -19,14 +20,21 @@ from ._errors import (
     DataFormatError,
     ErrorReport,
     EucentricError,
+    InstrumentLostError,
     IntegrityError,
+    InterlockError,
     LeaseError,
+    MoveFailedError,
+    MoveHaltedError,
+    NotAuthorisedError,
     OutOfSpaceError,
     RemoteError,
+    ScanAbortedError,
     ServiceUnavailableError,
     TransferFailedError,
     TransportError,
     UnsupportedError,
+    VendorCallError,
     error_from_report,
 )
 from ._event import (
@@ -47,37 +55,55 @@ from ._event import (
 )
 from ._files import fsync_directory, require_free_space, sha256_file, write_atomic
 from ._frame import MAX_FRAME_BYTES, Axis, Frame, FrameHeader, Optics, StagePosition, StreamHeader
-from ._instrument import Capabilities, Instrument, InstrumentVerbs
-from ._lease import LEASE_DURATION_S, LEASE_RENEW_S, CommandEnvelope, LeaseGrant, LeaseStatus
+from ._frame_fetch import FrameFetch
+from ._instrument import Capabilities, Instrument, InstrumentVerbs, StageLimits
+from ._lease import (
+    HANDED_OVER,
+    LEASE_DURATION_S,
+    LEASE_RENEW_S,
+    PRESENCE_S,
+    SILENCE_LIMIT_S,
+    CommandEnvelope,
+    LeaseGrant,
+    LeaseStatus,
+)
 from ._local_server import LocalServer, answers_ok, local_address
 from ._logs import configure_logging
+from ._microscope import Microscope
 from ._model import FrozenModel, Identifier, Sha256, UtcDatetime, utc_now
 from ._process import ManagedProcess
 from ._result import DETECTION_COLUMNS, ResultHeader
 from ._service import ServiceLifetime, service_lifetime
 from ._settings import (
     AgentSettings,
+    ClientSettings,
     DashboardSettings,
     EdgeSettings,
     HpcSettings,
     HubSettings,
+    InstrumentSettings,
     RepositorySettings,
     Settings,
+    TlsSettings,
 )
 from ._settings_sources import load_settings, settings_origins
 from ._shard import DatasetManifest, Receipt, Shard
 from ._sqlite import open_database, transaction
-from ._steering import SteeringClient, connect
+from ._steering import SteeringClient, connect, control_connections
 from ._verification import MAX_ENVELOPE_BYTES, TrustedKeys, verify_bundle
+from .security import RevocationList, caller_from_certificate, client_context, server_context
 
 __all__ = [
     "BUNDLE_ENVELOPE",
     "BUNDLE_PAYLOAD_TYPE",
     "DETECTION_COLUMNS",
+    "HANDED_OVER",
     "LEASE_DURATION_S",
     "LEASE_RENEW_S",
     "MAX_ENVELOPE_BYTES",
     "MAX_FRAME_BYTES",
+    "PRESENCE_S",
+    "SILENCE_LIMIT_S",
     "AgentSettings",
     "AnyEvent",
     "Axis",
@@ -85,7 +111,9 @@ __all__ = [
     "BundleFile",
     "BundleManifest",
     "BusyError",
+    "Caller",
     "Capabilities",
+    "ClientSettings",
     "CommandEnvelope",
     "CommandRefusedError",
     "ConfigurationError",
@@ -99,6 +127,7 @@ __all__ = [
     "EucentricError",
     "Event",
     "Frame",
+    "FrameFetch",
     "FrameHeader",
     "FrozenModel",
     "GoldenChip",
@@ -106,8 +135,11 @@ __all__ = [
     "HubSettings",
     "Identifier",
     "Instrument",
+    "InstrumentLostError",
+    "InstrumentSettings",
     "InstrumentVerbs",
     "IntegrityError",
+    "InterlockError",
     "LeaseError",
     "LeaseGrant",
     "LeaseLost",
@@ -115,9 +147,13 @@ __all__ = [
     "Lineage",
     "LocalServer",
     "ManagedProcess",
+    "Microscope",
     "ModelInstalled",
     "ModelPromoted",
     "ModelRefused",
+    "MoveFailedError",
+    "MoveHaltedError",
+    "NotAuthorisedError",
     "Optics",
     "OutOfSpaceError",
     "Receipt",
@@ -125,6 +161,9 @@ __all__ = [
     "RemoteError",
     "RepositorySettings",
     "ResultHeader",
+    "RevocationList",
+    "Role",
+    "ScanAbortedError",
     "ServiceLifetime",
     "ServiceUnavailableError",
     "SessionStarted",
@@ -133,19 +172,25 @@ __all__ = [
     "Sha256",
     "Shard",
     "ShardRegistered",
+    "StageLimits",
     "StagePosition",
     "SteeringClient",
     "StreamHeader",
+    "TlsSettings",
     "TransferFailed",
     "TransferFailedError",
     "TransportError",
     "TrustedKeys",
     "UnsupportedError",
     "UtcDatetime",
+    "VendorCallError",
     "answers_ok",
+    "caller_from_certificate",
     "clear_errors",
+    "client_context",
     "configure_logging",
     "connect",
+    "control_connections",
     "error_from_report",
     "fsync_directory",
     "load_settings",
@@ -153,6 +198,7 @@ __all__ = [
     "open_database",
     "parse_event",
     "require_free_space",
+    "server_context",
     "service_lifetime",
     "settings_origins",
     "sha256_file",

@@ -17,14 +17,21 @@ __all__ = [
     "DataFormatError",
     "ErrorReport",
     "EucentricError",
+    "InstrumentLostError",
     "IntegrityError",
+    "InterlockError",
     "LeaseError",
+    "MoveFailedError",
+    "MoveHaltedError",
+    "NotAuthorisedError",
     "OutOfSpaceError",
     "RemoteError",
+    "ScanAbortedError",
     "ServiceUnavailableError",
     "TransferFailedError",
     "TransportError",
     "UnsupportedError",
+    "VendorCallError",
     "error_from_report",
 ]
 
@@ -50,6 +57,9 @@ class EucentricError(Exception):
     """
 
     code: ClassVar[str] = "error"
+
+    reported: bool = False
+    """Whether another machine answered with it: what was asked has arrived there, asking again is vain."""
 
     def __init__(self, what: str, /, *, safe: str, next_step: str, **details: JsonValue) -> None:
         super().__init__(what)
@@ -106,10 +116,52 @@ class LeaseError(CommandRefusedError):
     code = "lease"
 
 
+class NotAuthorisedError(CommandRefusedError):
+    """The caller's role does not entitle them to this, or their certificate is not accepted."""
+
+    code = "not_authorised"
+
+
+class InterlockError(CommandRefusedError):
+    """An interlock refused the command before it reached the driver."""
+
+    code = "interlock"
+
+
+class MoveFailedError(EucentricError):
+    """A move did not arrive where it was commanded to; the details say where it stands."""
+
+    code = "move_failed"
+
+
+class MoveHaltedError(MoveFailedError):
+    """A stage move was halted before it arrived."""
+
+    code = "move_halted"
+
+
+class ScanAbortedError(EucentricError):
+    """A scan or an exposure was aborted before it was complete; nothing of it is published."""
+
+    code = "scan_aborted"
+
+
+class VendorCallError(EucentricError):
+    """A call of the vendor's interface failed, did not return in time, or did not do what it said."""
+
+    code = "vendor_call"
+
+
 class BusyError(EucentricError):
     """The device is doing something else; nothing was queued behind it."""
 
     code = "busy"
+
+
+class InstrumentLostError(EucentricError):
+    """The process that holds the instrument was lost; the next one makes the instrument safe first."""
+
+    code = "instrument_lost"
 
 
 class TransportError(EucentricError):
@@ -167,7 +219,14 @@ _BY_CODE: dict[str, type[EucentricError]] = {
         UnsupportedError,
         CommandRefusedError,
         LeaseError,
+        NotAuthorisedError,
+        InterlockError,
+        MoveFailedError,
+        MoveHaltedError,
+        ScanAbortedError,
+        VendorCallError,
         BusyError,
+        InstrumentLostError,
         TransportError,
         ServiceUnavailableError,
         DataFormatError,
@@ -185,8 +244,9 @@ def error_from_report(report: ErrorReport) -> EucentricError:
 
     A code this version does not know becomes `RemoteError` and keeps its code in the details.
     """
-    kind = _BY_CODE.get(report.code)
+    kind, details = _BY_CODE.get(report.code), report.details
     if kind is None:
-        details = {**report.details, "remote_code": report.code}
-        return _rebuild(RemoteError, report.what, report.safe, report.next_step, details)
-    return _rebuild(kind, report.what, report.safe, report.next_step, report.details)
+        kind, details = RemoteError, {**report.details, "remote_code": report.code}
+    error = _rebuild(kind, report.what, report.safe, report.next_step, details)
+    error.reported = True
+    return error

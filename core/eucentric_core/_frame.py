@@ -55,7 +55,7 @@ class Optics(FrozenModel):
     beam_current_a: Annotated[float, Field(ge=0, le=1e-6)] | None
     convergence_angle_rad: Annotated[float, Field(gt=0, le=0.2)] | None
     defocus_m: Annotated[float, Field(ge=-1e-4, le=1e-4)] | None
-    field_of_view_m: Annotated[float, Field(gt=0, le=1e-2)]
+    field_of_view_m: Annotated[float, Field(gt=0, le=1e-2)] | None
     dwell_time_s: Annotated[float, Field(gt=0, le=10)] | None
     scan_rotation_rad: Annotated[float, Field(ge=-2 * pi, le=2 * pi)] = 0.0
 

@@ -3,34 +3,63 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from math import pi
 from typing import Annotated, Protocol, TypeVar, cast, runtime_checkable
 
 from pydantic import Field
 
 from ._model import FrozenModel, Identifier
 from .vocabulary import (
+    AutoFocus,
     BeamBlank,
+    BeamPark,
+    BeamShift,
     BeamUnblank,
+    CameraAcquire,
+    ColumnValve,
     Command,
     CommandResult,
+    FrameReference,
     InstrumentState,
     MoveReport,
     OpticsDefocus,
     OpticsFieldOfView,
     OpticsReport,
+    OpticsScanRotation,
+    OpticsStigmator,
     ScanAbort,
+    ScanAcquire,
     ScanStream,
     SessionStart,
     SessionStop,
+    SpectrumAcquire,
     StageGet,
     StageMove,
+    StageMoveBy,
+    StageStop,
+    StageTilt,
     StateGet,
     StreamReport,
+    VectorReport,
 )
 
-__all__ = ["Capabilities", "Instrument", "InstrumentVerbs"]
+__all__ = ["Capabilities", "Instrument", "InstrumentVerbs", "StageLimits"]
 
 _Result = TypeVar("_Result", bound=CommandResult)
+
+
+_Metres = Annotated[float, Field(ge=-5e-3, le=5e-3)]
+_Radians = Annotated[float, Field(ge=-pi / 2, le=pi / 2)]
+
+
+class StageLimits(FrozenModel):
+    """The lowest and highest coordinate of each stage axis; None: the stage has no such axis."""
+
+    x_m: tuple[_Metres, _Metres] | None = None
+    y_m: tuple[_Metres, _Metres] | None = None
+    z_m: tuple[_Metres, _Metres] | None = None
+    alpha_rad: tuple[_Radians, _Radians] | None = None
+    beta_rad: tuple[_Radians, _Radians] | None = None
 
 
 class Capabilities(FrozenModel):
@@ -38,6 +67,8 @@ class Capabilities(FrozenModel):
 
     `concurrent_verbs` only observe, and the driver answers them from any thread while another command
     runs. Other observing verbs are answered meanwhile from the last reading, which says its age.
+    `untested_on_hardware` marks a driver that was written to published call names and has never moved a
+    real instrument; whoever shows the instrument shows that.
     """
 
     instrument: Identifier
@@ -48,6 +79,10 @@ class Capabilities(FrozenModel):
     streams: tuple[str, ...]
     max_field_of_view_m: Annotated[float, Field(gt=0)] | None = None
     max_stage_offset_m: Annotated[float, Field(gt=0)] | None = None
+    stage_limits: StageLimits = StageLimits()
+    cameras: tuple[Identifier, ...] = ()
+    spectrometers: tuple[Identifier, ...] = ()
+    untested_on_hardware: bool = False
     notes: str = ""
 
 
@@ -121,6 +156,61 @@ class InstrumentVerbs(ABC):
     ) -> MoveReport:
         """Move the stage to an absolute position (m)."""
         return self._typed(StageMove(x_m=x_m, y_m=y_m, z_m=z_m), MoveReport)
+
+    def move_stage_by(
+        self, *, dx_m: float | None = None, dy_m: float | None = None, dz_m: float | None = None
+    ) -> MoveReport:
+        """Move the stage by a distance (m) from the last commanded position."""
+        return self._typed(StageMoveBy(dx_m=dx_m, dy_m=dy_m, dz_m=dz_m), MoveReport)
+
+    def tilt_stage(self, *, alpha_rad: float | None = None, beta_rad: float | None = None) -> MoveReport:
+        """Tilt the stage to absolute angles (rad)."""
+        return self._typed(StageTilt(alpha_rad=alpha_rad, beta_rad=beta_rad), MoveReport)
+
+    def stop_stage(self) -> MoveReport:
+        """Halt the stage where it is."""
+        return self._typed(StageStop(), MoveReport)
+
+    def park_beam(self, *, y_fraction: float, x_fraction: float) -> None:
+        """Park the probe at a place of the field of view, as fractions from the top left corner."""
+        self.execute(BeamPark(y_fraction=y_fraction, x_fraction=x_fraction))
+
+    def shift_beam(self, *, x_m: float, y_m: float) -> VectorReport:
+        """Shift the beam to an absolute (x, y) from the optical axis (m)."""
+        return self._typed(BeamShift(x_m=x_m, y_m=y_m), VectorReport)
+
+    def set_stigmator(self, *, x_m: float, y_m: float) -> VectorReport:
+        """Set the two-fold astigmatism (m)."""
+        return self._typed(OpticsStigmator(x_m=x_m, y_m=y_m), VectorReport)
+
+    def set_scan_rotation(self, rotation_rad: float) -> OpticsReport:
+        """Turn the scan (rad)."""
+        return self._typed(OpticsScanRotation(rotation_rad=rotation_rad), OpticsReport)
+
+    def auto_focus(self) -> OpticsReport:
+        """Run the instrument's own automatic focus."""
+        return self._typed(AutoFocus(), OpticsReport)
+
+    def set_column_valve(self, *, open: bool) -> None:
+        """Open or close the column valve; hazardous, needs an operator."""
+        self.execute(ColumnValve(open=open))
+
+    def acquire_scan(
+        self, *, height_px: int = 512, width_px: int = 512, dwell_time_s: float = 1e-6
+    ) -> FrameReference:
+        """Scan one frame; the array leaves over the data channel."""
+        command = ScanAcquire(height_px=height_px, width_px=width_px, dwell_time_s=dwell_time_s)
+        return self._typed(command, FrameReference)
+
+    def acquire_camera(self, camera: str, *, exposure_s: float, binning: int = 1) -> FrameReference:
+        """Take one camera frame; the array leaves over the data channel."""
+        command = CameraAcquire(camera=camera, exposure_s=exposure_s, binning=binning)
+        return self._typed(command, FrameReference)
+
+    def acquire_spectrum(self, spectrometer: str, *, exposure_s: float) -> FrameReference:
+        """Take one spectrum at the parked probe; the array leaves over the data channel."""
+        command = SpectrumAcquire(spectrometer=spectrometer, exposure_s=exposure_s)
+        return self._typed(command, FrameReference)
 
     def blank(self) -> None:
         """Blank the beam."""

@@ -7,16 +7,20 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, JsonValue
 
+from ._access import Role
 from ._model import FrozenModel, Identifier
 
 __all__ = [
     "AgentSettings",
+    "ClientSettings",
     "DashboardSettings",
     "EdgeSettings",
     "HpcSettings",
     "HubSettings",
+    "InstrumentSettings",
     "RepositorySettings",
     "Settings",
+    "TlsSettings",
 ]
 
 _Port = Annotated[int, Field(ge=1, le=65535)]
@@ -24,8 +28,36 @@ _Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 _AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
+class TlsSettings(FrozenModel):
+    """Files for mutual TLS, as `eucentric certs issue` writes them (PEM).
+
+    Args:
+        authority: certificate of the site's authority.
+        certificate: this machine's or person's own.
+        key: its private key.
+        revoked: the authority's list of revoked certificates; services refuse whoever is on it.
+    """
+
+    authority: _AbsolutePath
+    certificate: _AbsolutePath
+    key: _AbsolutePath
+    revoked: _AbsolutePath | None = None
+
+
+class InstrumentSettings(FrozenModel):
+    """Where an instrument's agent is found, for `eucentric.connect(name)`."""
+
+    host: str = "127.0.0.1"
+    control_port: _Port = 4310
+    data_port: _Port = 4311
+
+
 class AgentSettings(FrozenModel):
-    """The agent on the control PC."""
+    """The agent on the control PC.
+
+    Without `tls` both channels listen on loopback only, and whoever connects there has
+    `loopback_role`. `interlocks` is the local file of limits.
+    """
 
     name: Identifier = "microscope-1"
     instrument: Identifier = "twin"
@@ -33,6 +65,9 @@ class AgentSettings(FrozenModel):
     host: str = "127.0.0.1"
     control_port: _Port = 4310
     data_port: _Port = 4311
+    tls: TlsSettings | None = None
+    loopback_role: Role = Role.SCIENTIST
+    interlocks: _AbsolutePath | None = None
     frames_per_shard: Annotated[int, Field(ge=1, le=4096)] = 16
     min_free_bytes: Annotated[int, Field(ge=0)] = 512 << 20
     ship_to: _AbsolutePath | None = None
@@ -81,6 +116,13 @@ class HpcSettings(FrozenModel):
     start_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
 
 
+class ClientSettings(FrozenModel):
+    """Who this machine's notebooks, commands, dashboard and flows are when they call an agent."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    tls: TlsSettings | None = None
+
+
 class DashboardSettings(FrozenModel):
     """The web page for scientists."""
 
@@ -102,6 +144,8 @@ class Settings(FrozenModel):
     hub: HubSettings = HubSettings()
     hpc: HpcSettings = HpcSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    client: ClientSettings = ClientSettings()
+    instruments: dict[Identifier, InstrumentSettings] = {}
 
     @property
     def logs(self) -> Path:
@@ -122,6 +166,11 @@ class Settings(FrozenModel):
     def policies_path(self) -> Path:
         """Folder of the policy files (hub only)."""
         return self.hub.policies or self.home / "policies"
+
+    @property
+    def interlocks_path(self) -> Path:
+        """The local file of interlock limits (control PC only)."""
+        return self.agent.interlocks or self.home / "agent" / "interlocks.toml"
 
     @property
     def repository_path(self) -> Path:

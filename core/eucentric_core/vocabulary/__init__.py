@@ -25,14 +25,18 @@ from ._column import (
     AutoFocus,
     BeamBlank,
     BeamPark,
+    BeamShift,
     BeamUnblank,
     ColumnValve,
     OpticsDefocus,
     OpticsFieldOfView,
     OpticsReport,
+    OpticsScanRotation,
+    OpticsStigmator,
+    VectorReport,
 )
 from ._session import InstrumentState, SessionStart, SessionStop, SimulationDrift, StateGet
-from ._stage import MoveReport, StageGet, StageMove, StageStop, StageTilt
+from ._stage import MoveReport, StageGet, StageMove, StageMoveBy, StageStop, StageTilt
 
 __all__ = [
     "COMMANDS",
@@ -40,6 +44,7 @@ __all__ = [
     "AutoFocus",
     "BeamBlank",
     "BeamPark",
+    "BeamShift",
     "BeamUnblank",
     "CameraAcquire",
     "ColumnValve",
@@ -53,6 +58,8 @@ __all__ = [
     "OpticsDefocus",
     "OpticsFieldOfView",
     "OpticsReport",
+    "OpticsScanRotation",
+    "OpticsStigmator",
     "ScanAbort",
     "ScanAcquire",
     "ScanStream",
@@ -62,10 +69,12 @@ __all__ = [
     "SpectrumAcquire",
     "StageGet",
     "StageMove",
+    "StageMoveBy",
     "StageStop",
     "StageTilt",
     "StateGet",
     "StreamReport",
+    "VectorReport",
     "parse_command",
 ]
 
@@ -75,13 +84,17 @@ AnyCommand = Annotated[
     | SessionStop
     | StageGet
     | StageMove
+    | StageMoveBy
     | StageTilt
     | StageStop
     | BeamBlank
     | BeamUnblank
     | BeamPark
+    | BeamShift
     | OpticsDefocus
     | OpticsFieldOfView
+    | OpticsStigmator
+    | OpticsScanRotation
     | AutoFocus
     | ColumnValve
     | ScanAcquire
@@ -101,13 +114,17 @@ COMMANDS: dict[str, type[Command]] = {
         SessionStop,
         StageGet,
         StageMove,
+        StageMoveBy,
         StageTilt,
         StageStop,
         BeamBlank,
         BeamUnblank,
         BeamPark,
+        BeamShift,
         OpticsDefocus,
         OpticsFieldOfView,
+        OpticsStigmator,
+        OpticsScanRotation,
         AutoFocus,
         ColumnValve,
         ScanAcquire,

@@ -9,7 +9,7 @@ from .._model import FrozenModel
 __all__ = ["Command", "CommandClass", "CommandResult", "Done"]
 
 CommandClass = Literal["observe", "steer", "hazard"]
-"""`observe` needs no lease; `steer` needs one; `hazard` (valves, high tension) needs one and a role."""
+"""`observe` needs no lease; `steer` needs one; `hazard` (valves, high tension) needs one and an operator."""
 
 
 class CommandResult(FrozenModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import pi
 from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool
@@ -12,11 +13,15 @@ __all__ = [
     "AutoFocus",
     "BeamBlank",
     "BeamPark",
+    "BeamShift",
     "BeamUnblank",
     "ColumnValve",
     "OpticsDefocus",
     "OpticsFieldOfView",
     "OpticsReport",
+    "OpticsScanRotation",
+    "OpticsStigmator",
+    "VectorReport",
 ]
 
 
@@ -45,6 +50,24 @@ class BeamPark(Command):
     x_fraction: Annotated[float, Field(ge=0, le=1)]
 
 
+class VectorReport(CommandResult):
+    """The two components that an optical control was told and reports, (x, y), both in `unit`."""
+
+    commanded: tuple[float, float]
+    reported: tuple[float, float]
+    unit: Literal["m", "rad", "V", "A"] = "m"
+
+
+class BeamShift(Command):
+    """Shift the beam on the specimen to an absolute (x, y) from the optical axis (m)."""
+
+    verb: Literal["beam.shift"] = "beam.shift"
+    command_class = "steer"
+    result_type = VectorReport
+    x_m: Annotated[float, Field(ge=-1e-4, le=1e-4)]
+    y_m: Annotated[float, Field(ge=-1e-4, le=1e-4)]
+
+
 class OpticsReport(CommandResult):
     """The value an optical control was told and the value it reports, both in `unit`."""
 
@@ -69,6 +92,25 @@ class OpticsFieldOfView(Command):
     command_class = "steer"
     result_type = OpticsReport
     field_of_view_m: Annotated[float, Field(gt=0, le=1e-2)]
+
+
+class OpticsStigmator(Command):
+    """Set the two-fold astigmatism of the probe-forming lens, C1,2, as a vector (m)."""
+
+    verb: Literal["optics.stigmator"] = "optics.stigmator"
+    command_class = "steer"
+    result_type = VectorReport
+    x_m: Annotated[float, Field(ge=-1e-5, le=1e-5)]
+    y_m: Annotated[float, Field(ge=-1e-5, le=1e-5)]
+
+
+class OpticsScanRotation(Command):
+    """Turn the scan against the stage's axes (rad)."""
+
+    verb: Literal["optics.scan_rotation"] = "optics.scan_rotation"
+    command_class = "steer"
+    result_type = OpticsReport
+    rotation_rad: Annotated[float, Field(ge=-pi, le=pi)]
 
 
 class AutoFocus(Command):

@@ -10,7 +10,7 @@ from pydantic import Field
 from .._frame import StagePosition
 from ._base import Command, CommandResult
 
-__all__ = ["MoveReport", "StageGet", "StageMove", "StageStop", "StageTilt"]
+__all__ = ["MoveReport", "StageGet", "StageMove", "StageMoveBy", "StageStop", "StageTilt"]
 
 _Metres = Annotated[float, Field(ge=-5e-3, le=5e-3)]
 _Radians = Annotated[float, Field(ge=-pi / 2, le=pi / 2)]
@@ -47,6 +47,20 @@ class StageMove(Command):
     x_m: _Metres | None = None
     y_m: _Metres | None = None
     z_m: _Metres | None = None
+
+
+class StageMoveBy(Command):
+    """Move by a distance from the last commanded position; axes left out stay where they are.
+
+    A verb of its own, because an absolute move that turns out to be relative breaks samples.
+    """
+
+    verb: Literal["stage.move_by"] = "stage.move_by"
+    command_class = "steer"
+    result_type = MoveReport
+    dx_m: _Metres | None = None
+    dy_m: _Metres | None = None
+    dz_m: _Metres | None = None
 
 
 class StageTilt(Command):

@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from eucentric_core import Frame, StagePosition
-from eucentric_core.transport import DataServer, Methods, PyroControlServer
+from eucentric_core.transport import DataServer, Methods, MethodsFor, PyroControlServer
 
 from ..frames import frame_around
 
@@ -47,10 +47,10 @@ def start_control() -> Iterator[StartControl]:
     """Starts control servers on loopback and stops them, an earlier one on the same port first."""
     running: dict[int, tuple[PyroControlServer, threading.Thread]] = {}
 
-    def start(methods: Methods, *, port: int = 0) -> PyroControlServer:
+    def start(methods: Methods | MethodsFor, *, port: int = 0, **options: Any) -> PyroControlServer:
         if port in running:
             _stop(*running.pop(port))
-        server = PyroControlServer(methods, host="127.0.0.1", port=port)
+        server = PyroControlServer(methods, host="127.0.0.1", port=port, **options)
         thread = threading.Thread(target=server.serve)
         thread.start()
         running[server.address[1]] = (server, thread)

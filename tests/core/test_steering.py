@@ -42,6 +42,7 @@ class SmallAgent:
             "safe_stop": self._safe_stop,
             "lease.request": self._request,
             "lease.renew": self._renew,
+            "lease.present": self._present,
             "lease.release": self._release,
             "lease.status": lambda _: {"holder": self.holder, "epoch": self.epoch, "remaining_s": 1.0},
         }
@@ -85,6 +86,9 @@ class SmallAgent:
             self.holder = None
             raise LeaseError("Pre-empted by the operator.", safe="beam is blanked.", next_step="ask.")
         self.renewals += 1
+        return {"holder": self.holder, "epoch": self.epoch, "duration_s": 0.6}
+
+    def _present(self, _: Payload) -> Payload:
         return {"holder": self.holder, "epoch": self.epoch, "duration_s": 0.6}
 
     def _release(self, payload: Payload) -> Payload:
@@ -156,7 +160,7 @@ def test_a_lost_lease_refuses_the_next_move_and_is_told_at_the_end(
     def steer() -> None:
         with scope.control(reason="align"):
             agent.lose_lease = True
-            wait_until(lambda: scope._lost is not None)
+            wait_until(lambda: scope.lease_lost is not None)
             with pytest.raises(LeaseError, match="Pre-empted"):
                 scope.move_stage(x_m=1e-6)
             assert scope.stage().reported.x_m == 0  # looking is still allowed
@@ -175,7 +179,7 @@ def test_a_vanished_agent_costs_the_lease(agent: SmallAgent) -> None:
         with connect(*server.address, client="alice", timeout_s=2) as scope, scope.control(reason="align"):
             server.stop()
             serving.join()
-            wait_until(lambda: scope._lost is not None)
+            wait_until(lambda: scope.lease_lost is not None)
 
     with pytest.raises(LeaseError, match="could not be renewed"):
         steer()

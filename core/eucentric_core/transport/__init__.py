@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ._network import find_free_port, require_loopback, require_port_free
-from ._protocols import ControlClient, ControlServer, Method, Methods, SubscriptionMode
-from ._pyro import MAX_CONTROL_BYTES, PyroControlServer
+from ._protocols import ControlClient, ControlServer, Method, Methods, MethodsFor, SubscriptionMode
+from ._pyro import MAX_CONTROL_BYTES
 from ._pyro_client import PyroControlClient
+from ._pyro_server import ControlLimits, PyroControlServer
 from ._zmq_message import EVENT_STREAM, StreamMessage
 from ._zmq_publisher import StreamPublisher
 from ._zmq_server import SUBSCRIPTION_EXPIRY_S, DataServer
@@ -16,10 +17,12 @@ __all__ = [
     "MAX_CONTROL_BYTES",
     "SUBSCRIPTION_EXPIRY_S",
     "ControlClient",
+    "ControlLimits",
     "ControlServer",
     "DataServer",
     "Method",
     "Methods",
+    "MethodsFor",
     "PyroControlClient",
     "PyroControlServer",
     "StreamMessage",

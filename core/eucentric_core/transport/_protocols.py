@@ -1,4 +1,4 @@
-"""The seams of the two channels. Implementations: `_pyro` (control), `_zmq_*` (data)."""
+"""The seams of the two channels. Implementations: `_pyro_*` (control), `_zmq_*` (data)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
-__all__ = ["ControlClient", "ControlServer", "Method", "Methods", "SubscriptionMode"]
+from .._access import Caller
+
+__all__ = ["ControlClient", "ControlServer", "Method", "Methods", "MethodsFor", "SubscriptionMode"]
 
 Method = Callable[[dict[str, JsonValue]], dict[str, JsonValue]]
 """A control method: plain JSON in, plain JSON out; raises `EucentricError`."""
 
 Methods = Mapping[str, Method]
 """The methods a service answers, by name. What is not in the table cannot be called."""
+
+MethodsFor = Callable[[Caller], Methods]
+"""The table for one caller: asked once per connection, after the caller has proven who they are."""
 
 SubscriptionMode = Literal["lossless", "newest"]
 """`lossless`: credit-based, slows the source rather than lose a frame. `newest`: a viewer, skips."""
@@ -43,6 +48,7 @@ class ControlClient(Protocol):
         """Call a method and return its answer.
 
         Raises:
+            NotAuthorisedError: a certificate is not accepted, or the role does not suffice; nothing ran.
             TransportError: no answer within the time-out, or the connection broke. The method may
                 have run: repeat it only with the same idempotency key.
             EucentricError: the method's own error, as its class.

@@ -3,79 +3,151 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self, TypeVar
 from uuid import uuid4
 
 from pydantic import JsonValue, ValidationError
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    stop_all,
+    wait_random_exponential,
+)
 
-from ._errors import EucentricError, LeaseError, TransportError
-from ._instrument import Capabilities, InstrumentVerbs
-from ._lease import LEASE_RENEW_S, CommandEnvelope, LeaseGrant, LeaseStatus
+from ._errors import EucentricError, LeaseError, ServiceUnavailableError, TransportError
+from ._frame import Frame
+from ._frame_fetch import FrameFetch
+from ._instrument import Capabilities
+from ._lease import HANDED_OVER, CommandEnvelope, LeaseGrant, LeaseStatus
+from ._lease_hold import LeaseHold
+from ._microscope import Microscope
 from ._model import FrozenModel
+from ._settings import TlsSettings
 from .transport import ControlClient, PyroControlClient
-from .vocabulary import Command, CommandResult
+from .vocabulary import (
+    CameraAcquire,
+    Command,
+    CommandResult,
+    FrameReference,
+    ScanAcquire,
+    SpectrumAcquire,
+)
 
-__all__ = ["SteeringClient", "connect"]
+__all__ = ["SteeringClient", "connect", "control_connections"]
 
 _log = logging.getLogger(__name__)
 
 _GUARD_TIMEOUT_S = 4.0
-_RETRY_RENEWAL_S = 0.5
+_LEASE_TIMEOUT_S = 1.5
+_GIVE_UP = stop_all(stop_after_attempt(4), stop_after_delay(8.0))
+"""A lost answer is asked for again for nearly as long as a lease lasts, and after a time-out as well."""
 
 _Answer = TypeVar("_Answer", bound=FrozenModel)
 
 
-class SteeringClient(InstrumentVerbs):
+class SteeringClient(Microscope):
     """An instrument seen through its agent.
 
-    Observing needs nothing; steering needs the lease, taken by `with scope.control(reason=...)`.
-    Safe stop and lease renewal use a connection of their own and never wait behind a command; so does
-    what only observes.
+    Observing needs nothing; steering needs the lease, taken by `with scope.control(reason=...)`. Commands,
+    safe stop, the lease's signs of life and what only observes each have a connection of their own, so
+    that none waits behind another. After a broken link the client reconnects by itself and goes on with its
+    lease while that lasts; a command whose answer was lost is asked for again under the same key, which
+    the agent carries out once.
 
     Args:
-        control: connection for commands.
-        guard: second connection, for lease and safe stop.
-        observer: third connection, for what only observes.
+        connect: opens one more connection with a time-out (s).
         client: who is asking, for the audit log.
+        timeout_s: longest wait for one answer before it is asked for again.
+        frames: fetches the frames that a scan produced; None: this client cannot.
     """
 
     def __init__(
-        self, control: ControlClient, guard: ControlClient, observer: ControlClient, *, client: str
+        self,
+        connect: Callable[[float], ControlClient],
+        *,
+        client: str,
+        timeout_s: float = 30.0,
+        frames: FrameFetch | None = None,
     ) -> None:
-        self._control = control
-        self._guard = guard
-        self._observer = observer
         self._client = client
-        self._epoch: int | None = None
+        self._frames = frames
+        self._hold: LeaseHold | None = None
         self._lost: EucentricError | None = None
-        self.capabilities = _parse(Capabilities, control.call("describe", {}))
+        self._connections = ExitStack()
+        self._control = self._open(connect, timeout_s)
+        self._guard = self._open(connect, _GUARD_TIMEOUT_S)
+        self._observer = self._open(connect, timeout_s)
+        self._presence = self._open(connect, _LEASE_TIMEOUT_S)
+        try:
+            self.capabilities = _parse(Capabilities, self._control.call("describe", {}))
+        except EucentricError:
+            self.close()
+            raise
 
     def execute(self, command: Command) -> CommandResult:
         """Carry out one command at the agent.
 
         Raises:
             LeaseError: the command steers and this client holds no lease, or has lost it.
-            TransportError: no answer; it is unknown whether the command ran.
+            TransportError: no answer, also when asked again; it is unknown whether the command ran.
             EucentricError: the agent or the instrument refused or failed.
         """
-        if self._lost is not None and command.command_class != "observe":
-            raise self._lost
+        hold = self._hold
+        if self.lease_lost is not None and command.command_class != "observe":
+            raise self.lease_lost
         envelope = CommandEnvelope(
             command=command,
             client=self._client,
             idempotency_key=uuid4().hex,
-            lease_epoch=self._epoch,
+            lease_epoch=None if hold is None else hold.epoch,
         )
-        if command.urgent:
-            connection = self._guard
-        else:
-            connection = self._observer if command.command_class == "observe" else self._control
-        return _parse(command.result_type, connection.call("execute", envelope.model_dump(mode="json")))
+        payload = envelope.model_dump(mode="json")
+        connection = self._connection_for(command)
+        observing = command.command_class == "observe" and not command.urgent
+        for attempt in Retrying(
+            retry=retry_if_exception(_answer_is_missing),
+            stop=stop_after_attempt(1) if observing else _GIVE_UP,
+            wait=wait_random_exponential(multiplier=0.1, max=1.0),
+            reraise=True,
+        ):
+            with attempt:
+                answer = connection.call("execute", payload)
+        return _parse(command.result_type, answer)
+
+    def acquire(
+        self, command: ScanAcquire | CameraAcquire | SpectrumAcquire, *, stream: str | None = None
+    ) -> Frame:
+        """Acquire one frame and wait for its array.
+
+        Args:
+            command: what to acquire.
+            stream: another stream of the same acquisition, such as `truth` of a simulated instrument.
+
+        Raises:
+            TransportError: the frame did not arrive in time; it may have been recorded all the same.
+            EucentricError: the instrument refused or failed.
+        """
+        if self._frames is None:
+            raise ServiceUnavailableError(
+                "This client was not told where the agent's data channel is.",
+                safe="nothing was scanned.",
+                next_step="connect with data_port=..., or by the instrument's name in the settings.",
+            )
+        with self._frames.subscribed() as subscription:
+            reference = self._typed(command, FrameReference)
+            return self._frames.wait_for(subscription, reference, stream=stream)
+
+    def scan(
+        self, *, height_px: int = 512, width_px: int = 512, dwell_time_s: float = 1e-6, stream: str = "haadf"
+    ) -> Frame:
+        """Scan one frame and wait for its array; see `acquire`."""
+        command = ScanAcquire(height_px=height_px, width_px=width_px, dwell_time_s=dwell_time_s)
+        return self.acquire(command, stream=stream)
 
     def safe_stop(self) -> None:
         """Blank the beam, stop scanning and halt the stage, now. Anyone may; no lease is needed."""
@@ -83,69 +155,70 @@ class SteeringClient(InstrumentVerbs):
 
     def lease(self) -> LeaseStatus:
         """Who steers at present."""
-        return _parse(LeaseStatus, self._guard.call("lease.status", {}))
+        return _parse(LeaseStatus, self._observer.call("lease.status", {}))
+
+    @property
+    def lease_lost(self) -> EucentricError | None:
+        """Why this client has lost the lease it held last, if it has."""
+        return self._lost if self._hold is None else self._hold.lost
+
+    @property
+    def lease_remaining_s(self) -> float | None:
+        """How long the lease lasts if the link dies now; None without a lease."""
+        return None if self._hold is None else self._hold.remaining_s
+
+    def offer_lease(self, to: str) -> LeaseStatus:
+        """Offer the lease that this client holds to someone, who gets it by asking for it (hand-over).
+
+        Raises:
+            LeaseError: this client does not hold the lease.
+        """
+        # Another process of the same person may hold it: the agent decides whose it is, not this object.
+        epoch = self.lease().epoch if self._hold is None else self._hold.epoch
+        if epoch < 1:
+            raise LeaseError(
+                "Nobody has held the lease yet.",
+                safe="nothing was changed.",
+                next_step="take it first, then offer it.",
+            )
+        answer = self._guard.call("lease.hand_over", {"client": self._client, "epoch": epoch, "to": to})
+        return _parse(LeaseStatus, answer)
 
     @contextmanager
-    def control(self, *, reason: str) -> Iterator[SteeringClient]:
-        """Hold the lease, renewed in the background, and release it at the end.
+    def control(self, *, reason: str, take_over: bool = False) -> Iterator[Self]:
+        """Hold the lease, kept alive in the background, and release it at the end.
+
+        Args:
+            reason: for the audit log and for whoever waits.
+            take_over: take it from a holder of a lower role; the instrument is made safe first.
 
         Raises:
             LeaseError: someone else holds it; or, at the end, it was lost on the way and the instrument
-                is in its safe state.
+                is in its safe state. A lease that was handed over is not lost.
         """
-        grant = _parse(
-            LeaseGrant, self._guard.call("lease.request", {"client": self._client, "reason": reason})
-        )
-        self._epoch, self._lost = grant.epoch, None
-        done = threading.Event()
-        renewer = threading.Thread(target=self._renew, args=(grant, done), name="lease-renewer", daemon=True)
-        renewer.start()
+        wish: dict[str, JsonValue] = {"client": self._client, "reason": reason}
+        if take_over:
+            wish["take_over"] = True
+        grant = _parse(LeaseGrant, self._guard.call("lease.request", wish))
+        self._lost = None
+        hold = LeaseHold(self._presence, grant, client=self._client, notify=self.notice)
+        self._hold = hold
         try:
             yield self
         finally:
-            done.set()
-            renewer.join()
-            self._epoch = None
-            lost = self._lost
-            if lost is None:
-                self._release(grant)
-        if lost is not None:
-            raise lost
+            hold.end()
+            self._hold = None
+            self._lost = hold.lost
+        if hold.lost is not None and HANDED_OVER not in hold.lost.details:
+            raise hold.lost
 
-    def _release(self, grant: LeaseGrant) -> None:
-        try:
-            self._guard.call("lease.release", {"client": self._client, "epoch": grant.epoch})
-        except EucentricError as error:
-            # The work is done and the lease ends by itself; an error here would hide one of the body.
-            _log.warning("lease not released, it expires within %g s: %s", grant.duration_s, error)
-
-    def _renew(self, grant: LeaseGrant, done: threading.Event) -> None:
-        expires = time.monotonic() + grant.duration_s
-        renew_after_s = wait_s = min(LEASE_RENEW_S, grant.duration_s / 3)
-        while not done.wait(wait_s):
-            asked = time.monotonic()
-            wait_s = _RETRY_RENEWAL_S
-            try:
-                self._guard.call("lease.renew", {"client": self._client, "epoch": grant.epoch})
-                expires, wait_s = asked + grant.duration_s, renew_after_s
-            except LeaseError as error:
-                self._lost = error
-                return
-            except EucentricError as error:
-                _log.warning("lease not renewed: %s", error)
-                if time.monotonic() >= expires:
-                    self._lost = LeaseError(
-                        f"The lease could not be renewed for {grant.duration_s:g} s and is lost.",
-                        safe="the agent has put the instrument in its safe state.",
-                        next_step="check the link to the agent, read the state, and take the lease again.",
-                    )
-                    return
+    def notice(self, text: str) -> None:
+        """What the agent did on its own while this client held the lease; a subclass may show it."""
+        _log.warning("%s: %s", self.capabilities.instrument, text)
 
     def close(self) -> None:
         """Close all connections."""
-        self._control.close()
-        self._guard.close()
-        self._observer.close()
+        self._connections.close()
 
     def __enter__(self) -> Self:
         return self
@@ -154,6 +227,20 @@ class SteeringClient(InstrumentVerbs):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _open(self, connect: Callable[[float], ControlClient], timeout_s: float) -> ControlClient:
+        connection = connect(timeout_s)
+        self._connections.callback(connection.close)
+        return connection
+
+    def _connection_for(self, command: Command) -> ControlClient:
+        if command.urgent:
+            return self._guard
+        return self._observer if command.command_class == "observe" else self._control
+
+
+def _answer_is_missing(error: BaseException) -> bool:
+    return isinstance(error, TransportError) and not error.reported
 
 
 def _parse(kind: type[_Answer], answer: dict[str, JsonValue]) -> _Answer:
@@ -167,17 +254,47 @@ def _parse(kind: type[_Answer], answer: dict[str, JsonValue]) -> _Answer:
         ) from error
 
 
-def connect(host: str, control_port: int, *, client: str, timeout_s: float = 30.0) -> SteeringClient:
-    """Connect to an agent.
+def connect(
+    host: str,
+    control_port: int,
+    *,
+    client: str,
+    timeout_s: float = 30.0,
+    data_port: int | None = None,
+    credentials: TlsSettings | None = None,
+    token: str | None = None,
+) -> SteeringClient:
+    """Connect to an agent. Connecting moves nothing.
+
+    Args:
+        host: of the agent.
+        control_port: of the agent.
+        client: who is asking.
+        timeout_s: longest wait for one answer.
+        data_port: of the agent, to have the frames of `scan`.
+        credentials: certificate and key, where the agent speaks mutual TLS.
+        token: of the agent's local console.
 
     Raises:
         ServiceUnavailableError: nobody answers there.
+        NotAuthorisedError: the agent does not accept the certificate.
     """
-    control = PyroControlClient(host, control_port, timeout_s=timeout_s)
-    guard = PyroControlClient(host, control_port, timeout_s=_GUARD_TIMEOUT_S)
-    observer = PyroControlClient(host, control_port, timeout_s=timeout_s)
-    try:
-        return SteeringClient(control, guard, observer, client=client)
-    except EucentricError:
-        control.close()
-        raise
+    return SteeringClient(
+        control_connections(host, control_port, credentials=credentials, token=token),
+        client=client,
+        timeout_s=timeout_s,
+        frames=None if data_port is None else FrameFetch(host, data_port),
+    )
+
+
+def control_connections(
+    host: str, control_port: int, *, credentials: TlsSettings | None = None, token: str | None = None
+) -> Callable[[float], ControlClient]:
+    """What opens a connection to a service, given its time-out (s)."""
+
+    def open_connection(timeout_s: float) -> ControlClient:
+        return PyroControlClient(
+            host, control_port, timeout_s=timeout_s, credentials=credentials, token=token
+        )
+
+    return open_connection

@@ -27,6 +27,8 @@ from .errors import (
     WeightsError,
 )
 from .image_formation import ImagingConditions, SimulatedFrame, expected_signal, form_frame, truth_rows
+from .landscape import LANDSCAPE_CLASSES, Landscape, LandscapeRecipe
+from .landscape_image import form_landscape_frame, landscape_signal
 from .metrics import ClassCounts, FrameJudgement, Score, judge_frame, score_frame, total
 from .network_spec import NetworkSpec
 from .preprocessing import DEFAULT_PREPROCESSING, Preprocessing, check_frame, normalise
@@ -45,12 +47,14 @@ from .start_data import (
 from .targets import heat_maps
 from .uncertainty import ensemble_statistics, entropy_map, expected_calibration_error, mean_entropy
 from .unknown_crystal import UnknownCrystal
+from .view import View
 
 __all__ = [
     "DEFAULT_DECODING",
     "DEFAULT_PREPROCESSING",
     "DEMO_CONDITIONS",
     "GRAPHENE",
+    "LANDSCAPE_CLASSES",
     "MATERIALS",
     "MOS2",
     "START_MATERIALS",
@@ -68,6 +72,8 @@ __all__ = [
     "InvalidFrameError",
     "KnownCrystal",
     "LabelledFrame",
+    "Landscape",
+    "LandscapeRecipe",
     "Material",
     "ModelsError",
     "NetworkSpec",
@@ -80,6 +86,7 @@ __all__ = [
     "StartMaterial",
     "UnknownCrystal",
     "UnknownMaterialError",
+    "View",
     "WeightsError",
     "build_crystal",
     "check_frame",
@@ -91,9 +98,11 @@ __all__ = [
     "expected_calibration_error",
     "expected_signal",
     "form_frame",
+    "form_landscape_frame",
     "frame_features",
     "heat_maps",
     "judge_frame",
+    "landscape_signal",
     "local_maxima",
     "material_named",
     "mean_entropy",

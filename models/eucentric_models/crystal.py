@@ -241,11 +241,22 @@ def _lattice(
 
 
 def _nearest_neighbours(positions: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    # Neighbours are looked for in a strip around the atom, widened until none outside can be nearer.
+    by_y = np.argsort(positions[:, 0])
+    y_m = positions[by_y, 0]
+    start_m = max(float(np.ptp(y_m)) / 100, np.finfo(float).tiny)
     nearest = np.empty_like(rows)
     for i, row in enumerate(rows):
-        distance = np.sum((positions - positions[row]) ** 2, axis=1)
-        distance[row] = np.inf
-        nearest[i] = int(np.argmin(distance))
+        reach_m = start_m
+        while True:
+            first, last = np.searchsorted(y_m, positions[row, 0] + np.array([-reach_m, reach_m]))
+            near = np.sort(by_y[first:last])
+            near = near[near != row]
+            distance = np.sum((positions[near] - positions[row]) ** 2, axis=1)
+            if len(near) and (np.min(distance) <= reach_m**2 or len(near) == len(positions) - 1):
+                nearest[i] = near[int(np.argmin(distance))]
+                break
+            reach_m *= 2
     return nearest
 
 

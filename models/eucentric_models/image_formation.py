@@ -55,7 +55,7 @@ class ImagingConditions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pixel_size_m: float = Field(ge=1e-13, le=1e-8)
+    pixel_size_m: float = Field(ge=1e-13, le=1e-6)
     probe_sigma_m: float = Field(ge=5e-12, le=2e-9)
     defocus_m: float = Field(default=0.0, ge=-1e-6, le=1e-6)
     convergence_angle_rad: float = Field(default=25e-3, gt=0, le=0.1)
@@ -140,16 +140,29 @@ def form_frame(
     if background is not None:
         signal += background
     signal *= conditions.electrons_per_pixel * conditions.collection_efficiency
+    truth = truth_rows(crystal, conditions.pixel_size_m, shape, centre_m=centre_m)
+    return SimulatedFrame(detect(signal, conditions, rng), truth)
+
+
+def detect(
+    signal: NDArray[np.float32], conditions: ImagingConditions, rng: np.random.Generator
+) -> NDArray[np.uint16] | NDArray[np.float32]:
+    """What the detector reads where it is expected to count `signal` electrons, with all its noise.
+
+    Args:
+        signal: expected electrons, any shape; may be overwritten.
+        conditions: gain, offset, noise and dtype of the detector.
+        rng: source of the noise.
+    """
     counts = _dose_noise(signal, rng)
     counts *= np.float32(conditions.detector_gain_counts_per_electron)
     counts += np.float32(conditions.detector_offset_counts)
     if conditions.detector_noise_counts:
-        counts += np.float32(conditions.detector_noise_counts) * rng.standard_normal(shape, np.float32)
-    truth = truth_rows(crystal, conditions.pixel_size_m, shape, centre_m=centre_m)
+        counts += np.float32(conditions.detector_noise_counts) * rng.standard_normal(signal.shape, np.float32)
     if conditions.output == "float32":
-        return SimulatedFrame(counts, truth)
+        return counts
     np.clip(np.rint(counts, out=counts), 0, 65535, out=counts)
-    return SimulatedFrame(counts.astype(np.uint16), truth)
+    return counts.astype(np.uint16)
 
 
 def expected_signal(
@@ -178,27 +191,56 @@ def expected_signal(
     """
     if not all(8 <= side <= 8192 for side in shape):
         raise ValueError(f"shape must be within [8, 8192] pixels, got {shape}")
+    margin, padded = padding(conditions, shape)
+    y, x, rows = _pixel_coordinates(crystal, conditions.pixel_size_m, shape, centre_m, margin - 3)
+    impulses = _deposit(y + margin, x + margin, crystal.weight[rows], padded)
+    image = blurred(impulses, conditions, shape, margin, row_shift_px=row_shift_px, splines=True)
+    image *= np.float32(CROSS_SECTION_M2_PER_WEIGHT / conditions.pixel_size_m**2)
+    image += np.float32(conditions.background_fraction)
+    return np.maximum(image, 0, out=image)
+
+
+def padding(conditions: ImagingConditions, shape: tuple[int, int]) -> tuple[int, tuple[int, int]]:
+    """How many pixels to add before a frame, and its size with padding, before it is `blurred`."""
     widest_px = np.sqrt(max(conditions.probe_covariance_m2[:2])) / conditions.pixel_size_m
     # Four rms widths of the core keep the periodic wrap of the transform out of the frame.
     margin = int(np.clip(np.ceil(4 * widest_px), 4, max(shape)))
-    padded = (_fast_length(shape[0] + 2 * margin), _fast_length(shape[1] + 2 * margin))
-    y, x, rows = _pixel_coordinates(crystal, conditions.pixel_size_m, shape, centre_m, margin - 3)
-    impulses = _deposit(y + margin, x + margin, crystal.weight[rows], padded)
-    spectrum = np.fft.rfft2(impulses)
+    return margin, (_fast_length(shape[0] + 2 * margin), _fast_length(shape[1] + 2 * margin))
+
+
+def blurred(
+    padded: NDArray[np.float32],
+    conditions: ImagingConditions,
+    shape: tuple[int, int],
+    margin_px: int,
+    *,
+    row_shift_px: NDArray[np.floating] | None = None,
+    splines: bool = False,
+) -> NDArray[np.float32]:
+    """The frame that lies `margin_px` inside a padded image, convolved with the probe.
+
+    Args:
+        padded: image of the size that `padding` gives.
+        conditions: optics and pixel size.
+        shape: ``(ny, nx)`` of the frame.
+        margin_px: as `padding` gives it.
+        row_shift_px: (ny,) displacement of each row along x.
+        splines: the image was deposited with cubic B-splines, which are divided out.
+    """
+    spectrum = np.fft.rfft2(padded)
     spectrum *= _transfer_function(
-        padded,
+        (padded.shape[0], padded.shape[1]),
         conditions.pixel_size_m,
         conditions.probe_covariance_m2,
         conditions.tail_fraction,
         conditions.tail_width_ratio,
+        splines,
     )
-    partial = np.fft.ifft(spectrum, axis=0)[margin : margin + shape[0]]
+    partial = np.fft.ifft(spectrum, axis=0)[margin_px : margin_px + shape[0]]
     if row_shift_px is not None:
-        partial *= _row_phases(row_shift_px, padded[1])
-    image = np.fft.irfft(partial, n=padded[1], axis=1)[:, margin : margin + shape[1]].astype(np.float32)
-    image *= np.float32(CROSS_SECTION_M2_PER_WEIGHT / conditions.pixel_size_m**2)
-    image += np.float32(conditions.background_fraction)
-    return np.maximum(image, 0, out=image)
+        partial *= _row_phases(row_shift_px, padded.shape[1])
+    image = np.fft.irfft(partial, n=padded.shape[1], axis=1)[:, margin_px : margin_px + shape[1]]
+    return image.astype(np.float32)
 
 
 def truth_rows(
@@ -255,14 +297,16 @@ def _transfer_function(
     covariance_m2: tuple[float, float, float],
     tail_fraction: float,
     tail_width_ratio: float,
+    splines: bool,
 ) -> NDArray[np.float32]:
     fy = np.fft.fftfreq(shape[0])[:, None]
     fx = np.fft.rfftfreq(shape[1])[None, :]
     yy, xx, yx = (value / pixel_size_m**2 for value in covariance_m2)
     exponent = -2 * np.pi**2 * (yy * fy**2 + xx * fx**2 + 2 * yx * fy * fx)
     probe = (1 - tail_fraction) * np.exp(exponent) + tail_fraction * np.exp(tail_width_ratio**2 * exponent)
-    spline = (np.sinc(fy) * np.sinc(fx)) ** 4
-    transfer = (probe / spline).astype(np.float32)
+    if splines:
+        probe /= (np.sinc(fy) * np.sinc(fx)) ** 4
+    transfer = probe.astype(np.float32)
     transfer.setflags(write=False)
     return transfer
 

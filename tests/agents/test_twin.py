@@ -233,7 +233,7 @@ def test_conditions_drift_gradually_to_where_they_were_sent(twin: OpenTwin) -> N
         )
     )
     headers = [scanned(opened)[0].header for _ in range(6)]
-    fields = [header.optics.field_of_view_m for header in headers]
+    fields = [header.optics.field_of_view_m or 0.0 for header in headers]
     assert fields[0] < fields[1] < fields[2] < fields[3] == fields[4] == fields[5]
     assert headers[-1].pixel_size_m == pytest.approx(1.6 * 4e-9 / 256)
     assert headers[-1].optics.defocus_m == pytest.approx(8e-9)

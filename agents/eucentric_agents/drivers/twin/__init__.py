@@ -1,11 +1,15 @@
-"""The digital twin: a SIMULATED scanning transmission electron microscope over a two-dimensional crystal."""
+"""The digital twin: a SIMULATED scanning transmission electron microscope over a lattice or a landscape."""
 
 from __future__ import annotations
 
+from ._axes import play
 from ._column import Column, ColumnState
+from ._faults import FaultOptions, Faults
+from ._lattice import Lattice
 from ._options import ColumnOptions, DetectorOptions, SpecimenOptions, StageOptions, TwinOptions
 from ._specimen import Specimen
-from ._stage import TwinStage, play
+from ._stage import TwinStage
+from ._terrain import Terrain
 from ._twin import DigitalTwin
 
 __all__ = [
@@ -14,9 +18,13 @@ __all__ = [
     "ColumnState",
     "DetectorOptions",
     "DigitalTwin",
+    "FaultOptions",
+    "Faults",
+    "Lattice",
     "Specimen",
     "SpecimenOptions",
     "StageOptions",
+    "Terrain",
     "TwinOptions",
     "TwinStage",
     "play",

@@ -1,85 +1,58 @@
-"""The crystal under the beam: where it has drifted to, what dose it has seen, which atoms it has lost."""
+"""What lies under the beam: something that drifts, gathers dose and can be looked at."""
 
 from __future__ import annotations
 
-from math import exp
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from eucentric_models.crystal import VACANCY, Crystal, build_crystal, material_named
+from eucentric_models.image_formation import ImagingConditions, SimulatedFrame
+from eucentric_models.view import View
 
-from ._options import SpecimenOptions
-
-__all__ = ["Specimen"]
+__all__ = ["Sight", "Specimen"]
 
 
-class Specimen:
-    """A drifting, damageable crystal. Not thread-safe; the twin holds its lock around it.
-
-    Args:
-        material: name of the material.
-        options: size, defects, drift and damage.
-        rng: source of the crystal and its defects.
-        damage_rng: decides every atom's fate under the beam.
-    """
-
-    def __init__(
-        self,
-        material: str,
-        options: SpecimenOptions,
-        rng: np.random.Generator,
-        damage_rng: np.random.Generator,
-    ) -> None:
-        self._options = options
-        self._damage_rng = damage_rng
-        self._crystal = build_crystal(
-            material_named(material),
-            (options.extent_m, options.extent_m),
-            rng,
-            rotation_rad=options.rotation_rad,
-            vacancy_fraction=options.vacancy_fraction,
-            divacancy_share=options.divacancy_share,
-            dopant_fraction=options.dopant_fraction,
-        )
-        self._fluence_e_per_m2 = np.zeros(len(self._crystal))
-        self._drift_m = np.zeros(2)
+class Sight(Protocol):
+    """A specimen at one moment; may be looked at while the specimen itself changes."""
 
     @property
-    def crystal(self) -> Crystal:
-        """The crystal as it is now; immutable, so a frame may be formed of it while damage goes on."""
-        return self._crystal
+    def classes(self) -> tuple[str, ...]:
+        """Class names of the truth."""
+        ...
+
+    def frame(
+        self, conditions: ImagingConditions, shape: tuple[int, int], rng: np.random.Generator, view: View
+    ) -> SimulatedFrame:
+        """A scanned frame and its truth."""
+        ...
+
+    def share(self, conditions: ImagingConditions, shape: tuple[int, int], view: View) -> NDArray[np.float32]:
+        """Noise-free share of the beam that is scattered on the annular detector, (ny, nx) float32."""
+        ...
+
+
+class Specimen(Protocol):
+    """A drifting specimen. Not thread-safe; the twin holds its lock around it."""
+
+    @property
+    def sight(self) -> Sight:
+        """The specimen as it is now."""
+        ...
 
     @property
     def drift_m(self) -> tuple[float, float]:
         """How far (y, x) the specimen has moved relative to its stage."""
-        return float(self._drift_m[0]), float(self._drift_m[1])
+        ...
 
     def wait(self, duration_s: float) -> None:
         """Let the specimen drift."""
-        self._drift_m += np.asarray(self._options.drift_m_per_s) * duration_s
+        ...
 
-    def fluence_e_per_m2(self, centre_m: tuple[float, float], half_size_m: tuple[float, float]) -> float:
-        """Mean electron fluence that the columns of a rectangle have received; 0 where there are none."""
-        rows = self._crystal.rows_within(centre_m, half_size_m)
-        return float(self._fluence_e_per_m2[rows].mean()) if len(rows) else 0.0
+    def fluence_e_per_m2(self, view: View, half_size_m: tuple[float, float]) -> float:
+        """Mean electron fluence that a field has received."""
+        ...
 
-    def expose(
-        self, centre_m: tuple[float, float], half_size_m: tuple[float, float], fluence_e_per_m2: float
-    ) -> int:
-        """Irradiate a rectangle and return how many atoms were ejected from it."""
-        crystal = self._crystal
-        rows = crystal.rows_within(centre_m, half_size_m)
-        self._fluence_e_per_m2[rows] += fluence_e_per_m2
-        chance = 1.0 - exp(-self._options.knock_on_cross_section_m2 * fluence_e_per_m2)
-        if chance <= 0 or not len(rows):
-            return 0
-        names = crystal.classes
-        fragile = np.isin(
-            crystal.class_id[rows], [names.index(crystal.material.vacancy_host), names.index(VACANCY)]
-        )
-        rows = rows[fragile]
-        atoms = np.rint(crystal.weight[rows] / crystal.atom_weight[rows]).astype(np.int64)
-        ejected = np.repeat(rows, self._damage_rng.binomial(atoms, chance))
-        if len(ejected):
-            self._crystal = crystal.without_atoms(ejected)
-        return len(ejected)
+    def expose(self, view: View, half_size_m: tuple[float, float], fluence_e_per_m2: float) -> int:
+        """Irradiate a field and return how many atoms were ejected from it."""
+        ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,116 +13,143 @@ from eucentric_core import StagePosition
 from eucentric_core.vocabulary import MoveReport
 
 from .._errors import MoveHaltedError
+from ._axes import Axes
+from ._faults import FaultSwitch
+from ._hardware_log import HardwareLog
 from ._options import StageOptions
 
-__all__ = ["TwinStage", "play"]
+__all__ = ["TwinStage"]
 
 _Vector = NDArray[np.float64]
 
-
-def play(load: _Vector, drive: _Vector, backlash: float) -> _Vector:
-    """Where the load is after the drive has moved: it follows only once the backlash is used up.
-
-    The play operator of hysteresis (Krejci, Hysteresis, Convexity and Dissipation, 1996), element-wise;
-    `backlash` is the full width of the dead band, in the unit of the positions.
-    """
-    return np.minimum(np.maximum(load, drive - backlash / 2), drive + backlash / 2)
-
-
-@dataclass(frozen=True, slots=True)
-class _Motion:
-    start: _Vector
-    target: _Vector
-    started_s: float
-    duration_s: float
-
-    def drive(self, now_s: float) -> _Vector:
-        if self.duration_s == 0 or now_s >= self.started_s + self.duration_s:
-            return self.target
-        return self.start + (self.target - self.start) * ((now_s - self.started_s) / self.duration_s)
+_TILT_QUANTUM_RAD = 1e-5
 
 
 class TwinStage:
-    """Three axes (x, y, z) with backlash, scatter, encoder steps and a speed. Any thread may ask or halt.
+    """Five axes: x, y, z and the tilts alpha (about x) and beta (about y). Any thread may ask or halt.
 
     Args:
         options: the errors' sizes.
         rng: source of the scatter.
+        faults: what is broken.
+        log: what the drives were told.
     """
 
-    def __init__(self, options: StageOptions, rng: np.random.Generator) -> None:
+    def __init__(
+        self, options: StageOptions, rng: np.random.Generator, faults: FaultSwitch, log: HardwareLog
+    ) -> None:
         self._options = options
-        self._rng = rng
+        self._faults = faults
+        self._log = log
         self._lock = threading.Lock()
         self._halted = threading.Event()
-        self._drive = np.zeros(3)
-        self._load = np.zeros(3)
-        self._scatter = np.zeros(3)
-        self._commanded = np.zeros(3)
-        self._motion: _Motion | None = None
+        self._linear = Axes(
+            3,
+            backlash=options.backlash_m,
+            repeatability=options.repeatability_m,
+            encoder_quantum=options.encoder_quantum_m,
+            speed=options.speed_m_per_s,
+            rng=rng,
+        )
+        self._tilt = Axes(
+            2,
+            backlash=options.tilt_backlash_rad,
+            repeatability=options.tilt_repeatability_rad,
+            encoder_quantum=_TILT_QUANTUM_RAD,
+            speed=options.tilt_speed_rad_per_s,
+            rng=rng,
+        )
+        self._followed_s = time.monotonic()
+        self._creep_m_per_s = 0.0
 
-    def move(self, target_m: tuple[float | None, float | None, float | None]) -> None:
+    def target_m(self, target_m: Sequence[float | None], *, relative: bool = False) -> tuple[float, ...]:
+        """Where (x, y, z) a move would go; None leaves an axis where it was commanded to last."""
+        with self._lock:
+            if relative:
+                return tuple(self._linear.commanded + np.array([d or 0.0 for d in target_m]))
+            return tuple(self._linear.target(target_m))
+
+    def move(self, target_m: Sequence[float | None]) -> None:
         """Go to (x, y, z) and settle; None leaves an axis where it was commanded to last.
 
         Raises:
             MoveHaltedError: it was halted on the way.
         """
-        options = self._options
-        with self._lock:
-            target = np.array(
-                [c if t is None else t for t, c in zip(target_m, self._commanded, strict=True)], float
-            )
-            duration_s = float(np.max(np.abs(target - self._drive))) / options.speed_m_per_s
-            moved = target != self._drive
-            self._commanded = target
-            self._motion = _Motion(self._drive, target, time.monotonic(), duration_s)
-            self._halted.clear()
-        halted = self._halted.wait(duration_s + options.settle_time_s)
+        self._run(self._linear, target_m, "stage.move", ("x_m", "y_m", "z_m"))
+
+    def tilt(self, target_rad: Sequence[float | None]) -> None:
+        """Tilt to (alpha, beta) and settle; None leaves an axis where it was commanded to last.
+
+        Raises:
+            MoveHaltedError: it was halted on the way.
+        """
+        self._run(self._tilt, target_rad, "stage.tilt", ("alpha_rad", "beta_rad"))
+
+    def halt(self) -> None:
+        """Stand still where it is; returns at once."""
+        self._halted.set()
+        self._log.write("stage.halt")
+
+    @property
+    def actual_m(self) -> tuple[float, float, float]:
+        """Where (x, y, z) the specimen holder truly is, also on the way."""
+        x, y, z = self._now()[0].tolist()
+        return x, y, z
+
+    @property
+    def foreshortening(self) -> tuple[float, float]:
+        """Projected over true distance along (y, x): the cosines of alpha and beta."""
+        alpha, beta = np.cos(self._now()[1]).tolist()
+        return alpha, beta
+
+    def report(self) -> MoveReport:
+        """Commanded, reported (by an encoder on the drive's side of the backlash) and actual position."""
         with self._lock:
             self._follow()
-            self._motion = None
-            scatter = self._rng.normal(0.0, options.repeatability_m, 3)
-            self._scatter = np.where(moved, scatter, self._scatter)
+            linear, tilt = self._linear, self._tilt
+            return MoveReport(
+                commanded=_position(linear.commanded, tilt.commanded),
+                reported=_position(linear.reported, tilt.reported),
+                actual=_position(linear.actual, tilt.actual),
+                tolerance_m=linear.tolerance,
+                settle_time_s=self._options.settle_time_s,
+            )
+
+    def _run(self, axes: Axes, wanted: Sequence[float | None], what: str, names: tuple[str, ...]) -> None:
+        share = self._faults.current.stage_stops_at
+        with self._lock:
+            self._follow()
+            target = axes.target(wanted)
+            duration_s = axes.begin(target, share=1.0 if share is None else share)
+            self._halted.clear()
+            self._log.write(what, **dict(zip(names, target.tolist(), strict=True)))
+        halted = self._halted.wait(duration_s + self._options.settle_time_s)
+        with self._lock:
+            axes.end()
+        where = self.report().reported
+        self._log.write("stage.stand", **where.model_dump(), halted=halted)
         if halted:
-            where = self.report().reported
             raise MoveHaltedError(
                 f"The stage was halted at x {where.x_m:.3e} m, y {where.y_m:.3e} m.",
                 safe="it stands still there.",
                 next_step="read the stage, then move again if that is safe.",
             )
 
-    def halt(self) -> None:
-        """Stand still where it is; returns at once."""
-        self._halted.set()
-
-    @property
-    def actual_m(self) -> tuple[float, float, float]:
-        """Where (x, y, z) the specimen holder truly is, also on the way."""
+    def _now(self) -> tuple[_Vector, _Vector]:
         with self._lock:
             self._follow()
-            x, y, z = self._load + self._scatter
-            return float(x), float(y), float(z)
-
-    def report(self) -> MoveReport:
-        """Commanded, reported (by an encoder on the drive's side of the backlash) and actual position."""
-        options = self._options
-        actual = self.actual_m
-        with self._lock:
-            steps = np.rint(self._drive / options.encoder_quantum_m)
-            return MoveReport(
-                commanded=_position(self._commanded),
-                reported=_position(steps * options.encoder_quantum_m),
-                actual=_position(np.array(actual)),
-                tolerance_m=options.backlash_m / 2 + 4 * options.repeatability_m + options.encoder_quantum_m,
-                settle_time_s=options.settle_time_s,
-            )
+            return self._linear.actual, self._tilt.actual
 
     def _follow(self) -> None:
-        if self._motion is not None:
-            self._drive = self._motion.drive(time.monotonic())
-            self._load = play(self._load, self._drive, self._options.backlash_m)
+        now_s = time.monotonic()
+        if self._creep_m_per_s:
+            self._linear.slip(0, self._creep_m_per_s * (now_s - self._followed_s))
+        self._followed_s, self._creep_m_per_s = now_s, self._faults.current.stage_creep_m_per_s
+        self._linear.follow()
+        self._tilt.follow()
 
 
-def _position(vector_m: _Vector) -> StagePosition:
-    x, y, z = (float(value) for value in vector_m)
-    return StagePosition(x_m=x, y_m=y, z_m=z)
+def _position(linear_m: _Vector, tilt_rad: _Vector) -> StagePosition:
+    x, y, z = linear_m.tolist()
+    alpha, beta = tilt_rad.tolist()
+    return StagePosition(x_m=x, y_m=y, z_m=z, alpha_rad=alpha, beta_rad=beta)

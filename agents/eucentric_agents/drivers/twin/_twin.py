@@ -1,68 +1,62 @@
-"""The twin as an instrument: specimen, stage and column behind the vocabulary."""
+"""The twin as an instrument: specimen, stage, column and detectors behind the vocabulary."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 
 import numpy as np
 
-from eucentric_core import (
-    Axis,
-    Capabilities,
-    CommandRefusedError,
-    Frame,
-    FrameHeader,
-    utc_now,
-)
+from eucentric_core import Capabilities, CommandRefusedError, Frame
 from eucentric_core.vocabulary import (
-    BeamBlank,
-    BeamUnblank,
+    CameraAcquire,
     Command,
     CommandResult,
-    Done,
     FrameReference,
     InstrumentState,
     MoveReport,
-    OpticsDefocus,
-    OpticsFieldOfView,
-    OpticsReport,
     ScanAcquire,
     ScanStream,
-    SimulationDrift,
+    SpectrumAcquire,
     StageGet,
     StageMove,
+    StageMoveBy,
     StageStop,
+    StageTilt,
     StateGet,
     StreamReport,
 )
-from eucentric_models.image_formation import form_frame
 
 from .._commands import CommandTable
 from .._scan_loop import ScanLoop
 from .._scan_sessions import session_handlers
 from .._sessions import SessionCounter
-from .._truth import truth_of
 from ._column import Column
+from ._column_verbs import ColumnVerbs
+from ._detectors import Detectors
+from ._exposure import Exposure
+from ._faults import FaultSwitch
+from ._hardware_log import HardwareLog
+from ._lattice import Lattice
+from ._limits import refuse_beyond, stage_limits
 from ._options import TwinOptions
-from ._specimen import Specimen
 from ._stage import TwinStage
+from ._terrain import Terrain
 
 __all__ = ["DigitalTwin"]
 
 _MAX_SIDE_PX = 4096
-_MAX_HEIGHT_M = 4e-7
 _M2_PER_A2 = 1e-20
-_NOWHERE_M = (1.0, 1.0)
-"""A place far from any specimen: what the detector sees of it is a dark frame."""
+_CAMERA = "ronchigram"
+_SPECTROMETER = "eels"
 
 
 class DigitalTwin:
     """A SIMULATED STEM; implements `eucentric_core.Instrument`.
 
-    Each acquisition publishes `truth` (what is really in the field) and then `haadf`, with one sequence
-    number. What is in the field follows from the *actual* stage position and the specimen's drift.
+    Each scan publishes `truth` (what is really in the field) and then `haadf`, with one sequence number;
+    a camera frame or spectrum has a number of its own. What is in the field follows from the *actual* stage
+    position, the beam shift and the specimen's drift; tilting foreshortens it by the cosine of the angle,
+    about a eucentric point.
 
     Args:
         name: the instrument's name in every header.
@@ -71,50 +65,87 @@ class DigitalTwin:
     """
 
     def __init__(self, name: str, options: TwinOptions, sink: Callable[[Frame], None]) -> None:
-        crystal_rng, damage_rng, stage_rng, self._frame_rng = (
-            np.random.default_rng(seed) for seed in np.random.SeedSequence(options.seed).spawn(4)
+        specimen_rng, damage_rng, stage_rng, frame_rng, camera_rng, focus_rng = (
+            np.random.default_rng(seed) for seed in np.random.SeedSequence(options.seed).spawn(6)
         )
         self._name = name
         self._options = options
-        self._sink = sink
-        self._lock = threading.Lock()
-        self._specimen = Specimen(options.material, options.specimen, crystal_rng, damage_rng)
-        self._stage = TwinStage(options.stage, stage_rng)
-        self._column = Column(options.column, options.detector, max_field_of_view_m=options.specimen.extent_m)
+        self._faults = FaultSwitch(options.faults)
+        self._log = HardwareLog(options.journal)
+        self._stage = TwinStage(options.stage, stage_rng, self._faults, self._log)
+        self._limits = stage_limits(options.extent_m, options.stage.tilt_limit_rad)
+        try:
+            self._column = Column(options, self._log)
+        except CommandRefusedError:
+            self._log.close()
+            raise
+        specimen = (
+            Terrain(options, specimen_rng)
+            if options.is_landscape
+            else Lattice(options, specimen_rng, damage_rng)
+        )
+        self._exposure = Exposure(specimen, self._stage, self._column)
         self._sessions = SessionCounter()
         self._loop = ScanLoop(self._take_frame)
         self._scan: ScanAcquire | ScanStream = ScanAcquire()
+        self._detectors = Detectors(
+            name,
+            options,
+            (self._exposure, self._column, self._stage),
+            self._sessions,
+            self._faults,
+            self._log,
+            sink,
+            (frame_rng, camera_rng),
+        )
+        column_verbs = ColumnVerbs(
+            options.column, self._column, self._exposure, self._stage, self._loop, focus_rng
+        )
         self._commands = CommandTable(
             name,
             {
                 **session_handlers(self._sessions, self._loop),
+                **column_verbs.handlers,
                 StateGet: self._state,
                 StageGet: self._stage_get,
                 StageMove: self._stage_move,
+                StageMoveBy: self._stage_move_by,
+                StageTilt: self._stage_tilt,
                 StageStop: self._stage_stop,
-                BeamBlank: self._beam_blank,
-                BeamUnblank: self._beam_unblank,
-                OpticsDefocus: self._defocus,
-                OpticsFieldOfView: self._field_of_view,
                 ScanAcquire: self._scan_acquire,
                 ScanStream: self._scan_stream,
-                SimulationDrift: self._drift,
+                CameraAcquire: self._camera_acquire,
+                SpectrumAcquire: self._spectrum_acquire,
             },
         )
-        self.capabilities = Capabilities(
-            instrument=name,
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the twin can do; only the notes change, with the faults that are on."""
+        options = self._options
+        faults = self._faults.current.labels
+        return Capabilities(
+            instrument=self._name,
             model=f"SIMULATED STEM over {options.material} (Eucentric digital twin)",
             simulated=True,
             verbs=self._commands.verbs,
             concurrent_verbs=("stage.get", "state.get"),
-            streams=("haadf", "truth"),
-            max_field_of_view_m=options.specimen.extent_m,
-            max_stage_offset_m=options.specimen.extent_m / 2,
-            notes=f"SIMULATED: computed frames (seed {options.seed}), published with their ground truth.",
+            streams=("haadf", "truth", _CAMERA, _SPECTROMETER),
+            max_field_of_view_m=options.extent_m,
+            max_stage_offset_m=options.extent_m / 2,
+            stage_limits=self._limits,
+            cameras=(_CAMERA,),
+            spectrometers=(_SPECTROMETER,),
+            notes=f"SIMULATED: computed frames (seed {options.seed}), published with their ground truth."
+            + (f" SIMULATED FAULTS: {', '.join(faults)}." if faults else ""),
         )
 
     def execute(self, command: Command) -> CommandResult:
         """Carry out one command; see `Instrument.execute`."""
+        self._faults.pass_command(command)
+        if type(command).command_class != "observe":
+            # Before anything changes, what the probe has done so far is put down to where it stands.
+            self._exposure.rest(self._column.state, scanning=self._loop.scanning)
         return self._commands(command)
 
     def abort(self) -> None:
@@ -123,20 +154,22 @@ class DigitalTwin:
 
     def safe_state(self) -> None:
         """Blank the beam, stop scanning, halt the stage."""
+        before = self._column.state
         self._column.blank(True)
         self._loop.abort()
         self._stage.halt()
+        self._exposure.rest(before, scanning=self._loop.scanning)
 
     def close(self) -> None:
         """Go to the safe state and wait for the last frame to leave."""
         self.safe_state()
+        self._faults.close()
         self._loop.stop()
+        self._log.close()
 
     def _state(self, _command: StateGet) -> InstrumentState:
         column = self._column.state
-        half = column.field_of_view_m / 2
-        with self._lock:
-            fluence = self._specimen.fluence_e_per_m2(self._centre_m(), (half, half))
+        self._exposure.rest(column, scanning=self._loop.scanning)
         session = self._sessions.current
         return InstrumentState(
             session=session.name if session else None,
@@ -145,7 +178,7 @@ class DigitalTwin:
             next_sequence=self._sessions.next_sequence,
             stage=self._stage.report().reported,
             optics=self._column.optics(column, self._scan.dwell_time_s),
-            dose_e_per_a2=fluence * _M2_PER_A2,
+            dose_e_per_a2=self._exposure.fluence_e_per_m2(column) * _M2_PER_A2,
             simulated=True,
             fault=self._loop.fault,
         )
@@ -154,57 +187,57 @@ class DigitalTwin:
         return self._stage.report()
 
     def _stage_move(self, command: StageMove) -> MoveReport:
-        limit = self._options.specimen.extent_m / 2
-        for axis, value, bound in (
-            ("x", command.x_m, limit),
-            ("y", command.y_m, limit),
-            ("z", command.z_m, _MAX_HEIGHT_M),
-        ):
-            if value is not None and abs(value) > bound:
-                raise CommandRefusedError(
-                    f"{axis} = {value:.3e} m is outside the stage's range of {bound:.3e} m.",
-                    safe="the stage did not move.",
-                    next_step="stay within the range (see the capabilities).",
-                )
-        self._stage.move((command.x_m, command.y_m, command.z_m))
+        return self._go((command.x_m, command.y_m, command.z_m))
+
+    def _stage_move_by(self, command: StageMoveBy) -> MoveReport:
+        return self._go(self._stage.target_m((command.dx_m, command.dy_m, command.dz_m), relative=True))
+
+    def _go(self, target_m: tuple[float | None, ...]) -> MoveReport:
+        x_m, y_m, z_m = target_m
+        refuse_beyond(self._limits, x_m=x_m, y_m=y_m, z_m=z_m)
+        self._stage.move(target_m)
+        return self._stage.report()
+
+    def _stage_tilt(self, command: StageTilt) -> MoveReport:
+        refuse_beyond(self._limits, alpha_rad=command.alpha_rad, beta_rad=command.beta_rad)
+        self._stage.tilt((command.alpha_rad, command.beta_rad))
         return self._stage.report()
 
     def _stage_stop(self, _command: StageStop) -> MoveReport:
         self._stage.halt()
         return self._stage.report()
 
-    def _beam_blank(self, _command: BeamBlank) -> Done:
-        self._column.blank(True)
-        return Done()
-
-    def _beam_unblank(self, _command: BeamUnblank) -> Done:
-        self._column.blank(False)
-        return Done()
-
-    def _defocus(self, command: OpticsDefocus) -> OpticsReport:
-        self._column.set_defocus(command.defocus_m)
-        return OpticsReport(commanded=command.defocus_m, reported=self._column.state.defocus_m)
-
-    def _field_of_view(self, command: OpticsFieldOfView) -> OpticsReport:
-        self._column.set_field_of_view(command.field_of_view_m)
-        return OpticsReport(commanded=command.field_of_view_m, reported=self._column.state.field_of_view_m)
-
-    def _drift(self, command: SimulationDrift) -> Done:
-        self._column.drift(command)
-        return Done()
-
     def _scan_acquire(self, command: ScanAcquire) -> FrameReference:
         self._prepare(command)
-        sequence = self._loop.acquire()
-        return FrameReference(
-            instrument=self._name, session=self._sessions.require().name, stream="haadf", sequence=sequence
-        )
+        return self._reference("haadf", self._loop.acquire())
 
     def _scan_stream(self, command: ScanStream) -> StreamReport:
         session = self._prepare(command)
         first = self._sessions.next_sequence
         self._loop.start(max_frames=command.max_frames, max_frames_per_s=command.max_frames_per_s)
         return StreamReport(session=session, first_sequence=first)
+
+    def _camera_acquire(self, command: CameraAcquire) -> FrameReference:
+        self._sessions.require()
+        _refuse_unknown("camera", command.camera, _CAMERA)
+        if command.binning not in (1, 2, 4, 8, 16):
+            raise CommandRefusedError(
+                f"The camera cannot bin by {command.binning}.",
+                safe="nothing was exposed.",
+                next_step="bin by 1, 2, 4, 8 or 16.",
+            )
+        return self._reference(_CAMERA, self._occupy(lambda: self._detectors.camera(command, self._loop)))
+
+    def _spectrum_acquire(self, command: SpectrumAcquire) -> FrameReference:
+        self._sessions.require()
+        _refuse_unknown("spectrometer", command.spectrometer, _SPECTROMETER)
+        return self._reference(
+            _SPECTROMETER, self._occupy(lambda: self._detectors.spectrum(command, self._loop))
+        )
+
+    def _reference(self, stream: str, sequence: int) -> FrameReference:
+        session = self._sessions.require().name
+        return FrameReference(instrument=self._name, session=session, stream=stream, sequence=sequence)
 
     def _prepare(self, command: ScanAcquire | ScanStream) -> str:
         session = self._sessions.require()
@@ -218,58 +251,21 @@ class DigitalTwin:
             self._scan = command
         return session.name
 
-    def _centre_m(self) -> tuple[float, float]:
-        """Place on the crystal, (y, x), that lies in the middle of the field."""
-        x, y, _z = self._stage.actual_m
-        drift_y, drift_x = self._specimen.drift_m
-        return y + drift_y, x + drift_x
-
     def _take_frame(self) -> int:
-        scan = self._scan
-        shape = (scan.height_px, scan.width_px)
-        began_s, began_utc = time.monotonic(), utc_now()
-        frame_time_s = scan.dwell_time_s * shape[0] * shape[1]
-        stage = self._stage.report()
-        with self._lock:
-            column = self._column.step()
-            centre = self._centre_m()
-            crystal = self._specimen.crystal
-            self._specimen.wait(frame_time_s)
-        z_m = stage.actual.z_m if stage.actual is not None else 0.0
-        conditions = self._column.conditions(
-            column, width_px=scan.width_px, dwell_time_s=scan.dwell_time_s, z_m=z_m
-        )
-        if column.blanked:
-            centre = _NOWHERE_M
-            conditions = conditions.model_copy(update={"background_fraction": 0.0})
-        image, truth = form_frame(crystal, conditions, shape, self._frame_rng, centre_m=centre)
-        fluence = 0.0 if column.blanked else conditions.dose_electrons_per_m2
-        if fluence > 0:
-            half = tuple(side * conditions.pixel_size_m / 2 for side in shape)
-            with self._lock:
-                self._specimen.expose(centre, (half[0], half[1]), fluence)
-        if self._options.real_time:
-            self._loop.pause(began_s + frame_time_s - time.monotonic())
+        try:
+            return self._detectors.scan(self._scan, self._loop)
+        finally:
+            self._exposure.rest(self._column.state, scanning=True)
 
-        session = self._sessions.require()
-        pixel = conditions.pixel_size_m
-        base = FrameHeader(
-            instrument=self._name,
-            session=session.name,
-            stream="haadf",
-            sequence=self._sessions.take(),
-            acquired_utc=began_utc,
-            acquired_monotonic_s=began_s,
-            shape=image.shape,
-            dtype=image.dtype.name,
-            simulated=True,
-            axes=(Axis(name="y", unit="m", scale=pixel), Axis(name="x", unit="m", scale=pixel)),
-            optics=self._column.optics(column, scan.dwell_time_s),
-            stage=stage.reported,
-            dose_e_per_a2=fluence * _M2_PER_A2,
-            sample=session.sample,
-            material=session.material or self._options.material,
+    def _occupy(self, expose: Callable[[], int]) -> int:
+        try:
+            return self._loop.occupy(expose)
+        finally:
+            self._exposure.rest(self._column.state, scanning=True)
+
+
+def _refuse_unknown(kind: str, name: str, known: str) -> None:
+    if name != known:
+        raise CommandRefusedError(
+            f"There is no {kind} named {name!r}.", safe="nothing was exposed.", next_step=f"use {known!r}."
         )
-        self._sink(truth_of(base, truth, crystal.classes))
-        self._sink(Frame(base, image))
-        return base.sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._commands import CommandTable
-from ._errors import MoveHaltedError
+from ._errors import MoveHaltedError, ScanAbortedError
 from ._registry import FrameSink, known_drivers, open_driver
 from ._scan_loop import ScanLoop
 from ._sessions import OpenSession, SessionCounter
@@ -13,6 +13,7 @@ __all__ = [
     "FrameSink",
     "MoveHaltedError",
     "OpenSession",
+    "ScanAbortedError",
     "ScanLoop",
     "SessionCounter",
     "known_drivers",

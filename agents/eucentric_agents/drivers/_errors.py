@@ -1,13 +1,7 @@
-"""Failures that only an instrument has."""
+"""Failures that only an instrument has, as every machine knows them."""
 
 from __future__ import annotations
 
-from eucentric_core import EucentricError
+from eucentric_core import MoveHaltedError, ScanAbortedError
 
-__all__ = ["MoveHaltedError"]
-
-
-class MoveHaltedError(EucentricError):
-    """A stage move was halted before it arrived."""
-
-    code = "move_halted"
+__all__ = ["MoveHaltedError", "ScanAbortedError"]

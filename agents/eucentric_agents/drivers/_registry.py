@@ -25,8 +25,46 @@ def _open_replay(settings: AgentSettings, sink: FrameSink) -> Instrument:
     return ReplayInstrument(settings.name, ReplayOptions.from_settings(settings.driver), sink)
 
 
+def _open_usim(settings: AgentSettings, sink: FrameSink) -> Instrument:
+    from .usim import UsimInstrument, UsimOptions
+
+    return UsimInstrument(settings.name, UsimOptions.from_settings(settings.driver), sink)
+
+
+def _open_temscript(settings: AgentSettings, sink: FrameSink) -> Instrument:
+    from .temscript import TemscriptOptions, open_temscript
+
+    return open_temscript(settings.name, TemscriptOptions.from_settings(settings.driver), sink)
+
+
+def _open_pyjem(settings: AgentSettings, sink: FrameSink) -> Instrument:
+    from .pyjem import PyjemOptions, open_pyjem
+
+    return open_pyjem(settings.name, PyjemOptions.from_settings(settings.driver), sink)
+
+
+def _open_autoscript(settings: AgentSettings, sink: FrameSink) -> Instrument:
+    from .autoscript import AutoscriptOptions, open_autoscript
+
+    return open_autoscript(settings.name, AutoscriptOptions.from_settings(settings.driver), sink)
+
+
+def _open_watchfolder(settings: AgentSettings, sink: FrameSink) -> Instrument:
+    from .watchfolder import WatchfolderInstrument, WatchfolderOptions
+
+    return WatchfolderInstrument(settings.name, WatchfolderOptions.from_settings(settings.driver), sink)
+
+
 _DRIVERS: Mapping[str, Callable[[AgentSettings, FrameSink], Instrument]] = MappingProxyType(
-    {"replay": _open_replay, "twin": _open_twin}
+    {
+        "autoscript": _open_autoscript,
+        "pyjem": _open_pyjem,
+        "replay": _open_replay,
+        "temscript": _open_temscript,
+        "twin": _open_twin,
+        "usim": _open_usim,
+        "watchfolder": _open_watchfolder,
+    }
 )
 
 

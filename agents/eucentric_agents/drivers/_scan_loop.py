@@ -6,13 +6,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from eucentric_core import BusyError, ErrorReport, EucentricError
+
+from ._errors import ScanAbortedError
 
 __all__ = ["ScanLoop"]
 
 _STOP_TIMEOUT_S = 70.0
 """Longest wait for the last frame: a sink may hold a frame back for 60 s."""
+
+_Result = TypeVar("_Result")
 
 _log = logging.getLogger(__name__)
 
@@ -47,9 +52,17 @@ class ScanLoop:
         Raises:
             BusyError: a scan is running.
         """
+        return self.occupy(self._take_frame)
+
+    def occupy(self, work: Callable[[], _Result]) -> _Result:
+        """Do something on the calling thread that cannot go on beside a scan; `pause` tells it of an abort.
+
+        Raises:
+            BusyError: a scan is running.
+        """
         self._begin()
         try:
-            return self._take_frame()
+            return work()
         finally:
             self._scanning.release()
 
@@ -111,6 +124,8 @@ class ScanLoop:
                 taken += 1
                 due = max(due + period_s, time.monotonic() - period_s)
                 self._aborted.wait(max(0.0, due - time.monotonic()))
+        except ScanAbortedError:
+            _log.info("scan aborted after %d frames", taken)
         except EucentricError as error:
             _log.error("scan ended after %d frames: %s", taken, error)
             self._fault = error.report()

@@ -6,7 +6,7 @@ from ._errors import UnknownPixelSizeError
 from ._images import Calibration, ImageSeries
 from ._labels import Labels
 from ._options import ReplayOptions
-from ._readers import builtin_suffixes, read_images
+from ._readers import builtin_suffixes, is_recording, read_images
 from ._replay import ReplayInstrument
 from ._source import FrameSource, RecordedFrame
 from ._units import metres_per_unit
@@ -21,6 +21,7 @@ __all__ = [
     "ReplayOptions",
     "UnknownPixelSizeError",
     "builtin_suffixes",
+    "is_recording",
     "metres_per_unit",
     "read_images",
 ]

@@ -41,6 +41,7 @@ class ImageSeries:
         optics: fields of `eucentric_core.Optics` that the file states.
         simulated: whether the file says that its images were computed.
         labels: what is known to be in an image, by its index in the stack.
+        stage: fields of `eucentric_core.StagePosition` that the file states.
     """
 
     stack: NDArray[Any]
@@ -48,6 +49,7 @@ class ImageSeries:
     optics: dict[str, float] = field(default_factory=dict)
     simulated: bool = False
     labels: Mapping[int, Labels] = field(default_factory=dict)
+    stage: dict[str, float] = field(default_factory=dict)
 
 
 def grey_series(name: str, array: NDArray[Any], *, colour: bool = False) -> NDArray[Any]:

@@ -15,9 +15,9 @@ from ._hdf5 import read_hdf5
 from ._images import ImageSeries, grey_series
 from ._labels_file import with_labels_file
 from ._tiff import read_tiff
-from ._vendor import VENDOR_SUFFIXES, read_vendor
+from ._vendor import VENDOR_SUFFIXES, read_vendor, vendor_suffixes
 
-__all__ = ["builtin_suffixes", "read_images"]
+__all__ = ["builtin_suffixes", "is_readable", "is_recording", "read_images"]
 
 _MAX_FILE_BYTES = 4 << 30
 
@@ -63,6 +63,11 @@ def builtin_suffixes() -> tuple[str, ...]:
 def is_readable(path: Path) -> bool:
     """Whether a file of a folder is taken for a recording, judged by its name."""
     return path.suffix.lower() in _BUILTIN or path.suffix.lower() in VENDOR_SUFFIXES
+
+
+def is_recording(path: Path) -> bool:
+    """Whether some reader knows files of this name; asks RosettaSciIO if it is installed."""
+    return path.suffix.lower() in _BUILTIN or path.suffix.lower() in vendor_suffixes()
 
 
 def read_images(path: Path, dataset: str | None = None) -> ImageSeries:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
+from math import radians
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from ._errors import refuse
 from ._images import Calibration, ImageSeries, grey_series
 from ._units import metres_per_unit
 
-__all__ = ["VENDOR_SUFFIXES", "read_vendor"]
+__all__ = ["VENDOR_SUFFIXES", "read_vendor", "vendor_suffixes"]
 
 VENDOR_SUFFIXES = frozenset({".dm3", ".dm4", ".emd", ".hspy", ".ser", ".mrc", ".rpl", ".unf", ".img"})
 """Suffixes that are taken from a folder; a single file is tried whatever its suffix."""
@@ -32,7 +34,19 @@ def read_vendor(path: Path, dataset: str | None) -> ImageSeries:
         raise refuse(path.name, f"it holds no image called {dataset!r}, only {titles}")
     # Instruments put the detector that was looked at first.
     signal = signals[0]
-    return ImageSeries(grey_series(path.name, signal["data"]), _calibration(signal), _optics(signal))
+    images_of_file = grey_series(path.name, signal["data"])
+    return ImageSeries(images_of_file, _calibration(signal), _optics(signal), stage=_stage(signal))
+
+
+@cache
+def vendor_suffixes() -> frozenset[str]:
+    """Suffixes that some reader of RosettaSciIO knows; without it, those that it is known for."""
+    try:
+        rsciio = importlib.import_module("rsciio")
+    except ModuleNotFoundError:
+        return VENDOR_SUFFIXES
+    known = {f".{suffix.lower()}" for plugin in rsciio.IO_PLUGINS for suffix in plugin["file_extensions"]}
+    return VENDOR_SUFFIXES | known
 
 
 def _load(path: Path) -> list[_Signal]:
@@ -93,6 +107,23 @@ def _optics(signal: _Signal) -> dict[str, float]:
         "high_tension_v": (tem.get("beam_energy"), 1e3),
         "convergence_angle_rad": (tem.get("convergence_angle"), 1e-3),
         "beam_current_a": (tem.get("beam_current"), 1e-9),
+    }
+    return {
+        name: float(value) * factor
+        for name, (value, factor) in known.items()
+        if isinstance(value, int | float)
+    }
+
+
+def _stage(signal: _Signal) -> dict[str, float]:
+    stage = signal["metadata"].get("Acquisition_instrument", {}).get("TEM", {}).get("Stage", {})
+    # HyperSpy's conventions: mm, degrees.
+    known = {
+        "x_m": (stage.get("x"), 1e-3),
+        "y_m": (stage.get("y"), 1e-3),
+        "z_m": (stage.get("z"), 1e-3),
+        "alpha_rad": (stage.get("tilt_alpha"), radians(1)),
+        "beta_rad": (stage.get("tilt_beta"), radians(1)),
     }
     return {
         name: float(value) * factor

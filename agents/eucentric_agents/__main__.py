@@ -1,4 +1,4 @@
-"""`python -m eucentric_agents serve`: the agent without the command line of the whole house."""
+"""`python -m eucentric_agents run`: the agent without the command line of the whole house."""
 
 from __future__ import annotations
 

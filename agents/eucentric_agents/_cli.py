@@ -1,4 +1,4 @@
-"""`eucentric agent`: serve an instrument, ask how it is, check its audit log."""
+"""`eucentric agent`: run an instrument's agent, ask how it is, install it as a service."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
+
+from .service._command import install_service
 
 app = typer.Typer(help="The agent on the microscope's control PC.", no_args_is_help=True)
 
@@ -27,7 +29,7 @@ def _flags(*, home: Path | None = None, instrument: str | None = None) -> dict[s
 
 
 @app.command()
-def serve(
+def run(
     config: _Config = None,
     instrument: Annotated[str | None, typer.Option(help="Driver to open, such as twin or replay.")] = None,
     home: _Home = None,
@@ -50,34 +52,27 @@ def serve(
             agent.supervise(lifetime.stopping)
 
 
+# Every service of the house starts with `serve`; an instrument's agent is said to run.
+app.command("serve", hidden=True)(run)
+app.command("install-service")(install_service)
+
+
 @app.command()
-def status(config: _Config = None, home: _Home = None, as_json: _Json = False) -> None:
+def status(
+    config: _Config = None,
+    home: _Home = None,
+    console: Annotated[
+        bool,
+        typer.Option("--console", help="Ask as the one at the instrument itself, without a certificate."),
+    ] = False,
+    as_json: _Json = False,
+) -> None:
     """Show how the agent and its instrument are. Changes nothing."""
     from ._status import print_status, read_status
 
     with clear_errors():
-        settings = load_settings(config, flags=_flags(home=home))
-        facts = read_status(settings.agent.host, settings.agent.control_port)
+        facts = read_status(load_settings(config, flags=_flags(home=home)), console=console)
     if as_json:
         typer.echo(json.dumps(facts))
     else:
         print_status(facts)
-
-
-@app.command("verify-audit")
-def verify_audit_log(
-    log: Annotated[Path | None, typer.Argument(help="The log; by default this machine's.")] = None,
-    config: _Config = None,
-    home: _Home = None,
-    as_json: _Json = False,
-) -> None:
-    """Check the hash chain of the audit log, from the first line to the last."""
-    from .control import verify_audit
-
-    with clear_errors():
-        path = log or load_settings(config, flags=_flags(home=home)).home / "agent" / "audit.jsonl"
-        summary = verify_audit(path)
-    if as_json:
-        typer.echo(summary.model_dump_json())
-    else:
-        typer.echo(f"{summary.records} records, chain intact, head {summary.head}")

@@ -6,30 +6,42 @@ from typing import Any
 from uuid import uuid4
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from eucentric_core import Capabilities, CommandEnvelope, LeaseStatus
+from eucentric_core import Capabilities, CommandEnvelope, LeaseStatus, Settings
 from eucentric_core.transport import PyroControlClient
 from eucentric_core.vocabulary import InstrumentState, StateGet
+
+from ._console import read_console
 
 __all__ = ["print_status", "read_status"]
 
 _TIMEOUT_S = 5.0
+_TRIPS_SHOWN = 3
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def read_status(host: str, control_port: int) -> dict[str, Any]:
-    """Everything an observer may know of an agent, as plain JSON.
+def read_status(settings: Settings, *, console: bool = False) -> dict[str, Any]:
+    """Everything an observer may know of this machine's agent, as plain JSON.
+
+    Args:
+        settings: where the agent is, and who asks (`client.tls`).
+        console: ask over the local console.
 
     Raises:
         ServiceUnavailableError: nobody answers there.
+        NotAuthorisedError: the certificate is not accepted.
+        ConfigurationError: the certificate is unusable, or no console can be reached.
     """
-    client = PyroControlClient(host, control_port, timeout_s=_TIMEOUT_S)
+    client = _console_client(settings) if console else _network_client(settings)
     try:
         envelope = CommandEnvelope(command=StateGet(), client="status", idempotency_key=uuid4().hex)
         return {
             "agent": client.call("ping", {}),
             "capabilities": client.call("describe", {}),
             "lease": client.call("lease.status", {}),
+            "interlocks": client.call("interlocks.show", {}),
             "state": client.call("execute", envelope.model_dump(mode="json")),
         }
     finally:
@@ -41,21 +53,71 @@ def print_status(facts: dict[str, Any], *, console: Console | None = None) -> No
     capabilities = Capabilities.model_validate(facts["capabilities"])
     lease = LeaseStatus.model_validate(facts["lease"])
     state = InstrumentState.model_validate(facts["state"])
+    field_m = state.optics.field_of_view_m
     table = Table(title=f"{capabilities.instrument}: {capabilities.model}", show_header=False)
     for name, value in (
         ("agent", facts["agent"]["state"]),
-        ("simulated", "yes" if state.simulated else "no"),
+        ("instrument", _kind(capabilities)),
         ("session", state.session or "none"),
         ("read", f"{state.age_s:.1f} s ago; the instrument is at work" if state.age_s else "just now"),
         ("scanning", "yes" if state.scanning else "no"),
-        ("last scan", state.fault.what if state.fault else "no fault"),
+        ("fault", state.fault.what if state.fault else "none"),
         ("beam", "blanked" if state.beam_blanked else "ON"),
         ("acquisitions", str(state.next_sequence)),
-        ("field of view", f"{state.optics.field_of_view_m * 1e9:.3f} nm"),
+        ("field of view", "unknown" if field_m is None else f"{field_m * 1e9:.3f} nm"),
         ("stage", f"x {state.stage.x_m * 1e9:.2f} nm, y {state.stage.y_m * 1e9:.2f} nm"),
         ("dose here", "unknown" if state.dose_e_per_a2 is None else f"{state.dose_e_per_a2:.3g} e/Å²"),
-        ("lease", f"{lease.holder}, {lease.remaining_s:.0f} s left" if lease.holder else "free"),
+        ("lease", _holder(lease)),
+        ("for", lease.reason or ""),
+        ("offered to", lease.offered_to or ""),
+        ("wanted by", ", ".join(lease.wanted_by)),
+        ("interlocks", _interlocks(facts["interlocks"])),
+        ("last trips", _trips(facts["interlocks"])),
         ("verbs", ", ".join(capabilities.verbs)),
     ):
-        table.add_row(name, value)
+        if value:
+            table.add_row(name, escape(value))
     (console or Console()).print(table)
+
+
+def _network_client(settings: Settings) -> PyroControlClient:
+    # An agent without keys answers on its own machine alone, and to everyone on it.
+    without_keys = settings.agent.tls is None and settings.agent.host in _LOOPBACK
+    credentials = None if without_keys else settings.client.tls
+    return PyroControlClient(
+        settings.agent.host, settings.agent.control_port, timeout_s=_TIMEOUT_S, credentials=credentials
+    )
+
+
+def _console_client(settings: Settings) -> PyroControlClient:
+    port, token = read_console(settings.home)
+    return PyroControlClient("127.0.0.1", port, timeout_s=_TIMEOUT_S, token=token)
+
+
+def _kind(capabilities: Capabilities) -> str:
+    said = [
+        "SIMULATED" if capabilities.simulated else "",
+        "untested on hardware" if capabilities.untested_on_hardware else "",
+    ]
+    return ", ".join(word for word in said if word) or "real"
+
+
+def _holder(lease: LeaseStatus) -> str:
+    if lease.holder is None:
+        return "free"
+    where = ", at the instrument itself" if lease.local else ""
+    return f"{lease.holder} ({lease.role}){where}, {lease.remaining_s:.0f} s left"
+
+
+def _interlocks(shown: dict[str, Any]) -> str:
+    if "limits" not in shown:
+        return "NONE"
+    spent = shown.get("spent") or {}
+    if spent.get("fault"):
+        return f"in force; {spent['fault']}"
+    return "in force, tightened" if spent.get("tightened") else "in force"
+
+
+def _trips(shown: dict[str, Any]) -> str:
+    trips = shown.get("trips") or []
+    return "; ".join(f"{trip['at_utc']} {trip['what']}" for trip in trips[-_TRIPS_SHOWN:])

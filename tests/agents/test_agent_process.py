@@ -1,4 +1,4 @@
-"""The agent as it runs on a control PC: two processes, frames to whoever subscribes, nothing left."""
+"""The agent as it runs on a control PC: three processes that look after each other, and nothing left."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from subprocess import PIPE
@@ -21,7 +24,8 @@ from typer.testing import CliRunner
 
 from eucentric_agents import verify_audit
 from eucentric_agents._cli import app
-from eucentric_core import ManagedProcess, SessionStarted, SessionStopped, connect
+from eucentric_agents.control import AuditRecord
+from eucentric_core import InstrumentLostError, ManagedProcess, SessionStarted, SessionStopped, connect
 from eucentric_core.transport import PyroControlClient, StreamSubscriber, find_free_port
 from eucentric_core.vocabulary import ScanStream
 from eucentric_transfer import ShardReader
@@ -81,10 +85,21 @@ class Machine:
         finally:
             client.close()
 
-    def data_process(self) -> psutil.Process:
-        """The agent's child."""
-        ready = json.loads((self.home / "run" / "agent-data.json").read_text())
+    def child(self, service: str) -> psutil.Process:
+        """A child of the agent: `agent-data`, or `driver`."""
+        ready = json.loads((self.home / "run" / f"{service}.json").read_text())
         return psutil.Process(ready["pid"])
+
+    def made_safe(self) -> list[dict[str, Any]]:
+        """How often the driver host has made the instrument safe by itself, by its own log."""
+        lines = (self.home / "logs" / "driver.jsonl").read_text().splitlines()
+        return [entry["made_safe"] for entry in map(json.loads, lines) if "made_safe" in entry]
+
+    def audited(self, action: str) -> list[AuditRecord]:
+        """The audit records of one action."""
+        lines = (self.home / "agent" / "audit.jsonl").read_text().splitlines()
+        records = [AuditRecord.model_validate_json(line) for line in lines]
+        return [record for record in records if record.action == action]
 
     def recorded(self, session: str) -> list[int]:
         """Sequence numbers of all recorded images of a session, in the order of the shards."""
@@ -111,17 +126,28 @@ def gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_killed_agent_takes_its_data_process_along_and_starts_again_with_a_void_lease(
-    machine: Machine,
-) -> None:
+def test_a_killed_agent_leaves_a_safe_instrument_and_starts_again_with_a_void_lease(machine: Machine) -> None:
     agent = machine.start()
     scope = connect("127.0.0.1", machine.control_port, client="ada")
-    data = machine.data_process()
+    children = [machine.child("agent-data"), machine.child("driver")]
     with scope.control(reason="power cut"):
         epoch = scope.lease().epoch
+        scope.start_session("power-cut")
+        scope.unblank(max_duration_s=600)
+        scope.stream(SCAN)
+        wait_until(lambda: scope.state().next_sequence > 20)
+        killed_s = time.monotonic()
         os.kill(agent.pid, signal.SIGKILL)
-        wait_until(lambda: gone(data), within_s=15)
+        wait_until(lambda: all(gone(child) for child in children), within_s=15)
     agent.stop()
+    last = machine.made_safe()[-1]
+    assert last["reason"] == "the agent process is gone"
+    assert last["monotonic_s"] - killed_s < 3
+    # The host has closed the session that the agent could not close any more.
+    recorded = machine.recorded("power-cut")
+    assert len(recorded) > 20
+    assert recorded == list(range(len(recorded)))
+
     machine.start()
     successor = connect("127.0.0.1", machine.control_port, client="bob")
     assert successor.lease().holder is None
@@ -134,8 +160,7 @@ def test_a_killed_agent_takes_its_data_process_along_and_starts_again_with_a_voi
 
 def test_frames_reach_a_subscriber_between_the_two_session_events_and_are_recorded(machine: Machine) -> None:
     agent = machine.start()
-    data = machine.data_process()
-    assert data.ppid() == agent.pid
+    assert machine.child("agent-data").ppid() == machine.child("driver").ppid() == agent.pid
     status = machine.ask("status")
     assert status["agent"]["state"] == "ready"
     assert status["capabilities"]["simulated"] is True
@@ -178,11 +203,11 @@ def test_when_the_data_process_dies_acquisition_stops_and_can_be_started_again(m
         scope.start_session("accident")
         scope.unblank(max_duration_s=600)
         scope.stream(SCAN)
-        first = machine.data_process()
+        first = machine.child("agent-data")
         os.kill(first.pid, signal.SIGKILL)
         wait_until(lambda: scope.state().beam_blanked and not scope.state().scanning)
         wait_until(lambda: machine.state() == "ready", within_s=20)
-        assert machine.data_process().pid != first.pid
+        assert machine.child("agent-data").pid != first.pid
         before = scope.state().next_sequence
         scope.stream(SCAN.model_copy(update={"max_frames": 5}))
         wait_until(lambda: not scope.state().scanning)
@@ -193,9 +218,74 @@ def test_when_the_data_process_dies_acquisition_stops_and_can_be_started_again(m
     wait_until(lambda: machine.recorded("accident")[-5:] == list(range(before, before + 5)))
 
 
+def test_when_the_driver_host_dies_a_fresh_one_makes_safe_first_and_the_session_is_over(
+    machine: Machine,
+) -> None:
+    machine.start()
+    scope = connect("127.0.0.1", machine.control_port, client="ada")
+    first = machine.child("driver")
+    with scope.control(reason="crash"), ThreadPoolExecutor() as threads:
+        scope.start_session("crash")
+        scope.unblank(max_duration_s=600)
+        scope.stream(SCAN.model_copy(update={"max_frames": 20}))
+        wait_until(lambda: not scope.state().scanning)
+        # A frame that takes long enough to be interrupted.
+        long_scan = threads.submit(scope.acquire_scan, height_px=4096, width_px=4096)
+        wait_until(lambda: scope.state().scanning)
+        os.kill(first.pid, signal.SIGKILL)
+        with pytest.raises(InstrumentLostError, match="driver host"):
+            long_scan.result(timeout=20)
+        wait_until(lambda: machine.state() == "ready" and machine.audited("driver.restarted") != [])
+        assert machine.child("driver").pid != first.pid
+        state = scope.state()
+        assert (state.session, state.scanning, state.beam_blanked) == (None, False, True)
+        assert machine.made_safe()[-1]["reason"] == "an earlier driver host was lost"
+        scope.start_session("after-the-crash")
+        scope.stop_session()
+    scope.close()
+    assert len(machine.audited("driver.lost")) == 1
+    wait_until(lambda: machine.recorded("crash") == list(range(20)))
+
+
+def test_frames_go_past_an_agent_that_stands_still_until_the_driver_host_makes_safe(machine: Machine) -> None:
+    agent = machine.start()
+    scope = connect("127.0.0.1", machine.control_port, client="ada")
+    with (
+        StreamSubscriber("127.0.0.1", machine.data_port, streams=["haadf"], mode="newest") as frames,
+        scope.control(reason="a stall"),
+    ):
+        frames.wait_subscribed(5)
+        scope.start_session("stall")
+        scope.unblank(max_duration_s=600)
+        scope.stream(SCAN)
+        before, known = scope.state().next_sequence, len(machine.made_safe())
+        stopped_s = time.monotonic()
+        os.kill(agent.pid, signal.SIGSTOP)
+        try:
+            sequence = 0
+            while sequence < before + 20:
+                message = frames.receive(10)
+                assert message is not None
+                sequence = message.frame().header.sequence
+                frames.acknowledge()
+            wait_until(lambda: len(machine.made_safe()) > known)
+        finally:
+            os.kill(agent.pid, signal.SIGCONT)
+        made_safe = machine.made_safe()[-1]
+        assert "silent" in made_safe["reason"]
+        assert made_safe["monotonic_s"] - stopped_s < 3
+        wait_until(lambda: made_safe in [record.details for record in machine.audited("driver.made_safe")])
+        assert scope.state().beam_blanked
+        assert not scope.state().scanning
+        scope.stop_session()
+    scope.close()
+
+
 def test_stopping_in_the_middle_of_a_scan_closes_the_session_and_keeps_every_frame(machine: Machine) -> None:
     agent = machine.start()
-    data = machine.data_process()
+    children = [machine.child("agent-data"), machine.child("driver")]
+    console = machine.home / "run" / "agent-console.json"
+    assert stat.S_IMODE(console.stat().st_mode) == 0o600
     scope = connect("127.0.0.1", machine.control_port, client="ada")
     with StreamSubscriber("127.0.0.1", machine.data_port, streams=["events"], mode="lossless") as events:
         events.wait_subscribed(5)
@@ -211,17 +301,17 @@ def test_stopping_in_the_middle_of_a_scan_closes_the_session_and_keeps_every_fra
             stopped = message.event()
             events.acknowledge()
     scope.close()
-    assert gone(data)
+    assert all(gone(child) for child in children)
     assert stopped.frames > 30
     assert machine.recorded("interrupted") == list(range(stopped.frames))
     assert list((machine.home / "run").iterdir()) == []
     summary = verify_audit(machine.home / "agent" / "audit.jsonl")
-    assert machine.ask("verify-audit") == summary.model_dump()
     assert summary.records > 5
     # Log lines went to the bounded logs alone: nothing bounds the files of what a process prints.
-    for out in (machine.home / "agent.out", machine.home / "logs" / "agent-data.out"):
+    logs = machine.home / "logs"
+    for out in (machine.home / "agent.out", *logs.glob("*.out")):
         assert out.read_text() == ""
-    for log in ("agent.jsonl", "agent-data.jsonl"):
+    for log in ("agent.jsonl", "agent-data.jsonl", "driver.jsonl"):
         assert '"stopped"' in (machine.home / "logs" / log).read_text()
 
 

@@ -3,42 +3,39 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from pydantic import JsonValue
 
 from eucentric_agents import verify_audit
-from eucentric_agents.control import AuditLog, AuditRecord, Dispatcher, LeaseKeeper, SessionDesk, SessionNames
-from eucentric_agents.drivers import MoveHaltedError
+from eucentric_agents.control import AuditRecord
 from eucentric_core import (
     BusyError,
-    Capabilities,
     CommandEnvelope,
     CommandRefusedError,
     Event,
-    Instrument,
     LeaseError,
     LeaseGrant,
     LeaseLost,
-    Optics,
-    RemoteError,
+    MoveHaltedError,
+    NotAuthorisedError,
+    Role,
     Settings,
-    StagePosition,
     TransportError,
     UnsupportedError,
 )
 from eucentric_core.transport import PyroControlClient, StreamSubscriber
 from eucentric_core.vocabulary import (
+    COMMANDS,
     BeamBlank,
     BeamUnblank,
     ColumnValve,
     Command,
     CommandResult,
-    Done,
     InstrumentState,
     MoveReport,
     OpticsDefocus,
@@ -54,21 +51,24 @@ from eucentric_core.vocabulary import (
 )
 
 from .rig import ConnectAgent, StartAgent, wait_until
+from .steering_bench import Bench, Rig, someone
 
 KNOWN_OPTICS = {"field_of_view_m": 1e-8, "scan_rotation_rad": 0.0}
 ENDLESS = ScanStream(height_px=64, width_px=64, max_frames_per_s=50)
 
 
-def raw_call(settings: Settings, command: Command, *, epoch: int | None, key: str | None = None) -> object:
+def raw_call(
+    settings: Settings, command: Command, *, epoch: int | None, client: str = "ada", key: str | None = None
+) -> object:
     """Send a command with whatever epoch and key, as a client gone wrong would."""
     envelope = CommandEnvelope.model_validate(
-        {"command": command, "client": "raw", "idempotency_key": key or uuid4().hex, "lease_epoch": epoch}
+        {"command": command, "client": client, "idempotency_key": key or uuid4().hex, "lease_epoch": epoch}
     )
-    client = PyroControlClient(settings.agent.host, settings.agent.control_port)
+    connection = PyroControlClient(settings.agent.host, settings.agent.control_port)
     try:
-        return client.call("execute", envelope.model_dump(mode="json"))
+        return connection.call("execute", envelope.model_dump(mode="json"))
     finally:
-        client.close()
+        connection.close()
 
 
 def test_connecting_moves_nothing_and_observing_needs_no_lease(agent: ConnectAgent) -> None:
@@ -105,12 +105,12 @@ def test_a_lost_lease_blanks_the_beam_stops_the_scan_and_is_announced(own_agent:
         answer = dead.call("lease.request", {"client": "dead", "reason": "about to die"})
         old_epoch = LeaseGrant.model_validate(answer).epoch
         for command in (SessionStart(session="s"), BeamUnblank(max_duration_s=600), ENDLESS):
-            raw_call(settings, command, epoch=old_epoch)
+            raw_call(settings, command, client="dead", epoch=old_epoch)
         dead.close()
         assert not observer.state().beam_blanked
         wait_until(lambda: observer.state().beam_blanked and not observer.state().scanning)
         with pytest.raises(LeaseError):
-            raw_call(settings, BeamUnblank(max_duration_s=600), epoch=old_epoch)
+            raw_call(settings, BeamUnblank(max_duration_s=600), client="dead", epoch=old_epoch)
         received: list[Event] = []
 
         def lost() -> bool:
@@ -128,8 +128,29 @@ def test_a_lost_lease_blanks_the_beam_stops_the_scan_and_is_announced(own_agent:
     with observer.control(reason="take over"):
         assert observer.lease().epoch == old_epoch + 1
         with pytest.raises(LeaseError):
-            raw_call(settings, ENDLESS, epoch=old_epoch)
+            raw_call(settings, ENDLESS, client="dead", epoch=old_epoch)
         assert not observer.state().scanning
+
+
+def test_a_holder_who_falls_silent_loses_the_beam_within_three_seconds_and_keeps_the_lease(
+    agent: ConnectAgent, settings: Settings
+) -> None:
+    observer = agent("bob")
+    silent = PyroControlClient(settings.agent.host, settings.agent.control_port)
+    answer = silent.call("lease.request", {"client": "ada", "reason": "a bad link"})
+    epoch = LeaseGrant.model_validate(answer).epoch
+    raw_call(settings, BeamUnblank(max_duration_s=600), epoch=epoch)
+    last_heard_s = time.monotonic()
+    assert not observer.state().beam_blanked
+    wait_until(lambda: observer.state().beam_blanked)
+    assert time.monotonic() - last_heard_s < 3
+    assert observer.lease().holder == "ada"
+    holding: dict[str, JsonValue] = {"client": "ada", "epoch": epoch}
+    back = LeaseGrant.model_validate(silent.call("lease.present", holding))
+    assert back.made_safe == "ada was not heard of"
+    raw_call(settings, BeamUnblank(max_duration_s=600), epoch=epoch)
+    silent.call("lease.release", holding)
+    silent.close()
 
 
 def test_the_agent_blanks_a_beam_that_was_unblanked_for_a_limited_time(
@@ -164,9 +185,8 @@ def test_a_busy_instrument_refuses_steering_and_queues_nothing_but_stops_at_once
         other.abort_scan()
         assert not move.done()
         other.safe_stop()
-        with pytest.raises(RemoteError, match="halted") as halted:
+        with pytest.raises(MoveHaltedError):
             move.result(timeout=5)
-        assert halted.value.details["remote_code"] == MoveHaltedError.code
         assert scope.state().optics.defocus_m == defocus_m
         assert abs(scope.stage().reported.x_m) < 8e-9
         assert scope.set_defocus(1e-9).reported == 1e-9
@@ -184,7 +204,7 @@ def test_the_stage_is_read_while_it_moves_and_halted_without_a_lease(agent: Conn
         assert scope.stage().age_s == other.state().age_s == 0
         halted = other.execute(StageStop())
         assert isinstance(halted, MoveReport)
-        with pytest.raises(RemoteError, match="halted"):
+        with pytest.raises(MoveHaltedError):
             move.result(timeout=5)
 
 
@@ -233,12 +253,6 @@ def test_a_key_that_was_refused_for_want_of_a_lease_may_be_used_again(
     assert scope.state().optics.defocus_m == 2e-9
 
 
-def test_a_verb_the_instrument_lacks_is_unsupported_over_the_wire_too(agent: ConnectAgent) -> None:
-    scope = agent()
-    with scope.control(reason="tilt"), pytest.raises(UnsupportedError, match=r"stage\.tilt"):
-        scope.execute(StageTilt(alpha_rad=0.1))
-
-
 def test_a_session_name_is_used_once(agent: ConnectAgent) -> None:
     scope = agent()
     with scope.control(reason="twice"):
@@ -276,178 +290,104 @@ def test_everything_that_changed_the_instrument_is_in_the_audit_log(
         ("ada", "optics.defocus", "refused"),
         ("ada", "safe_stop", "done"),
     ]
-    assert records[1].details == {"defocus_m": 3e-9}
+    assert records[1].details["defocus_m"] == 3e-9
+    assert records[1].role is Role.SCIENTIST
+    assert str(records[1].details["address"]).startswith("127.0.0.1:")
+    assert records[2].before is not None
+    assert records[2].after is not None
+    assert records[2].after["optics"] != records[2].before["optics"]
     assert records[4].error is not None
-    assert records[4].error.code == "command_refused"
+    assert records[4].error.code == "interlock"
 
 
-@pytest.fixture
-def dispatch(tmp_path: Path) -> Iterator[Callable[[Instrument], Dispatcher]]:
-    """Puts an instrument of the test's own behind a dispatcher."""
-    with ExitStack() as opened:
-
-        def open_dispatcher(driver: Instrument) -> Dispatcher:
-            events: list[Event] = []
-            audit = AuditLog(tmp_path / "audit.jsonl")
-            opened.callback(audit.close)
-            dispatcher = Dispatcher(
-                driver,
-                SessionDesk(driver, SessionNames(tmp_path / "sessions.txt"), events.append),
-                lease=LeaseKeeper(tmp_path / "lease.json"),
-                audit=audit,
-                announce=events.append,
-            )
-            opened.callback(dispatcher.close)
-            return dispatcher
-
-        yield open_dispatcher
-
-
-def ask(dispatcher: Dispatcher, command: Command, *, epoch: int | None = None) -> CommandResult:
-    """Send one command past the wire."""
-    return dispatcher.execute(
-        CommandEnvelope(command=command, client="ada", idempotency_key=uuid4().hex, lease_epoch=epoch)
-    )
-
-
-class OneThreaded:
+class OneThreaded(Bench):
     """An instrument that answers only the thread that opened it, and moves its stage until told to go on."""
 
-    capabilities = Capabilities(
-        instrument="old",
-        model="old",
-        simulated=True,
-        verbs=("beam.blank", "beam.unblank", "stage.get", "stage.move", "state.get"),
-        streams=(),
-    )
-
     def __init__(self) -> None:
-        self.moving, self.go_on = threading.Event(), threading.Event()
-        self.blanked = True
-        self.x_m = 0.0
+        super().__init__(concurrent=False)
+        self.hold = "stage.move"
         self.unreadable = False
         self._owner: int | None = None
 
     def execute(self, command: Command) -> CommandResult:
-        if isinstance(command, BeamBlank):
-            self.blanked = True
-            return Done()
-        self._owner = self._owner or threading.get_ident()
-        assert threading.get_ident() == self._owner
-        if isinstance(command, StateGet | StageGet) and self.unreadable:
-            raise TransportError("No answer.", safe="nothing moved.", next_step="ask again.")
-        if isinstance(command, BeamUnblank):
-            self.blanked = False
-            return Done()
-        if isinstance(command, StageMove):
-            self.x_m = command.x_m or 0.0
-            self.moving.set()
-            assert self.go_on.wait(30)
-        place = StagePosition(x_m=self.x_m)
-        if isinstance(command, StateGet):
-            return InstrumentState(
-                session=None,
-                scanning=False,
-                beam_blanked=self.blanked,
-                next_sequence=0,
-                stage=place,
-                optics=Optics.model_validate(dict.fromkeys(Optics.model_fields) | KNOWN_OPTICS),
-                dose_e_per_a2=None,
-                simulated=True,
-            )
-        return MoveReport(commanded=place, reported=place, actual=None, tolerance_m=1e-9, settle_time_s=0)
-
-    def abort(self) -> None:
-        """Nothing to abort."""
-
-    def safe_state(self) -> None:
-        self.blanked = True
-        self.go_on.set()
-
-    def close(self) -> None:
-        """Nothing to close."""
+        if not command.urgent:
+            self._owner = self._owner or threading.get_ident()
+            assert threading.get_ident() == self._owner
+            if isinstance(command, StateGet | StageGet) and self.unreadable:
+                raise TransportError("No answer.", safe="nothing moved.", next_step="ask again.")
+        return super().execute(command)
 
 
-def test_an_instrument_at_work_that_cannot_be_read_is_answered_for_with_an_age(
-    dispatch: Callable[[Instrument], Dispatcher],
-) -> None:
+ADA = someone("ada")
+
+
+def test_an_instrument_at_work_that_cannot_be_read_is_answered_for_with_an_age(tmp_path: Path) -> None:
     old = OneThreaded()
-    dispatcher = dispatch(old)
-    epoch = dispatcher.request_lease("ada", "a long move").epoch
-    ask(dispatcher, BeamUnblank(max_duration_s=600), epoch=epoch)
-    with ThreadPoolExecutor() as threads:
-        move = threads.submit(ask, dispatcher, StageMove(x_m=1e-6), epoch=epoch)
-        assert old.moving.wait(10)
-        state, stage = ask(dispatcher, StateGet()), ask(dispatcher, StageGet())
-        assert isinstance(state, InstrumentState)
-        assert isinstance(stage, MoveReport)
-        # As it was right before the move, although nobody had asked then.
-        assert (state.beam_blanked, state.stage.x_m, stage.reported.x_m) == (False, 0, 0)
-        later = ask(dispatcher, StateGet())
-        assert isinstance(later, InstrumentState)
-        assert 0 < state.age_s < later.age_s
-        assert stage.age_s > 0
-        ask(dispatcher, BeamBlank())
-        blanked = ask(dispatcher, StateGet())
-        assert isinstance(blanked, InstrumentState)
-        assert blanked.beam_blanked
-        assert not move.done()
-        old.go_on.set()
-        move.result(timeout=10)
-    fresh = ask(dispatcher, StageGet())
-    assert isinstance(fresh, MoveReport)
-    assert (fresh.reported.x_m, fresh.age_s) == (1e-6, 0)
+    with Rig(tmp_path, bench=old) as rig:
+        epoch = rig.lease(ADA, "a long move")
+        rig.ask(ADA, BeamUnblank(max_duration_s=600), epoch)
+        with ThreadPoolExecutor() as threads:
+            move = threads.submit(rig.ask, ADA, StageMove(x_m=1e-6), epoch)
+            assert old.held.wait(10)
+            state, stage = rig.ask(ADA, StateGet()), rig.ask(ADA, StageGet())
+            assert isinstance(state, InstrumentState)
+            assert isinstance(stage, MoveReport)
+            # As it was right before the move, although nobody had asked then.
+            assert (state.beam_blanked, state.stage.x_m, stage.reported.x_m) == (False, 0, 0)
+            later = rig.ask(ADA, StateGet())
+            assert isinstance(later, InstrumentState)
+            assert 0 < state.age_s < later.age_s
+            assert stage.age_s > 0
+            rig.ask(ADA, BeamBlank())
+            blanked = rig.ask(ADA, StateGet())
+            assert isinstance(blanked, InstrumentState)
+            assert blanked.beam_blanked
+            assert not move.done()
+            old.go_on.set()
+            move.result(timeout=10)
+        fresh = rig.ask(ADA, StageGet())
+        assert isinstance(fresh, MoveReport)
+        assert (fresh.reported.x_m, fresh.age_s) == (1e-6, 0)
 
 
-def test_an_instrument_that_was_never_read_is_busy_rather_than_guessed(
-    dispatch: Callable[[Instrument], Dispatcher],
-) -> None:
+def test_an_instrument_that_was_never_read_is_busy_rather_than_guessed(tmp_path: Path) -> None:
     old = OneThreaded()
     old.unreadable = True
-    dispatcher = dispatch(old)
-    with pytest.raises(TransportError, match="No answer"):
-        ask(dispatcher, StateGet())
-    epoch = dispatcher.request_lease("ada", "a long move").epoch
-    with ThreadPoolExecutor() as threads:
-        move = threads.submit(ask, dispatcher, StageMove(x_m=1e-6), epoch=epoch)
-        assert old.moving.wait(10)
-        with pytest.raises(BusyError, match=r"state\.get was not answered"):
-            ask(dispatcher, StateGet())
-        assert not move.done()
-        old.go_on.set()
-        assert isinstance(move.result(timeout=10), MoveReport)
+    with Rig(tmp_path, bench=old) as rig:
+        with pytest.raises(TransportError, match="No answer"):
+            rig.ask(ADA, StateGet())
+        epoch = rig.lease(ADA, "a long move")
+        with ThreadPoolExecutor() as threads:
+            move = threads.submit(rig.ask, ADA, StageMove(x_m=1e-6), epoch)
+            assert old.held.wait(10)
+            with pytest.raises(BusyError, match=r"state\.get was not answered"):
+                rig.ask(ADA, StateGet())
+            assert not move.done()
+            # Its stage cannot be read either: whether it has arrived is settled when it can.
+            old.unreadable = False
+            old.go_on.set()
+            assert isinstance(move.result(timeout=10), MoveReport)
 
 
-class Valves:
-    """An instrument with nothing but a column valve."""
-
-    capabilities = Capabilities(
-        instrument="valves", model="valves", simulated=True, verbs=("column.valve",), streams=()
-    )
-
-    def __init__(self) -> None:
-        self.opened = False
-
-    def execute(self, command: Command) -> CommandResult:
-        self.opened = True
-        return Done()
-
-    def abort(self) -> None:
-        """Nothing to abort."""
-
-    def safe_state(self) -> None:
-        self.opened = False
-
-    def close(self) -> None:
-        """Nothing to close."""
+def test_a_hazardous_command_needs_an_operator_who_holds_the_lease(tmp_path: Path) -> None:
+    olga = someone("olga", Role.OPERATOR)
+    with Rig(tmp_path) as rig:
+        epoch = rig.lease(ADA, "open the valve")
+        with pytest.raises(NotAuthorisedError, match="operator"):
+            rig.ask(ADA, ColumnValve(open=True), epoch)
+        with pytest.raises(LeaseError):
+            rig.ask(olga, ColumnValve(open=True), epoch)
+        assert rig.bench.received == []
+        rig.ask(olga, ColumnValve(open=True), rig.lease(olga, "open the valve", take_over=True))
+        assert rig.bench.received == [ColumnValve(open=True)]
 
 
-def test_a_hazardous_command_is_refused_even_to_the_holder_of_the_lease(
-    dispatch: Callable[[Instrument], Dispatcher],
-) -> None:
-    valves = Valves()
-    dispatcher = dispatch(valves)
-    grant = dispatcher.request_lease("ada", "open the valve")
-    with pytest.raises(CommandRefusedError, match="hazardous"):
-        ask(dispatcher, ColumnValve(open=True), epoch=grant.epoch)
-    assert not valves.opened
+def test_a_verb_the_instrument_lacks_is_unsupported_with_or_without_the_lease(tmp_path: Path) -> None:
+    bench = Bench()
+    verbs = tuple(verb for verb in COMMANDS if verb != "stage.tilt")
+    bench.capabilities = bench.capabilities.model_copy(update={"verbs": verbs})
+    with Rig(tmp_path, bench=bench) as rig:
+        for epoch in (None, rig.lease(ADA)):
+            with pytest.raises(UnsupportedError, match=r"has no stage\.tilt"):
+                rig.ask(ADA, StageTilt(alpha_rad=0.1), epoch)
+        assert bench.received == []

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from ._access import authorise, needed_role
 from ._answers import AnswerCache
-from ._audit import AuditLog, AuditRecord, AuditSummary, AuditWriteError, verify_audit
+from ._audit import AuditLog, AuditRecord, AuditSummary, AuditWriteError, Outcome, read_audit, verify_audit
+from ._audit_reading import RecordFilter
 from ._dispatcher import Dispatcher
+from ._identity import Identity
 from ._lease import LeaseKeeper
 from ._methods import control_methods
 from ._owner import OwnerThread
+from ._protocols import Interlocks, Trip
 from ._readings import Readings
-from ._session_desk import SessionDesk, SessionNames
 from ._unblank import UnblankTimer
 from ._watchdog import Watchdog
 
@@ -20,13 +23,19 @@ __all__ = [
     "AuditSummary",
     "AuditWriteError",
     "Dispatcher",
+    "Identity",
+    "Interlocks",
     "LeaseKeeper",
+    "Outcome",
     "OwnerThread",
     "Readings",
-    "SessionDesk",
-    "SessionNames",
+    "RecordFilter",
+    "Trip",
     "UnblankTimer",
     "Watchdog",
+    "authorise",
     "control_methods",
+    "needed_role",
+    "read_audit",
     "verify_audit",
 ]

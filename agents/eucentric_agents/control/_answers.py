@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Hashable
 from concurrent.futures import Future
 
 from eucentric_core import CommandEnvelope, CommandRefusedError
 from eucentric_core.vocabulary import Command, CommandResult
 
 __all__ = ["AnswerCache"]
+
+_Key = tuple[Hashable, str]
 
 
 class AnswerCache:
@@ -18,15 +21,17 @@ class AnswerCache:
     def __init__(self, capacity: int = 1024) -> None:
         self._capacity = capacity
         self._lock = threading.Lock()
-        self._entries: OrderedDict[tuple[str, str], tuple[Command, Future[CommandResult]]] = OrderedDict()
+        self._entries: OrderedDict[tuple[Hashable, str], tuple[Command, Future[CommandResult]]] = (
+            OrderedDict()
+        )
 
-    def claim(self, envelope: CommandEnvelope) -> tuple[Future[CommandResult], bool]:
+    def claim(self, client: Hashable, envelope: CommandEnvelope) -> tuple[Future[CommandResult], bool]:
         """The future answer to a command, and whether the caller is the one to carry it out.
 
         Raises:
             CommandRefusedError: the key was used for a different command.
         """
-        key = (envelope.client, envelope.idempotency_key)
+        key = (client, envelope.idempotency_key)
         with self._lock:
             if key in self._entries:
                 command, answer = self._entries[key]
@@ -43,7 +48,7 @@ class AnswerCache:
                 self._entries.popitem(last=False)
             return answer, True
 
-    def forget(self, envelope: CommandEnvelope) -> None:
+    def forget(self, client: Hashable, envelope: CommandEnvelope) -> None:
         """The command did not reach the instrument: the same key may try again."""
         with self._lock:
-            self._entries.pop((envelope.client, envelope.idempotency_key), None)
+            self._entries.pop((client, envelope.idempotency_key), None)

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import os
 import threading
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, JsonValue, ValidationError
+from eucentric_core import EucentricError, utc_now
 
-from eucentric_core import (
-    ErrorReport,
-    EucentricError,
-    FrozenModel,
-    IntegrityError,
-    Sha256,
-    UtcDatetime,
-    utc_now,
-)
+from ._audit_head import Head, HeadFile, read_head
+from ._audit_reading import AuditSummary, read_audit, verify_audit
+from ._audit_record import START, AuditRecord, Outcome, broken, parse_line
 
-__all__ = ["AuditLog", "AuditRecord", "AuditSummary", "AuditWriteError", "Outcome", "verify_audit"]
+__all__ = [
+    "AuditLog",
+    "AuditRecord",
+    "AuditSummary",
+    "AuditWriteError",
+    "Outcome",
+    "read_audit",
+    "verify_audit",
+]
 
-Outcome = Literal["begun", "done", "refused", "failed"]
+MAX_LINE_CHARACTERS = 16_384
+"""A longer record loses what came over the wire in such length; an ordinary one has about 1,500."""
 
-_START = "0" * 64
 _TAIL_BYTES = 1 << 20
 
 _log = logging.getLogger(__name__)
@@ -38,63 +39,37 @@ class AuditWriteError(EucentricError):
     code = "audit_write"
 
 
-class AuditRecord(FrozenModel):
-    """One line of the log.
-
-    `digest` is the SHA-256 of the record's JSON without `digest`; as that JSON holds the `previous`
-    digest, no line can be changed, inserted or removed without breaking the chain after it.
-    """
-
-    index: Annotated[int, Field(ge=0)]
-    at_utc: UtcDatetime
-    who: str
-    action: str
-    outcome: Outcome
-    epoch: int | None = None
-    trace_id: str | None = None
-    details: dict[str, JsonValue] = {}
-    error: ErrorReport | None = None
-    previous: Sha256
-    digest: str = ""
-
-    def computed_digest(self) -> str:
-        """What `digest` must be."""
-        return hashlib.sha256(self.model_dump_json(exclude={"digest"}).encode()).hexdigest()
-
-
-class AuditSummary(FrozenModel):
-    """A chain that holds: how many records, and the digest of the last.
-
-    Removing lines from the *end* leaves a shorter chain that holds as well: compare `head` with one
-    noted elsewhere, such as the agent's log, which names it at every stop.
-    """
-
-    records: int
-    head: Sha256
-
-
 class AuditLog:
     """Appends to the log, each record on disk before `append` returns. Any thread may append.
 
     A last line that a power cut left unfinished is cut off and kept in a file beside the log, and a
-    record says so.
+    record says so; so does one if the whole log was taken away.
 
     Raises:
-        IntegrityError: the last complete line is not a record of this log.
+        IntegrityError: the last complete line is not a record of this log, or lines after it are missing.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
+        noted = read_head(path)
         torn = _cut_torn_line(path)
         last = _last_record(path)
         self._index = 0 if last is None else last.index + 1
-        self._head = _START if last is None else last.digest
+        self._head = START if last is None else last.digest
+        self.earlier: AuditRecord | None = last
+        """The last record of before this run."""
+        if last is not None and noted is not None and noted.records > self._index:
+            raise broken(path, self._index + 1, f"is missing: {noted.records} were written")
         # Unbuffered: what could not be written must not come out later, behind the next record.
         self._file = path.open("ab", buffering=0)
         self._size = path.stat().st_size
+        self._noted = HeadFile(path)
         if torn is not None:
             self.append("agent", "audit.torn_line", "done", details={"kept_in": torn.name})
+        if last is None and noted is not None and noted.records:
+            details = {"records_before": noted.records, "head_before": noted.digest}
+            self.append("agent", "audit.begun_anew", "done", details=details)
 
     @property
     def head(self) -> str:
@@ -117,10 +92,13 @@ class AuditLog:
                 previous=self._head,
                 **fields,
             )
+            if len(draft.line()) > MAX_LINE_CHARACTERS:
+                draft = draft.shortened()
             record = draft.model_copy(update={"digest": draft.computed_digest()})
-            self._write(record.model_dump_json().encode() + b"\n")
+            self._write(record.line().encode() + b"\n")
             self._index += 1
             self._head = record.digest
+            self._noted.note(Head(self._index, self._head))
 
     def _write(self, line: bytes) -> None:
         try:
@@ -140,42 +118,8 @@ class AuditLog:
         """Close the file."""
         with self._lock:
             self._file.close()
+            self._noted.close()
         _log.info("audit log closed", extra={"audit_head": self._head, "audit_records": self._index})
-
-
-def verify_audit(path: Path) -> AuditSummary:
-    """Check every line of a log against the one before it.
-
-    Raises:
-        IntegrityError: a line is no record, was changed, is missing or out of order; names the line.
-    """
-    head, count = _START, 0
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            record = _parse(line, path, number)
-            if record.index != count or record.previous != head:
-                raise _broken(path, number, "does not follow the line before it")
-            head, count = record.digest, count + 1
-    return AuditSummary(records=count, head=head)
-
-
-def _parse(line: bytes, path: Path, number: int) -> AuditRecord:
-    try:
-        record = AuditRecord.model_validate_json(line)
-    except ValidationError as error:
-        raise _broken(path, number, "is not an audit record") from error
-    if record.digest != record.computed_digest():
-        raise _broken(path, number, "was changed after it was written")
-    return record
-
-
-def _broken(path: Path, number: int, what: str) -> IntegrityError:
-    return IntegrityError(
-        f"Line {number} of {path.name} {what}.",
-        safe="the log was not touched.",
-        next_step="keep the file as evidence, move it aside, and find out who can write there.",
-        line=number,
-    )
 
 
 def _cut_torn_line(path: Path) -> Path | None:
@@ -194,8 +138,8 @@ def _cut_torn_line(path: Path) -> Path | None:
 def _last_record(path: Path) -> AuditRecord | None:
     if not path.exists() or path.stat().st_size == 0:
         return None
-    lines = _tail(path).splitlines()
-    return _parse(lines[-1], path, number=-1)
+    lines = _tail(path).splitlines(keepends=True)
+    return parse_line(lines[-1], path, number=-1)
 
 
 def _tail(path: Path) -> bytes:

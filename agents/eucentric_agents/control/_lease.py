@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from eucentric_core import (
-    LEASE_DURATION_S,
-    DataFormatError,
-    LeaseError,
-    LeaseGrant,
-    LeaseStatus,
-    write_atomic,
-)
+from eucentric_core import LEASE_DURATION_S, SILENCE_LIMIT_S, LeaseGrant, LeaseStatus
 
-__all__ = ["LeaseKeeper"]
+from . import _lease_words as words
+from ._access import may_take_over
+from ._epoch_file import EpochFile
+from ._held import EndedLeases, Held, Wishes
+from ._identity import Identity
 
+__all__ = ["OFFER_S", "LeaseKeeper"]
 
-@dataclass(slots=True)
-class _Held:
-    holder: str
-    expires_s: float
-    ending: bool = False
+OFFER_S = 30.0
+"""How long a hand-over stays on offer."""
+
+_GRANT_WAIT_S = 1.0
 
 
 class LeaseKeeper:
     """Grants one lease at a time. Any thread may use it.
 
     The epoch rises with every grant and is on disk before the grant is given, so that a client of
-    before a restart can never pass for the holder of after it. An expired lease blocks the next one
-    until `end_lost` is called: nobody steers while the instrument is on its way to the safe state.
+    before a restart can never pass for the holder of after it. A lease that was lost or taken blocks the
+    next one until `end_lost` or `succeed`: nobody steers while the instrument is on its way to the
+    safe state. No lease is granted either while a command under an older epoch is at the driver: between
+    the check of its epoch and its first act nobody else can come to steer.
 
     Args:
         path: where the epoch is kept.
         duration_s: how long a lease lasts without renewal.
+        silence_s: how long a holder may be silent.
         clock: monotonic seconds.
 
     Raises:
@@ -49,124 +48,260 @@ class LeaseKeeper:
         path: Path,
         *,
         duration_s: float = LEASE_DURATION_S,
+        silence_s: float = SILENCE_LIMIT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._path = path
+        self._epochs = EpochFile(path)
         self._duration_s = duration_s
+        self._silence_s = silence_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._held: _Held | None = None
-        self._epoch = _read_epoch(path)
+        self._driver_idle = threading.Condition(self._lock)
+        self._at_driver: str | None = None
+        self._held: Held | None = None
+        self._ended = EndedLeases()
+        self._wishes = Wishes()
 
-    def request(self, client: str) -> LeaseGrant:
-        """Grant the lease.
+    def request(self, who: Identity, reason: str) -> LeaseGrant:
+        """Grant the lease, if it is free or offered to `who`.
 
         Raises:
             LeaseError: someone holds it, or the instrument is still being made safe after someone lost it.
+            BusyError: a command under an older epoch is still at the driver.
         """
         with self._lock:
-            held = self._held
+            self._require_available(who)
+            self._wait_for_driver()
+            # The lock was open meanwhile.
+            held = self._require_available(who)
             if held is not None:
-                left_s = held.expires_s - self._clock()
-                if held.ending or left_s <= 0:
-                    raise _refusal(
-                        f"{held.holder} has just lost the lease.",
-                        "the instrument is being put in its safe state.",
-                        "ask again in a moment.",
-                    )
-                raise _refusal(
-                    f"{held.holder} holds the lease, for {left_s:.1f} s more unless it is renewed.",
-                    "nothing was changed.",
-                    "wait until it is released or expires; observing needs no lease.",
-                )
-            epoch = self._epoch + 1
-            write_atomic(self._path, json.dumps({"epoch": epoch}).encode())
-            self._epoch = epoch
-            self._held = _Held(client, self._clock() + self._duration_s)
-            return LeaseGrant(holder=client, epoch=epoch, duration_s=self._duration_s)
+                how = f"{held.holder.name} handed the lease over to {who.name}"
+                self._ended.note(held.epoch, how, handed_over_to=who.name)
+            return self._grant(who, reason)
 
-    def renew(self, client: str, epoch: int) -> LeaseGrant:
-        """Let the lease last for its full duration again; `LeaseError` if it is not the client's."""
-        with self._lock:
-            held = self._require(epoch)
-            if held.holder != client:
-                raise _refusal(f"{client} does not hold the lease.", "nothing was changed.", "request it.")
-            held.expires_s = self._clock() + self._duration_s
-            return LeaseGrant(holder=client, epoch=epoch, duration_s=self._duration_s)
+    def displace(self, who: Identity, reason: str, *, insist: bool) -> LeaseGrant | None:
+        """Take the lease from its holder; nobody has it until `succeed` or `end_lost`.
 
-    def release(self, client: str, epoch: int) -> None:
-        """Give the lease back; `LeaseError` if it is not the client's."""
-        with self._lock:
-            if self._require(epoch).holder != client:
-                raise _refusal(f"{client} does not hold the lease.", "nothing was changed.", "request it.")
-            self._held = None
+        Args:
+            who: is to have it.
+            reason: what the holder is told.
+            insist: take it from whomever they may; without it, only the instrument's own console takes
+                it, and only from somebody far away.
 
-    def check(self, epoch: int | None) -> None:
-        """Pass only who holds the lease now.
+        Returns:
+            The lease that is over; None if `request` is the way to have it.
 
         Raises:
-            LeaseError: no epoch, an old one, or an expired lease.
+            NotAuthorisedError: the holder cannot be displaced by `who`.
+            LeaseError: it is just being lost or taken.
         """
         with self._lock:
-            self._require(epoch)
+            held, now_s = self._held, self._clock()
+            if held is None or held.is_offered_to(who, now_s):
+                return None
+            if self._is_over(held):
+                raise words.ask_again(held.holder)
+            if not insist and (held.holder.local or not who.local):
+                return None
+            if not may_take_over(who, held.holder):
+                self._wishes.add(who.name, now_s)
+                raise words.rank_too_low(who, held.holder)
+            place = "at the instrument itself" if who.local else f"({who.role})"
+            self._ended.note(
+                held.epoch, f"{who.name} {place} took the lease over, for {reason or 'no reason'}"
+            )
+            held.ending = "taken"
+            return self._as_grant(held)
+
+    def succeed(self, who: Identity, reason: str) -> LeaseGrant:
+        """Grant the lease that `displace` has taken: the instrument is safe now.
+
+        Raises:
+            BusyError: a command under the old epoch is still at the driver; the lease is free.
+        """
+        with self._lock:
+            try:
+                self._wait_for_driver()
+            finally:
+                self._held = None
+            return self._grant(who, reason)
+
+    def leave_to_watchdog(self) -> None:
+        """The instrument could not be made safe: what `displace` has taken ends like a lost lease."""
+        with self._lock:
+            if self._held is not None and self._held.ending == "taken":
+                self._held.ending = "lost"
+
+    def renew(self, who: Identity, epoch: int) -> LeaseGrant:
+        """Let the lease last for its full duration again; `LeaseError` if it is not theirs."""
+        with self._lock:
+            held = self._require(who, epoch)
+            held.expires_s = self._clock() + self._duration_s
+            return self._answer_holder(held)
+
+    def present(self, who: Identity, epoch: int) -> LeaseGrant:
+        """The holder is there; its lease is not renewed by that. `LeaseError` if it is not theirs."""
+        with self._lock:
+            return self._answer_holder(self._require(who, epoch))
+
+    def release(self, who: Identity, epoch: int) -> None:
+        """Give the lease back; `LeaseError` if it is not theirs."""
+        with self._lock:
+            self._require(who, epoch)
+            self._ended.note(epoch, f"{who.name} released it")
+            self._held = None
+
+    def offer(self, who: Identity, epoch: int, to: str | None) -> LeaseStatus:
+        """Offer the lease to someone for `OFFER_S`, or to nobody any more; `LeaseError` if it is not theirs.
+
+        They get it by asking; until then the holder keeps it.
+        """
+        with self._lock:
+            held = self._require(who, epoch)
+            held.offered_to, held.offer_ends_s = to, self._clock() + OFFER_S
+        return self.status()
+
+    def check(self, who: Identity, epoch: int | None) -> None:
+        """Pass only who holds the lease now; they are heard of by this.
+
+        Raises:
+            LeaseError: no epoch, an old one, an expired lease, or somebody else's.
+        """
+        with self._lock:
+            self._require(who, epoch)
+
+    def heard(self, who: Identity, epoch: int | None) -> None:
+        """A call that needs no lease carried this epoch; of the holder, it shows that they are there."""
+        with self._lock:
+            held = self._held
+            if held is not None and (epoch, who.key) == (held.epoch, held.holder.key):
+                self._hear(held)
+
+    @contextmanager
+    def at_driver(self, who: Identity, epoch: int | None, what: str) -> Iterator[None]:
+        """Check once more, and keep every new lease away until the command has left the driver.
+
+        For the one thread that owns the driver.
+
+        Raises:
+            LeaseError: as `check`.
+        """
+        with self._lock:
+            self._require(who, epoch)
+            self._at_driver = f"{what} of {who.name}"
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_driver = None
+                self._driver_idle.notify_all()
 
     def status(self) -> LeaseStatus:
         """Who holds the lease and for how long still."""
         with self._lock:
-            left_s = 0.0 if self._held is None else self._held.expires_s - self._clock()
-            holder = self._held.holder if self._held is not None and left_s > 0 else None
-            return LeaseStatus(holder=holder, epoch=self._epoch, remaining_s=max(0.0, left_s))
+            held, now_s = self._held, self._clock()
+            wanted_by = self._wishes.at(now_s)
+            if held is None or self._is_over(held):
+                return LeaseStatus(holder=None, epoch=self._epochs.last, remaining_s=0.0, wanted_by=wanted_by)
+            return LeaseStatus(
+                holder=held.holder.name,
+                epoch=held.epoch,
+                remaining_s=held.expires_s - now_s,
+                role=held.holder.role,
+                local=held.holder.local,
+                reason=held.reason,
+                offered_to=held.offer_at(now_s),
+                wanted_by=wanted_by,
+            )
+
+    def note_made_safe(self, reason: str, *, unless: Identity | None = None) -> None:
+        """The holder, if there is one and it is not `unless`, is told of this when they are next heard of."""
+        with self._lock:
+            held = self._held
+            if held is not None and (unless is None or held.holder.key != unless.key):
+                held.made_safe = reason
+
+    def take_silent(self) -> LeaseGrant | None:
+        """The lease whose holder has just become silent; told once for each silence."""
+        with self._lock:
+            held = self._held
+            if held is None or held.silent or self._is_over(held):
+                return None
+            if self._clock() - held.heard_s < self._silence_s:
+                return None
+            held.silent = True
+            return self._as_grant(held)
 
     def take_lost(self) -> LeaseGrant | None:
         """The lease that has expired, if one has; from now on it is being ended."""
         with self._lock:
             held = self._held
-            if held is None or held.expires_s > self._clock():
+            if held is None or held.ending == "taken" or not self._is_over(held):
                 return None
-            held.ending = True
-            return LeaseGrant(holder=held.holder, epoch=self._epoch, duration_s=self._duration_s)
+            held.ending = "lost"
+            self._ended.note(held.epoch, f"it was not renewed within {self._duration_s:g} s and is lost")
+            return self._as_grant(held)
 
-    def end_lost(self) -> None:
-        """The instrument is safe: the lost lease is over and the next may be granted."""
+    def end_lost(self) -> bool:
+        """The instrument is safe: the lost lease is over and the next may be granted.
+
+        Returns:
+            False while a command under it is still at the driver: make safe again, and ask again.
+        """
         with self._lock:
-            self._held = None
+            if self._at_driver is not None:
+                return False
+            if self._held is not None and self._held.ending == "lost":
+                self._held = None
+            return True
 
-    def _require(self, epoch: int | None) -> _Held:
+    def _is_over(self, held: Held) -> bool:
+        return held.ending is not None or held.expires_s <= self._clock()
+
+    def _require_available(self, who: Identity) -> Held | None:
+        held, now_s = self._held, self._clock()
+        if held is None:
+            return None
+        if self._is_over(held):
+            raise words.ask_again(held.holder)
+        if held.is_offered_to(who, now_s):
+            return held
+        self._wishes.add(who.name, now_s)
+        raise words.held(held.holder, held.expires_s - now_s, may_take=may_take_over(who, held.holder))
+
+    def _wait_for_driver(self) -> None:
+        if not self._driver_idle.wait_for(lambda: self._at_driver is None, _GRANT_WAIT_S):
+            raise words.at_work(self._at_driver or "a command")
+
+    def _grant(self, who: Identity, reason: str) -> LeaseGrant:
+        epoch = self._epochs.next()
+        now_s = self._clock()
+        self._held = Held(who, epoch, reason, expires_s=now_s + self._duration_s, heard_s=now_s)
+        self._wishes.drop(who.name)
+        return self._as_grant(self._held)
+
+    def _require(self, who: Identity, epoch: int | None) -> Held:
         held = self._held
-        next_step = "request the lease, then steer with its epoch."
         if epoch is None:
-            raise _refusal("Steering needs the lease.", "nothing was changed.", next_step)
-        if held is None or epoch != self._epoch:
-            raise _refusal(f"Lease epoch {epoch} is not the current one.", "nothing was changed.", next_step)
-        if held.ending or held.expires_s <= self._clock():
-            raise _refusal(
-                f"{held.holder} has lost the lease: it was not renewed within {self._duration_s:g} s.",
-                "the instrument is being put in its safe state.",
-                next_step,
-            )
+            raise words.needs_lease()
+        if held is None or epoch != held.epoch or held.ending == "taken":
+            raise words.old_epoch(epoch, self._ended.how(epoch))
+        if who.key != held.holder.key:
+            raise words.not_holder(who, held.holder)
+        if self._is_over(held):
+            raise words.expired(held.holder, self._duration_s)
+        self._hear(held)
         return held
 
+    def _hear(self, held: Held) -> None:
+        held.heard_s = self._clock()
+        held.silent = False
 
-def _refusal(what: str, safe: str, next_step: str) -> LeaseError:
-    return LeaseError(what, safe=safe, next_step=next_step)
+    def _answer_holder(self, held: Held) -> LeaseGrant:
+        made_safe, held.made_safe = held.made_safe, None
+        return self._as_grant(held, made_safe)
 
-
-def _read_epoch(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        return 0
-    try:
-        epoch = json.loads(path.read_text(encoding="utf-8"))["epoch"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path) from error
-    if not isinstance(epoch, int) or epoch < 0:
-        raise _damaged(path)
-    return epoch
-
-
-def _damaged(path: Path) -> DataFormatError:
-    return DataFormatError(
-        f"{path} does not hold a lease epoch.",
-        safe="the agent did not start; no lease is valid.",
-        next_step='write {"epoch": N} with N above the last epoch of audit.jsonl into it.',
-    )
+    def _as_grant(self, held: Held, made_safe: str | None = None) -> LeaseGrant:
+        return LeaseGrant(
+            holder=held.holder.name, epoch=held.epoch, duration_s=self._duration_s, made_safe=made_safe
+        )

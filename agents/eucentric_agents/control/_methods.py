@@ -8,14 +8,17 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
-from eucentric_core import Capabilities, CommandEnvelope, FrozenModel
-from eucentric_core.transport import Methods
+from eucentric_core import Caller, Capabilities, CommandEnvelope, FrozenModel
+from eucentric_core.transport import Method, Methods
 
 from ._dispatcher import Dispatcher
+from ._identity import Identity
 
 __all__ = ["control_methods"]
 
-_Client = Annotated[str, Field(min_length=1, max_length=200)]
+_LABEL_LENGTH = 200
+_Client = Annotated[str, Field(min_length=1, max_length=_LABEL_LENGTH)]
+_Payload = dict[str, JsonValue]
 
 
 class _Who(FrozenModel):
@@ -25,6 +28,7 @@ class _Who(FrozenModel):
 class _Wish(FrozenModel):
     client: _Client
     reason: Annotated[str, Field(max_length=500)]
+    take_over: bool = False
 
 
 class _Holding(FrozenModel):
@@ -32,8 +36,21 @@ class _Holding(FrozenModel):
     epoch: Annotated[int, Field(ge=1)]
 
 
-def control_methods(dispatcher: Dispatcher, capabilities: Capabilities, state: Callable[[], str]) -> Methods:
-    """The methods of an agent over its dispatcher.
+class _Offer(_Holding):
+    to: _Client | None
+
+
+class _Limits(FrozenModel):
+    client: _Client
+    limits: dict[str, JsonValue]
+
+
+def control_methods(
+    dispatcher: Dispatcher, capabilities: Capabilities, state: Callable[[], str]
+) -> Callable[[Caller], Methods]:
+    """The methods of an agent over its dispatcher: a table for each caller, who may not use all of it.
+
+    Whether they may is decided before a request is read.
 
     Args:
         dispatcher: carries commands out.
@@ -41,42 +58,98 @@ def control_methods(dispatcher: Dispatcher, capabilities: Capabilities, state: C
         state: the agent's own state, `ready` or what is wrong.
     """
 
-    def ping(_payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        return {"service": "agent", "version": version("eucentric"), "state": state()}
+    def for_caller(caller: Caller) -> Methods:
+        table = _Table(dispatcher, capabilities, state, caller)
+        handlers: dict[str, Method] = {
+            "ping": table.ping,
+            "describe": table.describe,
+            "execute": table.execute,
+            "safe_stop": table.safe_stop,
+            "lease.request": table.lease_request,
+            "lease.renew": table.lease_renew,
+            "lease.present": table.lease_present,
+            "lease.release": table.lease_release,
+            "lease.hand_over": table.lease_hand_over,
+            "lease.status": table.lease_status,
+            "interlocks.show": table.interlocks_show,
+            "interlocks.tighten": table.interlocks_tighten,
+        }
+        return {name: _admitted(dispatcher, caller, name, handler) for name, handler in handlers.items()}
 
-    def describe(_payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        return capabilities.model_dump(mode="json")
+    return for_caller
 
-    def execute(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        return dispatcher.execute(CommandEnvelope.model_validate(payload)).model_dump(mode="json")
 
-    def safe_stop(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        dispatcher.safe_stop(_Who.model_validate(payload).client)
+def _admitted(dispatcher: Dispatcher, caller: Caller, method: str, handler: Method) -> Method:
+    def call(payload: _Payload) -> _Payload:
+        label = payload.get("client")
+        known = isinstance(label, str) and 0 < len(label) <= _LABEL_LENGTH
+        dispatcher.admit(Identity(caller, str(label) if known else caller.name), method)
+        return handler(payload)
+
+    return call
+
+
+class _Table:
+    """One caller's view of the dispatcher: plain JSON in, plain JSON out."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, capabilities: Capabilities, state: Callable[[], str], caller: Caller
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._capabilities = capabilities
+        self._state = state
+        self._caller = caller
+
+    def ping(self, _payload: _Payload) -> _Payload:
+        state = self._dispatcher.trouble or self._state()
+        return {"service": "agent", "version": version("eucentric"), "state": state}
+
+    def describe(self, _payload: _Payload) -> _Payload:
+        return self._capabilities.model_dump(mode="json")
+
+    def execute(self, payload: _Payload) -> _Payload:
+        envelope = CommandEnvelope.model_validate(payload)
+        return self._dispatcher.execute(envelope, self._caller).model_dump(mode="json")
+
+    def safe_stop(self, payload: _Payload) -> _Payload:
+        self._dispatcher.safe_stop(self._identity(_Who.model_validate(payload).client))
         return {}
 
-    def lease_request(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    def lease_request(self, payload: _Payload) -> _Payload:
         wish = _Wish.model_validate(payload)
-        return dispatcher.request_lease(wish.client, wish.reason).model_dump(mode="json")
+        who = self._identity(wish.client)
+        grant = self._dispatcher.leases.request(who, wish.reason, take_over=wish.take_over)
+        return grant.model_dump(mode="json")
 
-    def lease_renew(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    def lease_renew(self, payload: _Payload) -> _Payload:
         holding = _Holding.model_validate(payload)
-        return dispatcher.renew_lease(holding.client, holding.epoch).model_dump(mode="json")
+        grant = self._dispatcher.leases.renew(self._identity(holding.client), holding.epoch)
+        return grant.model_dump(mode="json")
 
-    def lease_release(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    def lease_present(self, payload: _Payload) -> _Payload:
         holding = _Holding.model_validate(payload)
-        dispatcher.release_lease(holding.client, holding.epoch)
+        grant = self._dispatcher.leases.present(self._identity(holding.client), holding.epoch)
+        return grant.model_dump(mode="json")
+
+    def lease_release(self, payload: _Payload) -> _Payload:
+        holding = _Holding.model_validate(payload)
+        self._dispatcher.leases.release(self._identity(holding.client), holding.epoch)
         return {}
 
-    def lease_status(_payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        return dispatcher.lease_status().model_dump(mode="json")
+    def lease_hand_over(self, payload: _Payload) -> _Payload:
+        offer = _Offer.model_validate(payload)
+        status = self._dispatcher.leases.hand_over(self._identity(offer.client), offer.epoch, offer.to)
+        return status.model_dump(mode="json")
 
-    return {
-        "ping": ping,
-        "describe": describe,
-        "execute": execute,
-        "safe_stop": safe_stop,
-        "lease.request": lease_request,
-        "lease.renew": lease_renew,
-        "lease.release": lease_release,
-        "lease.status": lease_status,
-    }
+    def lease_status(self, _payload: _Payload) -> _Payload:
+        return self._dispatcher.leases.status().model_dump(mode="json")
+
+    def interlocks_show(self, _payload: _Payload) -> _Payload:
+        return self._dispatcher.interlocks.show()
+
+    def interlocks_tighten(self, payload: _Payload) -> _Payload:
+        wish = _Limits.model_validate(payload)
+        return self._dispatcher.interlocks.tighten(self._identity(wish.client), wish.limits)
+
+    def _identity(self, label: str) -> Identity:
+        return Identity(self._caller, label)

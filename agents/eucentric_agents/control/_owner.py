@@ -54,17 +54,19 @@ class OwnerThread:
         """
         return self._wait_for(self._executor.submit(work), what, lambda: False)
 
-    def between_steering(self, work: Callable[[], _T], what: str) -> _T:
+    def between_steering(self, work: Callable[[], _T], what: str, *, limit_s: float = TURN_LIMIT_S) -> _T:
         """Run `work` on the owner thread, but do not wait behind a steering call; see `in_turn`.
 
         Raises:
-            BusyError: a steering call is running, or the work did not end within a few seconds.
+            BusyError: a steering call is running, or the work did not end within the limit.
         """
-        return self._wait_for(self._executor.submit(work), what, self._steering.locked)
+        return self._wait_for(self._executor.submit(work), what, self._steering.locked, limit_s)
 
     @staticmethod
-    def _wait_for(future: Future[_T], what: str, in_vain: Callable[[], bool]) -> _T:
-        deadline_s = time.monotonic() + TURN_LIMIT_S
+    def _wait_for(
+        future: Future[_T], what: str, in_vain: Callable[[], bool], limit_s: float = TURN_LIMIT_S
+    ) -> _T:
+        deadline_s = time.monotonic() + limit_s
         while not wait([future], timeout=_LOOK_S).done:
             late = time.monotonic() > deadline_s
             # What has begun cannot be cancelled: it is this call's own turn, and it is worth the wait.

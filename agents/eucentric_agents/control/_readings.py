@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 class Readings:
     """Reads state and stage of a driver, and remembers what it read last and when.
 
-    `take` and `refresh` run on the driver's owner thread, the others on any.
+    `last` and `beam_was_blanked` run on any thread, the others on the driver's owner thread.
 
     Args:
         driver: the instrument.
@@ -33,6 +33,7 @@ class Readings:
         self._clock = clock
         self._lock = threading.Lock()
         self._last: dict[str, tuple[_Reading, float]] = {}
+        self._has_state = StateGet().verb in capabilities.verbs
         # What the driver answers at any time needs no memory.
         self._remembered = tuple(
             command
@@ -49,14 +50,29 @@ class Readings:
                 self._last[command.verb] = result, began_s
         return result
 
-    def refresh(self) -> None:
-        """Read everything anew: what is asked for while the next command runs is as it was before it."""
+    def refresh(self) -> InstrumentState | None:
+        """Read everything anew: what is asked for while the next command runs is as it was before it.
+
+        Returns:
+            The state; None if it could not be read.
+        """
         for command in self._remembered:
-            try:
-                self.take(command)
-            except EucentricError as error:
-                # An older reading says how old it is, and the command itself may well work.
-                _log.warning("%s could not be read: %s", command.verb, error)
+            if not isinstance(command, StateGet):
+                self._try(command)
+        return self.fresh_state()
+
+    def fresh_state(self) -> InstrumentState | None:
+        """The state as it is now; None if it cannot be read."""
+        state = self._try(StateGet()) if self._has_state else None
+        return state if isinstance(state, InstrumentState) else None
+
+    def _try(self, command: Command) -> CommandResult | None:
+        try:
+            return self.take(command)
+        except EucentricError as error:
+            # An older reading says how old it is, and the command itself may well work.
+            _log.warning("%s could not be read: %s", command.verb, error)
+            return None
 
     def last(self, command: Command) -> CommandResult | None:
         """The last reading, with its age; None if there was none."""

@@ -10,22 +10,34 @@ __all__ = ["UnblankTimer"]
 
 
 class UnblankTimer:
-    """Remembers when the beam must be blanked again. Any thread may use it."""
+    """Remembers when the beam must be blanked again. Any thread may use it.
+
+    Blanking and unblanking may reach the driver at the same time, in an order that nobody knows: a
+    limit that was set since the blanking began stays in force.
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._until_s: float | None = None
+        self._starts = 0
 
     def start(self, duration_s: float) -> None:
         """The beam may be on for this long from now; replaces an earlier limit."""
         with self._lock:
+            self._starts += 1
             self._until_s = self._clock() + duration_s
 
-    def clear(self) -> None:
-        """The beam is blanked."""
-        with self._lock:
-            self._until_s = None
+    def blanking(self) -> Callable[[], None]:
+        """The driver is about to be told to blank; call what this returns once it has."""
+        began = self._starts
+
+        def blanked() -> None:
+            with self._lock:
+                if self._starts == began:
+                    self._until_s = None
+
+        return blanked
 
     @property
     def due(self) -> bool:

@@ -1,4 +1,4 @@
-"""The agent's second process: serves and records what the first one acquires."""
+"""The data process at the agent's side: serves and records what the driver host acquires."""
 
 from __future__ import annotations
 

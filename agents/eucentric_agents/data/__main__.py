@@ -14,7 +14,7 @@ def main() -> None:
     """Run the data process."""
     parser = argparse.ArgumentParser(prog="eucentric_agents.data", description=__doc__)
     parser.add_argument("--settings", type=Path, required=True, help="effective settings as JSON")
-    parser.add_argument("--ingest-port", type=int, required=True, help="loopback port the agent publishes to")
+    parser.add_argument("--ingest-port", type=int, required=True, help="loopback port to publish to")
     parser.add_argument("--parent-pid", type=int, required=True, help="process whose end ends this one")
     chosen = parser.parse_args()
     settings = Settings.model_validate_json(chosen.settings.read_bytes())

@@ -1,4 +1,4 @@
-"""The agent's end of the way to the data process: frames and events, in order."""
+"""The way to the data process: frames and events, in order."""
 
 from __future__ import annotations
 

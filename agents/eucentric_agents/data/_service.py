@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from contextlib import ExitStack
 
-import psutil
 import zmq
 
 from eucentric_core import (
@@ -21,6 +19,7 @@ from eucentric_core import (
 from eucentric_core.transport import DataServer, StreamPublisher
 from eucentric_transfer import open_mover
 
+from .._child import parent_is_gone
 from ..recording import Recorder, Shipper, open_journal
 from ._supervisor import DATA_SERVICE
 
@@ -50,7 +49,7 @@ def _serve_in(
     ingest = f"tcp://127.0.0.1:{ingest_port}"
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     started.callback(context.term)
-    server = DataServer(host=agent.host, port=agent.data_port, ingest_endpoint=ingest, context=context)
+    server = DataServer(host=agent.data_host, port=agent.data_port, ingest_endpoint=ingest, context=context)
     serving = threading.Thread(target=server.serve, name="data-server", daemon=True)
     serving.start()
     started.callback(serving.join, timeout=5)
@@ -65,23 +64,23 @@ def _serve_in(
         shipper.start()
         started.callback(shipper.stop)
     recorder = Recorder(
-        journal, host=agent.host, port=agent.data_port, publish=publisher.publish_event, context=context
+        journal, host=agent.data_host, port=agent.data_port, publish=publisher.publish_event, context=context
     )
     recorder.start()
     started.callback(lambda: recorder.stop(drain_s=_DRAIN_S))
 
     lifetime.announce_ready({"data_port": agent.data_port, "ingest_port": ingest_port})
     while not lifetime.stopping.wait(_POLL_S):
-        if os.getppid() != parent_pid or not psutil.pid_exists(parent_pid):
-            _log.error("the agent process is gone; recording what it sent, then stopping")
-            return
+        if parent_is_gone(parent_pid):
+            _log.error("the agent process is gone; recording what the driver still sends, then stopping")
+            break
         if not serving.is_alive() or recorder.status().state == "failed":
             raise ServiceUnavailableError(
                 "The data server or the recorder has stopped by itself.",
                 safe="what was recorded is kept.",
                 next_step="see this service's log; the agent restarts it.",
             )
-    # The agent closes its session before it stops this process: that is the last thing to record.
+    # The driver host closes its session before it ends: that is the last thing to record.
     deadline_s = time.monotonic() + _DRAIN_S
     while recorder.status().open_sessions and time.monotonic() < deadline_s:
         time.sleep(_POLL_S / 4)

@@ -1,56 +1,36 @@
-"""Opening and closing sessions: the driver counts, the data channel is told in band, a name is used once."""
+"""Opening and closing sessions: the driver counts, the data channel is told in band."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
-from eucentric_core import (
-    CommandRefusedError,
-    Event,
-    Instrument,
-    SessionStarted,
-    SessionStopped,
-)
+from eucentric_core import Event, Instrument, SessionStarted, SessionStopped
 from eucentric_core.vocabulary import CommandResult, InstrumentState, SessionStart, SessionStop, StateGet
 
-__all__ = ["SessionDesk", "SessionNames"]
+from ._names import SessionNames
+
+__all__ = ["Desk", "SessionDesk"]
 
 
-class SessionNames:
-    """The names of all sessions this agent has opened, on disk, one a line.
+class Desk(Protocol):
+    """What carries out `session.start` and `session.stop`."""
 
-    A name is used once, because data sets, shards and catalogue entries are named after it.
-    """
+    def start(self, command: SessionStart, *, trace_id: str | None) -> CommandResult:
+        """Open a session and announce it before its first frame; see `SessionDesk.start`."""
+        ...
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._used = set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
+    def stop(self) -> CommandResult:
+        """Close the session and announce it after its last frame; see `SessionDesk.stop`."""
+        ...
 
-    def take(self, name: str) -> None:
-        """Use a name; durable when this returns.
-
-        Raises:
-            CommandRefusedError: it was used before.
-        """
-        if name in self._used:
-            raise CommandRefusedError(
-                f"There was a session {name!r} already.",
-                safe="no session was opened; its data set is untouched.",
-                next_step="choose another name.",
-            )
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(f"{name}\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        self._used.add(name)
+    def stop_if_open(self) -> None:
+        """Close the session if one is open; see `stop`."""
+        ...
 
 
 class SessionDesk:
-    """Carries out `session.start` and `session.stop`. Runs on the driver's owner thread.
+    """The desk beside the driver. Runs on the driver's owner thread.
 
     Args:
         driver: counts the acquisitions.
@@ -99,20 +79,26 @@ class SessionDesk:
         session = self._state().session
         result = self._driver.execute(SessionStop())
         if session is not None:
-            self._publish(
-                SessionStopped(
-                    source=self._name,
-                    instrument=self._name,
-                    session=session,
-                    frames=self._state().next_sequence,
-                )
-            )
+            self._tell_stopped(session, self._state().next_sequence)
         return result
 
     def stop_if_open(self) -> None:
         """Close the session if one is open; see `stop`."""
         if self._state().session is not None:
             self.stop()
+
+    def tell_abandoned(self, session: str, *, frames: int) -> None:
+        """Announce the end of a session whose driver has died; `frames` were surely published.
+
+        Raises:
+            TransportError: it could not be announced.
+        """
+        self._tell_stopped(session, frames)
+
+    def _tell_stopped(self, session: str, frames: int) -> None:
+        self._publish(
+            SessionStopped(source=self._name, instrument=self._name, session=session, frames=frames)
+        )
 
     def _state(self) -> InstrumentState:
         return cast(InstrumentState, self._driver.execute(StateGet()))

@@ -1,0 +1,101 @@
+"""The systemd unit of the agent."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from eucentric_core import ConfigurationError, Settings, write_atomic
+
+__all__ = ["UNIT_NAME", "install_unit", "unit_text"]
+
+UNIT_NAME = "eucentric-agent.service"
+
+_STOP_S = 30
+"""Longer than the agent takes to blank the beam, close the session and record what was published."""
+
+
+def unit_text(settings: Settings, config: Path, *, user: str | None) -> str:
+    """The unit that runs this Python's agent with that settings file.
+
+    The service is started again after a failure, not after a clean stop: whoever stops the agent means it.
+
+    Args:
+        settings: of this machine; its home folder is the only place the service may write.
+        config: the settings file.
+        user: account of the service; None for a unit of the user who installs it.
+
+    Raises:
+        ConfigurationError: a path holds a character that a unit file cannot carry.
+    """
+    command = f"{_quoted(sys.executable)} -m eucentric_agents run --config {_quoted(str(config))}"
+    writable = [settings.home, *(path for path in (settings.agent.ship_to,) if path is not None)]
+    system = [
+        f"User={user}",
+        "ProtectSystem=strict",
+        "PrivateTmp=true",
+        *(f"ReadWritePaths={_quoted(str(path))}" for path in writable),
+    ]
+    lines = [
+        "[Unit]",
+        f"Description=Eucentric agent of {settings.agent.name}",
+        "After=network-online.target",
+        "Wants=network-online.target",
+        "StartLimitIntervalSec=600",
+        "StartLimitBurst=5",
+        "",
+        "[Service]",
+        "Type=exec",
+        f"ExecStart={command}",
+        "Restart=on-failure",
+        "RestartSec=5",
+        # The agent itself stops its driver host and data process, in this order.
+        "KillMode=mixed",
+        f"TimeoutStopSec={_STOP_S}",
+        "NoNewPrivileges=true",
+        *(system if user is not None else []),
+        "",
+        "[Install]",
+        f"WantedBy={'multi-user.target' if user is not None else 'default.target'}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def install_unit(settings: Settings, config: Path, folder: Path, *, user: str | None) -> Path:
+    """Write the unit into systemd's folder and return its path; an installed unit is replaced.
+
+    Raises:
+        ConfigurationError: there is no such settings file, or the folder cannot be written.
+    """
+    if not config.is_file():
+        raise ConfigurationError(
+            f"There is no settings file {config}.",
+            safe="nothing was installed.",
+            next_step="write one first: `eucentric config show > FILE`, then edit it.",
+        )
+    text = unit_text(settings, config, user=user)
+    path = folder / UNIT_NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        settings.home.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text.encode())
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written: {error.strerror}.",
+            safe="nothing was installed.",
+            next_step="run this as root, or with --user for a service of your own account.",
+        ) from error
+    return path
+
+
+def _quoted(text: str) -> str:
+    if any(ord(character) < 32 or character == '"' for character in text):
+        raise ConfigurationError(
+            f"{text!r} cannot be written into a systemd unit.",
+            safe="nothing was installed.",
+            next_step="use a path without quotation marks and control characters.",
+        )
+    # systemd expands % and $ itself.
+    escaped = text.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"'

@@ -1,6 +1,6 @@
 """Steer an instrument and look at what it sees.
 
-Start an agent first (`eucentric agent serve`), then:
+Start an agent first (`eucentric agent run`), then:
 
     python examples/steer.py --host 127.0.0.1 --control-port 4310 --data-port 4311
 """

@@ -2,7 +2,7 @@
 
 Example:
     >>> import eucentric  # doctest: +SKIP
-    >>> with eucentric.connect("127.0.0.1", 4310, client="alice") as scope:  # doctest: +SKIP
+    >>> with eucentric.connect("titan") as scope:  # doctest: +SKIP
     ...     with scope.control(reason="align"):
     ...         scope.move_stage(x_m=1e-6)
 """
@@ -16,15 +16,17 @@ from eucentric_core import (
     EucentricError,
     Frame,
     FrameHeader,
+    InterlockError,
     LeaseError,
     LeaseStatus,
+    MoveFailedError,
+    NotAuthorisedError,
     ResultHeader,
     ServiceUnavailableError,
     Settings,
     SteeringClient,
     TransportError,
     UnsupportedError,
-    connect,
     load_settings,
 )
 from eucentric_core.transport import StreamMessage, StreamSubscriber
@@ -32,11 +34,14 @@ from eucentric_core.vocabulary import (
     AutoFocus,
     BeamBlank,
     BeamPark,
+    BeamShift,
     BeamUnblank,
     CameraAcquire,
     ColumnValve,
     OpticsDefocus,
     OpticsFieldOfView,
+    OpticsScanRotation,
+    OpticsStigmator,
     ScanAbort,
     ScanAcquire,
     ScanStream,
@@ -46,15 +51,20 @@ from eucentric_core.vocabulary import (
     SpectrumAcquire,
     StageGet,
     StageMove,
+    StageMoveBy,
     StageStop,
     StageTilt,
     StateGet,
 )
 
+from .scope import AsyncScope, Measurement, Scope, connect, connect_async
+
 __all__ = [
+    "AsyncScope",
     "AutoFocus",
     "BeamBlank",
     "BeamPark",
+    "BeamShift",
     "BeamUnblank",
     "BusyError",
     "CameraAcquire",
@@ -64,14 +74,21 @@ __all__ = [
     "EucentricError",
     "Frame",
     "FrameHeader",
+    "InterlockError",
     "LeaseError",
     "LeaseStatus",
+    "Measurement",
+    "MoveFailedError",
+    "NotAuthorisedError",
     "OpticsDefocus",
     "OpticsFieldOfView",
+    "OpticsScanRotation",
+    "OpticsStigmator",
     "ResultHeader",
     "ScanAbort",
     "ScanAcquire",
     "ScanStream",
+    "Scope",
     "ServiceUnavailableError",
     "SessionStart",
     "SessionStop",
@@ -80,6 +97,7 @@ __all__ = [
     "SpectrumAcquire",
     "StageGet",
     "StageMove",
+    "StageMoveBy",
     "StageStop",
     "StageTilt",
     "StateGet",
@@ -89,5 +107,6 @@ __all__ = [
     "TransportError",
     "UnsupportedError",
     "connect",
+    "connect_async",
     "load_settings",
 ]

@@ -71,6 +71,9 @@ class LeaseHold:
             return
         try:
             self._connection.call("lease.release", {"client": self._client, "epoch": self.epoch})
+        except LeaseError as error:
+            # It was taken, or ran out, since the last sign of life.
+            self._lost = error
         except EucentricError as error:
             # The work is done and the lease ends by itself; an error here would hide one of the body.
             _log.warning("lease not released, it expires within %g s: %s", self._grant.duration_s, error)

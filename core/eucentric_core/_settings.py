@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated
 
@@ -21,11 +22,20 @@ __all__ = [
     "RepositorySettings",
     "Settings",
     "TlsSettings",
+    "is_loopback",
 ]
 
 _Port = Annotated[int, Field(ge=1, le=65535)]
 _Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 _AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address never leaves the machine; a name other than `localhost` may."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class TlsSettings(FrozenModel):
@@ -71,6 +81,11 @@ class AgentSettings(FrozenModel):
     frames_per_shard: Annotated[int, Field(ge=1, le=4096)] = 16
     min_free_bytes: Annotated[int, Field(ge=0)] = 512 << 20
     ship_to: _AbsolutePath | None = None
+
+    @property
+    def data_host(self) -> str:
+        """Where the data channel listens: it has no keys, and stays on the machine when control leaves it."""
+        return self.host if is_loopback(self.host) else "127.0.0.1"
 
 
 class EdgeSettings(FrozenModel):

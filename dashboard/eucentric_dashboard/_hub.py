@@ -54,8 +54,9 @@ class LiveHub:
         agent, edge = settings.agent, settings.edge
         client = f"dashboard@{socket.gethostname()}"
         self.settings = settings
-        self.safe_stop = SafeStop(agent.host, agent.control_port, client=client)
-        self._agent_reader = AgentReader(agent.host, agent.control_port, client=client)
+        tls = settings.client.tls
+        self.safe_stop = SafeStop(agent.host, agent.control_port, client=client, credentials=tls)
+        self._agent_reader = AgentReader(agent.host, agent.control_port, client=client, credentials=tls)
         self._edge_reader = EdgeReader(edge.host, edge.control_port)
         self._agent = Watch("agent", self._agent_reader)
         self._edge = Watch("edge", self._edge_reader)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from eucentric_core import CommandEnvelope, EucentricError, utc_now
+from eucentric_core import CommandEnvelope, EucentricError, TlsSettings, utc_now
 from eucentric_core.transport import PyroControlClient
 from eucentric_core.vocabulary import InstrumentState, StateGet
 
@@ -35,17 +35,26 @@ class SafeStop:
     """Asks the agent to blank the beam, stop the scan and halt the stage, and reads back whether it did.
 
     Every call has a connection of its own: it waits neither for a command nor for another click.
+
+    Args:
+        host: of the agent.
+        control_port: of the agent.
+        client: who stops, for the audit log.
+        credentials: the dashboard's certificate, where the agent speaks mutual TLS.
     """
 
-    def __init__(self, host: str, control_port: int, *, client: str) -> None:
+    def __init__(
+        self, host: str, control_port: int, *, client: str, credentials: TlsSettings | None = None
+    ) -> None:
         self._address = (host, control_port)
+        self._credentials = credentials
         self._client = client
         self.last: StopOutcome | None = None
 
     def __call__(self) -> StopOutcome:
         """Stop now. Blocks for a few seconds at most; never raises for what the agent answers."""
         started_s = time.monotonic()
-        control = PyroControlClient(*self._address, timeout_s=_TIMEOUT_S)
+        control = PyroControlClient(*self._address, timeout_s=_TIMEOUT_S, credentials=self._credentials)
         try:
             control.call("safe_stop", {"client": self._client})
             took_s = time.monotonic() - started_s

@@ -56,6 +56,8 @@ class StatusStrip:
             with ui.element("div").classes("facts"):
                 self._instrument = ui.label(hub.settings.agent.name).classes("instrument").mark("instrument")
                 self._simulated = ui.label("SIMULATED").classes("simulated").mark("simulated")
+                self._untested = ui.label("UNTESTED ON HARDWARE").classes("simulated").mark("untested")
+                self._untested.set_visibility(False)
                 self._beam = _Tile("Beam")
                 self._scan = _Tile("Scan")
                 self._session = _Tile("Session")
@@ -119,6 +121,7 @@ class StatusStrip:
             self._beam.show("unknown", "warn")
             return
         state, lease = status.state, status.lease
+        self._untested.set_visibility(status.capabilities.untested_on_hardware)
         self._instrument.set_text(status.capabilities.instrument)
         self._beam.show(*(("blanked", "good") if state.beam_blanked else ("ON SAMPLE", "warn")))
         self._scan.show("running" if state.scanning else "stopped")

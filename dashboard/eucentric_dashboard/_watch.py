@@ -16,6 +16,7 @@ from eucentric_core import (
     EucentricError,
     LeaseStatus,
     SteeringClient,
+    TlsSettings,
     TransportError,
     connect,
 )
@@ -109,11 +110,21 @@ class AgentStatus:
 
 
 class AgentReader:
-    """Reads an agent's state; connects anew after every failure, because a restarted agent may be another."""
+    """Reads an agent's state; connects anew after every failure, because a restarted agent may be another.
 
-    def __init__(self, host: str, control_port: int, *, client: str) -> None:
+    Args:
+        host: of the agent.
+        control_port: of the agent.
+        client: who reads.
+        credentials: the dashboard's certificate, where the agent speaks mutual TLS.
+    """
+
+    def __init__(
+        self, host: str, control_port: int, *, client: str, credentials: TlsSettings | None = None
+    ) -> None:
         self._address = (host, control_port)
         self._client = client
+        self._credentials = credentials
         self._steering: SteeringClient | None = None
 
     def __call__(self) -> AgentStatus:
@@ -124,7 +135,12 @@ class AgentReader:
         """
         try:
             if self._steering is None:
-                self._steering = connect(*self._address, client=self._client, timeout_s=_TIMEOUT_S)
+                self._steering = connect(
+                    *self._address,
+                    client=self._client,
+                    timeout_s=_TIMEOUT_S,
+                    credentials=self._credentials,
+                )
             return AgentStatus(self._steering.capabilities, self._steering.state(), self._steering.lease())
         except ValidationError as error:
             self.close()

@@ -82,7 +82,7 @@ def _of_agent(
                 f"The agent at {settings.agent.host}:{settings.agent.control_port} has not answered for "
                 f"{since}; nothing below is live.",
                 "this page steers nothing, and the agent's own watchdog guards beam and stage without it.",
-                "check that the agent runs on the control PC (`eucentric agent serve`); "
+                "check that the agent runs on the control PC (`eucentric agent run`); "
                 "this page reconnects by itself.",
             )
         ]

@@ -39,7 +39,7 @@ def agent(tmp_path: Path) -> Iterator[tuple[int, int]]:
 
 def test_every_command_and_the_client_are_at_hand() -> None:
     assert {kind.__name__ for kind in COMMANDS.values()} <= set(eucentric.__all__)
-    assert eucentric.connect is eucentric_core.connect
+    assert issubclass(eucentric.Scope, eucentric_core.SteeringClient)
     assert [name for name in eucentric.__all__ if not hasattr(eucentric, name)] == []
 
 

@@ -74,7 +74,7 @@ def test_an_agent_that_is_gone_is_named_with_how_long_and_what_guards_the_beam()
     assert "127.0.0.1:4310" in notice.what
     assert "12 s" in notice.what
     assert "watchdog" in notice.safe
-    assert "eucentric agent serve" in notice.next_step
+    assert "eucentric agent run" in notice.next_step
 
 
 def test_a_scan_that_brings_no_frames_is_told_from_one_that_was_stopped() -> None:

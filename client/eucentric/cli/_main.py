@@ -12,9 +12,11 @@ import typer
 
 from eucentric_core import clear_errors
 
+from ..certs import app as certs_app
 from ..doctor import command as doctor_command
-from . import _config
+from . import _config, _lease, _scope
 from ._roles import ROLES, Role, run_role
+from ._stop import stop
 
 __all__ = ["app", "main", "mount"]
 
@@ -60,7 +62,11 @@ def mount(role: Role) -> None:
 for _role in ROLES:
     mount(_role)
 app.command("doctor")(doctor_command)
+app.command("stop")(stop)
+app.add_typer(_scope.app, name="scope")
+app.add_typer(_lease.app, name="lease")
 app.add_typer(_config.app, name="config")
+app.add_typer(certs_app, name="certs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -36,6 +36,7 @@ class Role:
 ROLES = (
     Role("demo", "eucentric.demo", "demo", "demo", "Close the whole loop on this machine and watch it."),
     Role("agent", "eucentric_agents._cli", "app", "agent", "Serve the microscope from its control PC."),
+    Role("audit", "eucentric_agents._audit_cli", "audit_app", "agent", "Check, show and copy the audit log."),
     Role("edge", "eucentric_edge._cli", "app", "edge", "Answer frames beside the microscope."),
     Role("repository", "eucentric_data_repository._cli", "app", "hub", "Receive, verify and list data sets."),
     Role("flows", "eucentric_flows._cli", "app", "hub", "Serve the flows that retrain and publish."),

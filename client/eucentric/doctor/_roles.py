@@ -13,11 +13,14 @@ PACKAGES_OF_ROLE: Mapping[str, tuple[str, ...]] = {
     "agent": ("PIL", "tifffile"),
     "vendor-formats": ("rsciio", "sparse"),
     "usim": ("nion",),
+    "temscript": ("temscript",),
+    "procedures": ("skimage", "scipy"),
     "edge": ("torch", "safetensors"),
     "hpc": ("torch", "safetensors", "parsl"),
     "hub": ("torch", "parsl", "prefect", "mlflow"),
     "dashboard": ("nicegui", "PIL"),
-    "notebook": ("matplotlib",),
+    "notebook": ("matplotlib", "xarray"),
+    "hyperspy": ("hyperspy",),
     "demo": ("PIL", "tifffile", "torch", "parsl", "prefect", "mlflow", "nicegui", "matplotlib", "tomlkit"),
 }
 """Extra of the distribution -> what it brings, by import name."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import socket
 import sys
 
 from .._errors import ConfigurationError
+from .._settings import is_loopback
 
 __all__ = [
     "affordable_connections",
@@ -44,11 +44,7 @@ def require_loopback(host: str, channel: str) -> None:
     Raises:
         ConfigurationError: `host` is not a loopback address.
     """
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    if not local:
+    if not is_loopback(host):
         raise ConfigurationError(
             f"The {channel} channel was asked to listen on {host} without keys.",
             safe="no port was opened.",

@@ -1,0 +1,139 @@
+"""`eucentric scope`: look at an instrument and give it single commands."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from eucentric_core import CommandRefusedError, clear_errors, load_settings
+from eucentric_core.vocabulary import COMMANDS, Command
+
+from ..scope import Scope, connect, facts, known_instruments
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Look at an instrument, and give it single commands.", no_args_is_help=True)
+
+_Name = Annotated[
+    str | None, typer.Argument(help="Instrument in the settings; by default this machine's own.")
+]
+_Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_Console = Annotated[bool, typer.Option("--console", help="Use the local console of this machine's agent.")]
+
+
+@app.command("list")
+def list_instruments(config: _Config = None, as_json: _Json = False) -> None:
+    """Name the instruments this machine knows."""
+    with clear_errors():
+        known = known_instruments(load_settings(config))
+    if as_json:
+        typer.echo(json.dumps({name: where.model_dump() for name, where in known.items()}))
+        return
+    for name, where in sorted(known.items()):
+        typer.echo(f"{name:24} {where.host}:{where.control_port}")
+
+
+@app.command()
+def show(
+    name: _Name = None, config: _Config = None, console: _Console = False, as_json: _Json = False
+) -> None:
+    """Show what an instrument can do, how it stands, and who steers."""
+    with clear_errors(), connect(name, config=config, console=console) as scope:
+        if as_json:
+            answer = {
+                "capabilities": scope.capabilities.model_dump(mode="json"),
+                "state": scope.state().model_dump(mode="json"),
+                "lease": scope.lease().model_dump(mode="json"),
+            }
+            typer.echo(json.dumps(answer))
+        else:
+            Console().print(_table(scope))
+
+
+@app.command()
+def watch(
+    name: _Name = None,
+    config: _Config = None,
+    console: _Console = False,
+    seconds: Annotated[float | None, typer.Option(help="Stop after this time; by default at Ctrl-C.")] = None,
+) -> None:
+    """Show how an instrument stands, again and again."""
+    end_s = None if seconds is None else time.monotonic() + seconds
+    with clear_errors(), connect(name, config=config, console=console) as scope, Live(_table(scope)) as live:
+        while end_s is None or time.monotonic() < end_s:
+            time.sleep(1.0)
+            live.update(_table(scope))
+
+
+@app.command()
+def do(
+    verb: Annotated[str, typer.Argument(help="Verb of the vocabulary, such as stage.move.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="name=value; numbers in SI units, such as x_m=1e-6.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--on", help="Instrument; by default this machine's own.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="For the audit log and for whoever waits.")] = "command line",
+    config: _Config = None,
+    console: _Console = False,
+) -> None:
+    """Give one command and print its answer; for one that steers, the lease is held meanwhile."""
+    with clear_errors():
+        command = _command(verb, arguments or [])
+        with connect(name, config=config, console=console) as scope:
+            if command.command_class == "observe":
+                answer = scope.execute(command)
+            else:
+                with scope.control(reason=reason):
+                    answer = scope.execute(command)
+    typer.echo(answer.model_dump_json())
+
+
+def _command(verb: str, arguments: list[str]) -> Command:
+    try:
+        kind = COMMANDS[verb]
+    except KeyError:
+        raise CommandRefusedError(
+            f"There is no verb {verb!r}.",
+            safe="nothing was sent.",
+            next_step=f"use one of {', '.join(COMMANDS)}.",
+        ) from None
+    try:
+        return kind.model_validate(dict(_pair(text) for text in arguments))
+    except ValidationError as error:
+        first = error.errors()[0]
+        fields = ", ".join(sorted(set(kind.model_fields) - {"verb"})) or "nothing"
+        raise CommandRefusedError(
+            f"{verb}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}.",
+            safe="nothing was sent.",
+            next_step=f"give name=value with {fields}.",
+        ) from error
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise CommandRefusedError(
+            f"{text!r} is not name=value.", safe="nothing was sent.", next_step="write for instance x_m=1e-6."
+        )
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _table(scope: Scope) -> Table:
+    table = Table(title=repr(scope).strip("<>"), show_header=False)
+    for name, text in facts(scope.state(), scope.lease()):
+        table.add_row(name, text)
+    return table

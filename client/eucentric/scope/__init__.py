@@ -1,0 +1,20 @@
+"""An instrument in a notebook: connect by name, steer, look at what it measured."""
+
+from __future__ import annotations
+
+from ._async_scope import AsyncScope, connect_async
+from ._card import facts
+from ._connect import connect, console_of, known_instruments
+from ._measurement import Measurement
+from ._scope import Scope
+
+__all__ = [
+    "AsyncScope",
+    "Measurement",
+    "Scope",
+    "connect",
+    "connect_async",
+    "console_of",
+    "facts",
+    "known_instruments",
+]

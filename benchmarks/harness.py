@@ -1,6 +1,6 @@
 """What every benchmark shares: where it ran, what it ran with, and how it reports.
 
-A benchmark is a script `bench_<what>.py` that measures and ends with `report(figures)`: it prints for people
+A benchmark is a script beside this one that measures and ends with `report(figures)`: it prints for people
 by default, and with `--json` one JSON object on its last line: its keys, beside `machine` and `versions`.
 """
 

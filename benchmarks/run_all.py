@@ -14,12 +14,13 @@ from harness import machine, versions
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT_S = 900.0
+NO_BENCHMARKS = {"harness", "run_all"}
 
 
 def main(words: list[str] | None = None) -> int:
     """Run the benchmarks that were asked for, say how each went on the error stream, and report."""
     options = _options(words)
-    scripts = [path for path in sorted(HERE.glob("bench_*.py")) if options.only in path.stem]
+    scripts = [path for path in _scripts() if options.only in path.stem]
     if not scripts:
         print(f"no benchmark's name contains {options.only!r}; there are: {_names()}", file=sys.stderr)
         return 2
@@ -69,8 +70,12 @@ def _show(figures: dict[str, Any]) -> None:
             print(f"    {key}: {value}", file=sys.stderr, flush=True)
 
 
+def _scripts() -> list[Path]:
+    return [path for path in sorted(HERE.glob("*.py")) if path.stem not in NO_BENCHMARKS]
+
+
 def _names() -> str:
-    return ", ".join(path.stem.removeprefix("bench_") for path in sorted(HERE.glob("bench_*.py")))
+    return ", ".join(path.stem.removeprefix("bench_") for path in _scripts())
 
 
 if __name__ == "__main__":

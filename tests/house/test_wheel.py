@@ -1,9 +1,11 @@
-"""The wheel, installed with `[agent]` alone into a clean environment as on a control PC, starts an agent."""
+"""The wheel in clean environments: on a control PC it starts an agent, a new user's notebook steers it."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -41,12 +43,25 @@ def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def control_pc(wheel: Path, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clean virtual environment with the wheel and its `[agent]` extra, in constrained versions."""
-    environment = tmp_path_factory.mktemp("control_pc")
+    folder = tmp_path_factory.mktemp("control_pc")
+    return clean_environment(folder, repository / "constraints.txt", f"{wheel}[agent]")
+
+
+@pytest.fixture(scope="session")
+def new_users_pc(wheel: Path, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clean virtual environment with an agent and what a notebook needs."""
+    folder = tmp_path_factory.mktemp("new_user")
+    wanted = (f"{wheel}[agent,notebook]", "ipykernel", "nbclient")
+    return clean_environment(folder, repository / "constraints.txt", *wanted)
+
+
+def clean_environment(environment: Path, constraints: Path, *wanted: str) -> Path:
+    """A virtual environment with nothing in it but what is wanted, in constrained versions."""
     run(sys.executable, "-m", "venv", "--without-pip", environment)
-    interpreter = environment / SCRIPTS / "python"
     run(
-        *(sys.executable, "-m", "pip", "--python", interpreter, "install", "--quiet"),
-        *("--only-binary", ":all:", "--constraint", repository / "constraints.txt", f"{wheel}[agent]"),
+        *(sys.executable, "-m", "pip", "--python", environment / SCRIPTS / "python", "install", "--quiet"),
+        *("--only-binary", ":all:", "--constraint", constraints),
+        *wanted,
     )
     return environment
 
@@ -90,7 +105,7 @@ def test_a_control_pc_starts_an_agent_and_stops_it_cleanly(control_pc: Path, tmp
     agent = ManagedProcess(
         "agent",
         [
-            *(str(control_pc / SCRIPTS / "eucentric"), "agent", "serve", "--instrument", "twin"),
+            *(str(control_pc / SCRIPTS / "eucentric"), "agent", "run", "--instrument", "twin"),
             *("--config", str(config), "--home", str(tmp_path / "home")),
         ],
         log=tmp_path / "agent.log",
@@ -104,3 +119,67 @@ def test_a_control_pc_starts_an_agent_and_stops_it_cleanly(control_pc: Path, tmp
     finally:
         agent.stop()
     assert not (tmp_path / "home" / "run" / "agent.json").exists()
+
+
+EXECUTE_NOTEBOOK = """
+import sys
+import nbclient, nbformat
+notebook = nbformat.read(sys.argv[1], as_version=4)
+nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+nbformat.write(notebook, sys.argv[2])
+"""
+
+
+def readme_command(readme: Path) -> list[str]:
+    """The command by which the agents' README starts a simulated microscope."""
+    lines = re.findall(r"^(eucentric agent run .*?)\s*(?:#.*)?$", readme.read_text(encoding="utf-8"), re.M)
+    (command,) = [line for line in lines if "twin" in line]
+    return shlex.split(command)
+
+
+def test_a_new_user_follows_the_readme_and_steers_the_twin_from_a_notebook(
+    new_users_pc: Path, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, scripts = tmp_path / "home", new_users_pc / SCRIPTS
+    for name, value in {
+        "EUCENTRIC__HOME": str(home),
+        "EUCENTRIC__AGENT__CONTROL_PORT": str(find_free_port()),
+        "EUCENTRIC__AGENT__DATA_PORT": str(find_free_port()),
+        # The kernel is this environment's, whatever is installed for the user.
+        "JUPYTER_PATH": str(new_users_pc / "share" / "jupyter"),
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+        "MPLCONFIGDIR": str(tmp_path / "matplotlib"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    # The kernel draws into the notebook by itself.
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    program, *arguments = readme_command(repository / "agents" / "README.md")
+    executed = tmp_path / "executed.ipynb"
+    agent = ManagedProcess("agent", [str(scripts / program), *arguments], log=tmp_path / "agent.log")
+    try:
+        agent.wait_ready((home / "run" / "agent.json").exists, timeout_s=60)
+        run(
+            scripts / "python",
+            "-c",
+            EXECUTE_NOTEBOOK,
+            repository / "examples" / "steer.ipynb",
+            executed,
+        )
+    finally:
+        agent.stop()
+
+    cells = json.loads(executed.read_text(encoding="utf-8"))["cells"]
+    shown = json.dumps([output for cell in cells for output in cell.get("outputs", [])])
+    for expected in (
+        "image/png",
+        ">SIMULATED</span>",
+        "Steering needs the lease",
+        "commanded x 3.00 nm",
+        "lease given back",
+        "beam blanked: True",
+        "steering: nobody",
+    ):
+        assert expected in shown
+    records = (home / "agent" / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+    assert any(json.loads(record)["who"] == "first-notebook" for record in records)
+    assert os.listdir(home / "run") == []

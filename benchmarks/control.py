@@ -68,6 +68,37 @@ with Pyro5.api.Proxy(sys.argv[1]) as proxy:
 print(json.dumps(samples))
 """
 
+PEER_DEVICES = """
+from microscope import AxisLimits
+from microscope.device_server import device
+from microscope.simulators import SimulatedStage
+DEVICES = [
+    device(SimulatedStage, host="127.0.0.1", port={port}, conf={{"limits": {{"x": AxisLimits(0, 1000)}}}})
+]
+"""
+
+PEER_CLIENT = """
+import json, sys, time
+import Pyro4
+Pyro4.config.SERIALIZER = "pickle"
+stage = Pyro4.Proxy("PYRO:SimulatedStage@127.0.0.1:" + sys.argv[1])
+deadline = time.monotonic() + 20
+while True:
+    try:
+        stage.position
+        break
+    except Pyro4.errors.CommunicationError:
+        if time.monotonic() > deadline:
+            raise
+        time.sleep(0.1)
+samples = []
+for _ in range(int(sys.argv[2])):
+    began = time.perf_counter()
+    stage.position
+    samples.append(time.perf_counter() - began)
+print(json.dumps(samples))
+"""
+
 HOLDER = """
 import sys, time
 from eucentric_core import TlsSettings, connect
@@ -170,6 +201,30 @@ def plain_pyro_ms(count: int) -> list[float]:
     return [sample * 1e3 for sample in json.loads(outcome.stdout)[50:]]
 
 
+def python_microscope_ms(python: Path, count: int) -> list[float]:
+    """Reading python-microscope's simulated stage through its own device server (Pyro4, no keys, no roles).
+
+    Args:
+        python: an interpreter that has the package `microscope`.
+        count: how many reads.
+    """
+    port = find_free_port()
+    with tempfile.TemporaryDirectory(prefix="bench-peer-") as folder:
+        devices = Path(folder) / "devices.py"
+        devices.write_text(PEER_DEVICES.format(port=port), encoding="utf-8")
+        server = ManagedProcess(
+            "python-microscope",
+            [str(python.parent / "device-server"), "--logging-dir", folder, str(devices)],
+            log=Path(folder) / "server.log",
+        )
+        try:
+            command = [str(python), "-c", PEER_CLIENT, str(port), str(count + 50)]
+            outcome = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        finally:
+            server.stop()
+    return [sample * 1e3 for sample in json.loads(outcome.stdout)[50:]]
+
+
 def stop_during_scan_ms(agent: Bench) -> tuple[float, float]:
     """Stop a 10 s scan from another client: time until the answer, and until the hardware was told."""
     with agent.connect("holder") as scope, agent.connect("anybody") as other:
@@ -222,7 +277,14 @@ def blanked_after_loss_s(agent: Bench, number: signal.Signals, attempt: int) -> 
 
 def main() -> None:
     """Measure and report."""
-    options = arguments(__doc__ or "").parse_args()
+    parser = arguments(__doc__ or "")
+    parser.add_argument(
+        "--python-microscope",
+        type=Path,
+        metavar="PYTHON",
+        help="measure python-microscope beside it, with an interpreter that has it installed",
+    )
+    options = parser.parse_args()
     calls = 500 if options.quick else 3000
     repeats = 1 if options.quick else 5
     with bench() as agent:
@@ -232,6 +294,7 @@ def main() -> None:
             ping = round_trips_ms(lambda: direct.call("ping", {}), calls)
             direct.close()
             plain = plain_pyro_ms(calls)
+            peer = python_microscope_ms(options.python_microscope, calls) if options.python_microscope else []
             with scope.control(reason="benchmark"):
                 scope.start_session("during-scan")
                 scope.unblank(max_duration_s=600)
@@ -261,6 +324,9 @@ def main() -> None:
         "blanked_after_client_killed_max_s": max(losses[signal.SIGKILL]),
         "blanked_after_client_stopped_max_s": max(losses[signal.SIGSTOP]),
     }
+    if peer:
+        figures["python_microscope_p50_ms"] = quantile(peer, 0.5)
+        figures["python_microscope_p99_ms"] = quantile(peer, 0.99)
     rounded = {key: round(value, 3) for key, value in figures.items()}
     report({**rounded, "calls": calls}, as_json=options.json, packages=("Pyro5", "cryptography"))
 

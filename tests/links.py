@@ -76,7 +76,11 @@ class Link:
                 if self._cut.is_set():
                     near.close()
                     continue
-                far = socket.create_connection(("127.0.0.1", self._target))
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._target))
+                except OSError:
+                    near.close()  # nobody is there at present
+                    continue
                 self._sockets += [near, far]
                 self._start(self._pass, near, far)
                 self._start(self._pass, far, near)

@@ -56,7 +56,7 @@ from ._event import (
 from ._files import fsync_directory, require_free_space, sha256_file, write_atomic
 from ._frame import MAX_FRAME_BYTES, Axis, Frame, FrameHeader, Optics, StagePosition, StreamHeader
 from ._frame_fetch import FrameFetch
-from ._instrument import Capabilities, Instrument, InstrumentVerbs, StageLimits
+from ._instrument import Capabilities, Instrument, StageLimits
 from ._lease import (
     HANDED_OVER,
     LEASE_DURATION_S,
@@ -90,6 +90,8 @@ from ._settings_sources import load_settings, settings_origins
 from ._shard import DatasetManifest, Receipt, Shard
 from ._sqlite import open_database, transaction
 from ._steering import SteeringClient, connect, control_connections
+from ._units import explain_problem, unit_hint
+from ._verbs import InstrumentVerbs
 from ._verification import MAX_ENVELOPE_BYTES, TrustedKeys, verify_bundle
 from .security import RevocationList, caller_from_certificate, client_context, server_context
 
@@ -192,6 +194,7 @@ __all__ = [
     "connect",
     "control_connections",
     "error_from_report",
+    "explain_problem",
     "fsync_directory",
     "load_settings",
     "local_address",
@@ -203,6 +206,7 @@ __all__ = [
     "settings_origins",
     "sha256_file",
     "transaction",
+    "unit_hint",
     "utc_now",
     "verify_bundle",
     "write_atomic",

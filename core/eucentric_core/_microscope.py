@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from ._frame import Frame
-from ._instrument import Capabilities, InstrumentVerbs
+from ._instrument import Capabilities
+from ._verbs import InstrumentVerbs
 
 __all__ = ["Microscope"]
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 from uuid import uuid4
 
 from pydantic import JsonValue, ValidationError
@@ -139,7 +139,7 @@ class SteeringClient(Microscope):
                 next_step="connect with data_port=..., or by the instrument's name in the settings.",
             )
         with self._frames.subscribed() as subscription:
-            reference = self._typed(command, FrameReference)
+            reference = cast(FrameReference, self.execute(command))
             return self._frames.wait_for(subscription, reference, stream=stream)
 
     def scan(

@@ -38,6 +38,7 @@ from eucentric_core.vocabulary import (
     MoveReport,
     OpticsReport,
     StreamReport,
+    VectorReport,
 )
 
 FOLDER = Path(__file__).with_name("golden")
@@ -59,6 +60,7 @@ MODELS: dict[str, type[FrozenModel]] = {
     "shard": Shard,
     "stream_report": StreamReport,
     "trusted_keys": TrustedKeys,
+    "vector_report": VectorReport,
 }
 
 HINT = (

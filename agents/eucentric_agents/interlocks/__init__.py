@@ -13,7 +13,6 @@ from ._limits import (
     StageEnvelope,
 )
 from ._tightening import tightened
-from ._units import unit_hint
 
 __all__ = [
     "BeamLimits",
@@ -29,5 +28,4 @@ __all__ = [
     "defaults_for",
     "read_limits",
     "tightened",
-    "unit_hint",
 ]

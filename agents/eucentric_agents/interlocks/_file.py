@@ -8,10 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from eucentric_core import Capabilities, ConfigurationError
+from eucentric_core import Capabilities, ConfigurationError, unit_hint
 
 from ._limits import Limits, StageEnvelope
-from ._units import unit_hint
 
 __all__ = ["defaults_for", "explain", "read_limits"]
 

@@ -11,12 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from eucentric_core import StagePosition
+from eucentric_core import StagePosition, unit_hint
 from eucentric_core.vocabulary import Command, StageMove, StageMoveBy, StageTilt
 
 from ._finding import Finding
 from ._limits import KeepOut, StageEnvelope
-from ._units import unit_hint
 
 __all__ = ["Place", "commanded_axes", "find_on_move", "place_of", "targets_of"]
 

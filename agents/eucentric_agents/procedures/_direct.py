@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from eucentric_core import AgentSettings, Frame, Instrument, Microscope, TransportError
 from eucentric_core.vocabulary import (
@@ -123,7 +123,7 @@ class DirectMicroscope(Microscope):
     ) -> Frame:
         """Scan one frame; see `Microscope.scan`."""
         command = ScanAcquire(height_px=height_px, width_px=width_px, dwell_time_s=dwell_time_s)
-        reference = self._typed(command, FrameReference)
+        reference = cast(FrameReference, self.execute(command))
         timeout_s = height_px * width_px * dwell_time_s + _GRACE_S
         return self._frames.wait_for(reference, stream, timeout_s=timeout_s)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from eucentric_core import CommandRefusedError, clear_errors, load_settings
+from eucentric_core import CommandRefusedError, clear_errors, explain_problem, load_settings
 from eucentric_core.vocabulary import COMMANDS, Command
 
 from ..scope import Scope, connect, facts, known_instruments
@@ -111,10 +111,9 @@ def _command(verb: str, arguments: list[str]) -> Command:
     try:
         return kind.model_validate(dict(_pair(text) for text in arguments))
     except ValidationError as error:
-        first = error.errors()[0]
         fields = ", ".join(sorted(set(kind.model_fields) - {"verb"})) or "nothing"
         raise CommandRefusedError(
-            f"{verb}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}.",
+            f"{verb}: {explain_problem(error.errors()[0])}.",
             safe="nothing was sent.",
             next_step=f"give name=value with {fields}.",
         ) from error

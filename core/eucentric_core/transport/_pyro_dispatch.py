@@ -10,6 +10,7 @@ import Pyro5.api
 from pydantic import ValidationError
 
 from .._errors import CommandRefusedError, EucentricError, RemoteError
+from .._units import explain_problem
 from ._protocols import Methods
 from ._pyro import encode
 
@@ -62,9 +63,7 @@ def _answer(methods: Methods, method: Any, payload: Any) -> str:
     try:
         return encode(f"The answer to {method}", methods[method](request))
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in e['loc']) or 'request'}: {e['msg']}" for e in error.errors()[:3]
-        )
+        problems = "; ".join(explain_problem(problem) for problem in error.errors()[:3])
         raise CommandRefusedError(
             f"{method}: {problems}.", safe="nothing was changed.", next_step="correct the request."
         ) from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite, radians
+from typing import Any
 
-__all__ = ["unit_hint"]
+__all__ = ["explain_problem", "unit_hint"]
 
 _SMALLEST_CONFUSED = {"_m": 0.01, "_rad": 1.0, "_s": 1.0, "_a": 1e-3}
 """Below this a number is believed to be in the unit of its name, and is merely too large."""
@@ -36,3 +38,19 @@ def unit_hint(name: str, value: float, low: float, high: float) -> str | None:
         if low <= value * factor <= high:
             return f"{name} = {value:g} looks like {unit}; {_WANTED[suffix]} are wanted."
     return None
+
+
+def explain_problem(problem: Mapping[str, Any]) -> str:
+    """One of pydantic's errors in words, with a hint at the unit where that is probably the matter.
+
+    Args:
+        problem: an item of `ValidationError.errors()`.
+    """
+    where = [str(part) for part in problem["loc"]]
+    context, given = problem.get("ctx", {}), problem.get("input")
+    bound = context.get("le", context.get("ge", context.get("lt", context.get("gt"))))
+    if where and isinstance(given, int | float) and isinstance(bound, int | float):
+        hint = unit_hint(where[-1], float(given), -abs(float(bound)), abs(float(bound)))
+        if hint is not None:
+            return hint.rstrip(".")
+    return f"{'.'.join(where) or 'request'}: {str(problem['msg']).lower()}"

@@ -266,7 +266,10 @@ def test_no_lease_is_given_while_a_command_under_an_older_one_is_at_the_driver(k
     with ThreadPoolExecutor() as threads:
         running = threads.submit(command)
         assert entered.wait(10)
-        keeper.release(ADA, ada.epoch)
+        assert not keeper.release(ADA, ada.epoch)
+        with pytest.raises(LeaseError, match="ada released it"):
+            keeper.check(ADA, ada.epoch)
+        keeper.end_release()
         with pytest.raises(BusyError, match=r"stage\.move of ada"):
             keeper.request(BOB, "")
         waiting = threads.submit(keeper.request, BOB, "")
@@ -310,3 +313,27 @@ def test_who_waits_is_shown_for_a_while_and_their_number_is_bounded(
         clock.now_s += 8
         keeper.renew(ADA, epoch)
     assert keeper.status().wanted_by == ()
+
+
+def test_a_free_lease_is_wanted_by_nobody_any_more(keeper: LeaseKeeper, clock: Clock) -> None:
+    epoch = keeper.request(ADA, "").epoch
+    with pytest.raises(LeaseError):
+        keeper.request(BOB, "")
+    assert keeper.status().wanted_by == ("bob",)
+    keeper.release(ADA, epoch)
+    assert (keeper.status().holder, keeper.status().wanted_by) == (None, ())
+    keeper.request(ADA, "")
+    with pytest.raises(LeaseError):
+        keeper.request(BOB, "")
+    clock.now_s += 10
+    assert (keeper.status().holder, keeper.status().wanted_by) == (None, ())
+
+
+def test_the_holders_second_window_is_nobody_else_who_asks(keeper: LeaseKeeper) -> None:
+    second = Identity(ADA.caller, "notebook")
+    keeper.request(ADA, "")
+    for asker in (second, ADA, person("ada", local=True), BOB):
+        with pytest.raises(LeaseError):
+            keeper.request(asker, "")
+    # Somebody at the console may have chosen the same name.
+    assert keeper.status().wanted_by == ("ada", "bob")

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 MAX_LINE_CHARACTERS = 16_384
-"""A longer record loses what came over the wire in such length; an ordinary one has about 1,500."""
+"""A longer record loses what came over the wire in such length; an ordinary one has about 1,700."""
 
 _TAIL_BYTES = 1 << 20
 
@@ -64,6 +64,7 @@ class AuditLog:
         # Unbuffered: what could not be written must not come out later, behind the next record.
         self._file = path.open("ab", buffering=0)
         self._size = path.stat().st_size
+        self._torn = False
         self._noted = HeadFile(path)
         if torn is not None:
             self.append("agent", "audit.torn_line", "done", details={"kept_in": torn.name})
@@ -102,17 +103,29 @@ class AuditLog:
 
     def _write(self, line: bytes) -> None:
         try:
+            if self._torn:
+                self._repair()
+            self._torn = True
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, "the disk took only part of the record")
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._file.truncate(self._size)
+            try:
+                self._repair()
+            except OSError:
+                _log.exception("the end of the audit log could not be cut off; it is before the next record")
             raise AuditWriteError(
                 f"The audit log cannot be written: {error}.",
                 safe="nothing was changed that is not on record; blanking and safe stop still work.",
                 next_step="free space on the disk of the agent's home folder.",
             ) from error
         self._size += len(line)
+        self._torn = False
+
+    def _repair(self) -> None:
+        """Cut off what a failed write has left."""
+        self._file.truncate(self._size)
+        self._torn = False
 
     def close(self) -> None:
         """Close the file."""

@@ -33,6 +33,7 @@ from ._lease_desk import LeaseDesk
 from ._notes import Notes
 from ._observer import Observer
 from ._owner import OwnerThread
+from ._planned import PlannedExposure
 from ._protocols import Interlocks
 from ._readings import Readings
 from ._safe_state import SafeState
@@ -78,6 +79,7 @@ class Dispatcher:
         self._faults = Faults()
         self._unblanked = UnblankTimer(clock=clock)
         self._readings = Readings(driver, clock=clock)
+        planned = PlannedExposure(clock=clock)
         self._notes = Notes(audit, clock=clock)
         self._observer = Observer(driver, self._owner, self._readings, self._faults)
         self._safe_state = SafeState(
@@ -96,6 +98,7 @@ class Dispatcher:
             notes=self._notes,
             readings=self._readings,
             unblanked=self._unblanked,
+            planned=planned,
             faults=self._faults,
             interlocks=interlocks,
         )
@@ -105,6 +108,8 @@ class Dispatcher:
             safe_state=self._safe_state,
             notes=self._notes,
             unblanked=self._unblanked,
+            readings=self._readings,
+            planned=planned,
             faults=self._faults,
             announce=announce,
             blanking=self._blanking,
@@ -148,6 +153,8 @@ class Dispatcher:
         """
         command = envelope.command
         who = Identity(caller, envelope.client)
+        # Before the first check: whatever is made safe from now on overtakes this command.
+        asked = self._safe_state.asked
         self.admit(who, "execute", type(command))
         if command.urgent:
             return self._at_once(who, envelope)
@@ -159,7 +166,7 @@ class Dispatcher:
         if ours:
             try:
                 self._admit_steering(who, envelope)
-                running = self._owner.steer(lambda: self._path.carry_out(who, envelope), command.verb)
+                running = self._owner.steer(lambda: self._path.carry_out(who, envelope, asked), command.verb)
             except EucentricError as error:
                 self._answers.forget(who.key, envelope)
                 answer.set_exception(error)
@@ -174,13 +181,14 @@ class Dispatcher:
             EucentricError: the driver failed on it; the watchdog tries again until it succeeds.
         """
         reason = f"safe stop by {who.name}"
-        self._lease.note_made_safe(reason, unless=who)
         try:
             reached = self._safe_state.reach(reason)
         except EucentricError as error:
-            self._notes.of(who, "safe_stop", "failed", error)
+            self._notes.stopped(who, "safe_stop", error)
             raise
-        self._notes.of(who, "safe_stop", "done", details=reached.details)
+        finally:
+            self._lease.note_made_safe(reason, unless=who)
+        self._notes.stopped(who, "safe_stop", None, details=reached.details)
 
     def enforce_limits(self) -> None:
         """What the watchdog calls again and again: see `Guard.enforce`."""
@@ -196,8 +204,10 @@ class Dispatcher:
         Raises:
             EucentricError: the driver failed on it; the watchdog tries again until it succeeds.
         """
-        self._lease.note_made_safe(reason)
-        reached = self._safe_state.reach(reason)
+        try:
+            reached = self._safe_state.reach(reason)
+        finally:
+            self._lease.note_made_safe(reason)
         self._notes.agent("safe_state", "done", details=reached.details)
 
     def stop_session(self) -> None:
@@ -207,11 +217,15 @@ class Dispatcher:
     def close(self) -> None:
         """Take no more commands."""
         self._owner.close()
+        self._observer.close()
+        self._notes.close()
 
     def _at_once(self, who: Identity, envelope: CommandEnvelope) -> CommandResult:
         command = envelope.command
         self._require_supported(command)
         result: CommandResult = Done()
+        # A sign of life of now, not of when the driver has answered; noted without waiting for anything.
+        self._lease.heard(who, envelope.lease_epoch)
         blanked = self._blanking()
         try:
             if isinstance(command, ScanAbort):
@@ -219,13 +233,17 @@ class Dispatcher:
             else:
                 result = self._driver.execute(command)
         except EucentricError as error:
-            self._notes.ended(who, envelope, error)
+            self._note_stop(who, envelope, error)
             raise
         if isinstance(command, BeamBlank):
             blanked()
-        self._lease.heard(who, envelope.lease_epoch)
-        self._notes.ended(who, envelope, None)
+        self._note_stop(who, envelope, None)
         return result
+
+    def _note_stop(self, who: Identity, envelope: CommandEnvelope, error: EucentricError | None) -> None:
+        self._notes.stopped(
+            who, envelope.command.verb, error, epoch=envelope.lease_epoch, trace_id=envelope.trace_id
+        )
 
     def _admit_steering(self, who: Identity, envelope: CommandEnvelope) -> None:
         try:

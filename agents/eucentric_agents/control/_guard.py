@@ -13,7 +13,9 @@ from eucentric_core.vocabulary import BeamBlank, InstrumentState
 from ._faults import Faults
 from ._lease import LeaseKeeper
 from ._notes import Notes
+from ._planned import PlannedExposure
 from ._protocols import Interlocks, Trip
+from ._readings import Readings
 from ._safe_state import Reached, SafeState
 from ._unblank import UnblankTimer
 
@@ -21,6 +23,9 @@ __all__ = ["Guard"]
 
 _TRIP_PAUSE_S = 0.25
 """A blanker may take a moment; the same trip is not acted on a second time meanwhile."""
+
+_BLIND_LIMIT_S = 1.0
+"""The beam is not left on for longer than this without a look at it."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +41,8 @@ class Guard:
         safe_state: the way there.
         notes: the audit log.
         unblanked: how long the beam may be on.
+        readings: what was read last.
+        planned: knows whether an acquisition keeps the device from being read.
         faults: remembers trips.
         announce: tells others of an event without waiting for them.
         blanking: told before the driver is asked; what it returns is called when the beam is blanked.
@@ -52,6 +59,8 @@ class Guard:
         safe_state: SafeState,
         notes: Notes,
         unblanked: UnblankTimer,
+        readings: Readings,
+        planned: PlannedExposure,
         faults: Faults,
         announce: Callable[[Event], None],
         blanking: Callable[[], Callable[[], None]],
@@ -64,6 +73,8 @@ class Guard:
         self._safe_state = safe_state
         self._notes = notes
         self._unblanked = unblanked
+        self._readings = readings
+        self._planned = planned
         self._faults = faults
         self._announce = announce
         self._blanking = blanking
@@ -79,12 +90,13 @@ class Guard:
         Raises:
             EucentricError: the instrument could not be made safe; call again.
         """
+        # First of all: it needs nothing but the driver.
+        self._end_unblanked_time()
         if not self._safe_state.watch():
             # Everything below ends in the safe state, and that is being tried already.
             return
         self._end_lost_lease()
         self._blank_for_silent_holder()
-        self._end_unblanked_time()
 
     def observe(self) -> None:
         """Let the interlocks look at the instrument.
@@ -95,15 +107,15 @@ class Guard:
         if self._interlocks is None:
             return
         state = self._look()
-        trip = None if state is None or state.age_s else _judge(self._interlocks, state)
+        seen = state is not None and not state.age_s
+        trip = _judge(self._interlocks, state) if state is not None and seen else self._judge_unseen()
         if trip is None or self._faults.unsafe is not None or self._clock() < self._trip_again_s:
             # Nothing to do, or it is being done: what the driver failed on is tried again elsewhere.
             return
         self._trip_again_s = self._clock() + _TRIP_PAUSE_S
         reason = f"interlock {trip.interlock}: {trip.what}"
         error = self._faults.trip(trip)
-        self._lease.note_made_safe(reason)
-        reached = self._safe_state.reach(reason)
+        reached = self._reach_and_tell(reason)
         _log.warning("an interlock has tripped: %s", reason)
         self._notes.agent("interlock.trip", "done", error, details=reached.details)
 
@@ -116,6 +128,26 @@ class Guard:
                 epoch=epoch,
                 safe_state_s=reached.took_s,
             )
+        )
+
+    def _reach_and_tell(self, reason: str) -> Reached:
+        try:
+            return self._safe_state.reach(reason)
+        finally:
+            self._lease.note_made_safe(reason)
+
+    def _judge_unseen(self) -> Trip | None:
+        if self._interlocks is None or not self._interlocks.watch_beam:
+            return None
+        unseen_s = self._readings.unseen_beam_s()
+        if self._unblanked.running:
+            unseen_s = self._readings.unseen_s()
+        frame_s = self._planned.frame_s if self._readings.was_scanning else 0.0
+        if unseen_s <= _BLIND_LIMIT_S + frame_s or self._planned.goes_on:
+            return None
+        return _Failed(
+            f"The instrument could not be read for {_BLIND_LIMIT_S + frame_s:g} s, and its beam may be on.",
+            next_step="read the state; do not unblank before that works, or give the instrument time.",
         )
 
     def _end_lost_lease(self) -> None:
@@ -140,8 +172,7 @@ class Guard:
         if silent is None:
             return
         reason = f"{silent.holder} was not heard of"
-        self._lease.note_made_safe(reason)
-        reached = self._safe_state.reach(reason)
+        reached = self._reach_and_tell(reason)
         _log.warning(
             "%s is silent (epoch %d); made safe in %.3f s", silent.holder, silent.epoch, reached.took_s
         )
@@ -150,7 +181,8 @@ class Guard:
         )
 
     def _end_unblanked_time(self) -> None:
-        if not self._unblanked.due:
+        if not self._unblanked.due or self._faults.unsafe is not None:
+            # What the driver has failed on is tried again by the safe state.
             return
         reason = "the time limit of beam.unblank"
         blanked = self._blanking()

@@ -17,8 +17,9 @@ _WISH_LASTS_S = 30.0
 class Held:
     """A lease that was granted and is not yet over.
 
-    `ending`: its time is up (`lost`) or somebody took it (`taken`), and the instrument is on its way to
-    the safe state. `silent`: the holder was not heard of for long, and the instrument was made safe.
+    `ending`: its time is up (`lost`), somebody took it (`taken`), or it was given back while a command
+    ran (`released`), and the instrument is on its way to the safe state. `silent`: the holder was not
+    heard of for long, and the instrument was made safe.
     """
 
     holder: Identity
@@ -30,7 +31,7 @@ class Held:
     made_safe: str | None = None
     offered_to: str | None = None
     offer_ends_s: float = 0.0
-    ending: Literal["lost", "taken"] | None = None
+    ending: Literal["lost", "taken", "released"] | None = None
 
     def offer_at(self, now_s: float) -> str | None:
         """Whom the holder offers it to at this time."""
@@ -73,19 +74,23 @@ class Wishes:
 
     def __init__(self, capacity: int = 8) -> None:
         self._capacity = capacity
-        self._asked_s: OrderedDict[str, float] = OrderedDict()
+        self._asked: OrderedDict[str, tuple[Identity, float]] = OrderedDict()
 
-    def add(self, name: str, now_s: float) -> None:
+    def add(self, who: Identity, now_s: float) -> None:
         """Somebody was told to wait."""
-        self._asked_s[name] = now_s
-        self._asked_s.move_to_end(name)
-        while len(self._asked_s) > self._capacity:
-            self._asked_s.popitem(last=False)
+        self._asked[who.name] = who, now_s
+        self._asked.move_to_end(who.name)
+        while len(self._asked) > self._capacity:
+            self._asked.popitem(last=False)
 
-    def drop(self, name: str) -> None:
+    def drop(self, who: Identity) -> None:
         """They have it now."""
-        self._asked_s.pop(name, None)
+        self._asked.pop(who.name, None)
 
-    def at(self, now_s: float) -> tuple[str, ...]:
-        """Their names, the first to ask first."""
-        return tuple(name for name, asked_s in self._asked_s.items() if now_s - asked_s < _WISH_LASTS_S)
+    def at(self, now_s: float, holder: Identity) -> tuple[str, ...]:
+        """The names of those who are not the holder, the first to ask first."""
+        return tuple(
+            name
+            for name, (who, asked_s) in self._asked.items()
+            if now_s - asked_s < _WISH_LASTS_S and not who.is_same_person(holder)
+        )

@@ -33,6 +33,8 @@ class LeaseKeeper:
     safe state. No lease is granted either while a command under an older epoch is at the driver: between
     the check of its epoch and its first act nobody else can come to steer.
 
+    The disk is never waited for under the lock: who makes the instrument safe needs no more than that.
+
     Args:
         path: where the epoch is kept.
         duration_s: how long a lease lasts without renewal.
@@ -58,6 +60,7 @@ class LeaseKeeper:
         self._lock = threading.Lock()
         self._driver_idle = threading.Condition(self._lock)
         self._at_driver: str | None = None
+        self._granting: Identity | None = None
         self._held: Held | None = None
         self._ended = EndedLeases()
         self._wishes = Wishes()
@@ -68,16 +71,21 @@ class LeaseKeeper:
         Raises:
             LeaseError: someone holds it, or the instrument is still being made safe after someone lost it.
             BusyError: a command under an older epoch is still at the driver.
+            EucentricError: the epoch could not be written; whoever had the lease still has it.
         """
         with self._lock:
             self._require_available(who)
             self._wait_for_driver()
             # The lock was open meanwhile.
-            held = self._require_available(who)
+            self._require_available(who)
+            self._granting = who
+        with self._next_epoch() as epoch:
+            # Once more: who offers it stays its holder, and is watched, until here.
+            held = self._require_available(who, granted=True)
             if held is not None:
                 how = f"{held.holder.name} handed the lease over to {who.name}"
                 self._ended.note(held.epoch, how, handed_over_to=who.name)
-            return self._grant(who, reason)
+            return self._grant(who, reason, epoch)
 
     def displace(self, who: Identity, reason: str, *, insist: bool) -> LeaseGrant | None:
         """Take the lease from its holder; nobody has it until `succeed` or `end_lost`.
@@ -97,6 +105,7 @@ class LeaseKeeper:
         """
         with self._lock:
             held, now_s = self._held, self._clock()
+            self._require_no_grant()
             if held is None or held.is_offered_to(who, now_s):
                 return None
             if self._is_over(held):
@@ -104,7 +113,7 @@ class LeaseKeeper:
             if not insist and (held.holder.local or not who.local):
                 return None
             if not may_take_over(who, held.holder):
-                self._wishes.add(who.name, now_s)
+                self._wishes.add(who, now_s)
                 raise words.rank_too_low(who, held.holder)
             place = "at the instrument itself" if who.local else f"({who.role})"
             self._ended.note(
@@ -118,18 +127,21 @@ class LeaseKeeper:
 
         Raises:
             BusyError: a command under the old epoch is still at the driver; the lease is free.
+            EucentricError: the epoch could not be written; the lease is free.
         """
         with self._lock:
             try:
                 self._wait_for_driver()
             finally:
                 self._held = None
-            return self._grant(who, reason)
+            self._granting = who
+        with self._next_epoch() as epoch:
+            return self._grant(who, reason, epoch)
 
     def leave_to_watchdog(self) -> None:
-        """The instrument could not be made safe: what `displace` has taken ends like a lost lease."""
+        """The instrument could not be made safe: what was taken or given back ends like a lost lease."""
         with self._lock:
-            if self._held is not None and self._held.ending == "taken":
+            if self._held is not None and self._held.ending is not None:
                 self._held.ending = "lost"
 
     def renew(self, who: Identity, epoch: int) -> LeaseGrant:
@@ -144,12 +156,27 @@ class LeaseKeeper:
         with self._lock:
             return self._answer_holder(self._require(who, epoch))
 
-    def release(self, who: Identity, epoch: int) -> None:
-        """Give the lease back; `LeaseError` if it is not theirs."""
+    def release(self, who: Identity, epoch: int) -> bool:
+        """Give the lease back; `LeaseError` if it is not theirs.
+
+        Returns:
+            False while a command under it is at the driver, which nobody would watch any more: nobody
+            has the lease, and the instrument is to be made safe before `end_release`.
+        """
         with self._lock:
-            self._require(who, epoch)
+            held = self._require(who, epoch)
             self._ended.note(epoch, f"{who.name} released it")
+            if self._at_driver is not None:
+                held.ending = "released"
+                return False
             self._held = None
+            return True
+
+    def end_release(self) -> None:
+        """The instrument is safe: the lease that was given back is over."""
+        with self._lock:
+            if self._held is not None and self._held.ending == "released":
+                self._held = None
 
     def offer(self, who: Identity, epoch: int, to: str | None) -> LeaseStatus:
         """Offer the lease to someone for `OFFER_S`, or to nobody any more; `LeaseError` if it is not theirs.
@@ -170,6 +197,11 @@ class LeaseKeeper:
         with self._lock:
             self._require(who, epoch)
 
+    def require(self, who: Identity, epoch: int | None) -> None:
+        """As `check`, for a command that was admitted before: it shows nothing of its giver now."""
+        with self._lock:
+            self._require(who, epoch, heard=False)
+
     def heard(self, who: Identity, epoch: int | None) -> None:
         """A call that needs no lease carried this epoch; of the holder, it shows that they are there."""
         with self._lock:
@@ -187,7 +219,8 @@ class LeaseKeeper:
             LeaseError: as `check`.
         """
         with self._lock:
-            self._require(who, epoch)
+            self._require(who, epoch, heard=False)
+            self._require_no_grant()
             self._at_driver = f"{what} of {who.name}"
         try:
             yield
@@ -200,9 +233,8 @@ class LeaseKeeper:
         """Who holds the lease and for how long still."""
         with self._lock:
             held, now_s = self._held, self._clock()
-            wanted_by = self._wishes.at(now_s)
             if held is None or self._is_over(held):
-                return LeaseStatus(holder=None, epoch=self._epochs.last, remaining_s=0.0, wanted_by=wanted_by)
+                return LeaseStatus(holder=None, epoch=self._epochs.last, remaining_s=0.0)
             return LeaseStatus(
                 holder=held.holder.name,
                 epoch=held.epoch,
@@ -211,7 +243,7 @@ class LeaseKeeper:
                 local=held.holder.local,
                 reason=held.reason,
                 offered_to=held.offer_at(now_s),
-                wanted_by=wanted_by,
+                wanted_by=self._wishes.at(now_s, held.holder),
             )
 
     def note_made_safe(self, reason: str, *, unless: Identity | None = None) -> None:
@@ -236,7 +268,7 @@ class LeaseKeeper:
         """The lease that has expired, if one has; from now on it is being ended."""
         with self._lock:
             held = self._held
-            if held is None or held.ending == "taken" or not self._is_over(held):
+            if held is None or held.ending in ("taken", "released") or not self._is_over(held):
                 return None
             held.ending = "lost"
             self._ended.note(held.epoch, f"it was not renewed within {self._duration_s:g} s and is lost")
@@ -258,39 +290,58 @@ class LeaseKeeper:
     def _is_over(self, held: Held) -> bool:
         return held.ending is not None or held.expires_s <= self._clock()
 
-    def _require_available(self, who: Identity) -> Held | None:
+    def _require_no_grant(self) -> None:
+        if self._granting is not None:
+            raise words.being_granted(self._granting)
+
+    @contextmanager
+    def _next_epoch(self) -> Iterator[int]:
+        """Write the next epoch with the lock open; inside, the lock is held. Nobody else is granted one."""
+        try:
+            epoch = self._epochs.next()
+        except BaseException:
+            with self._lock:
+                self._granting = None
+            raise
+        with self._lock:
+            self._granting = None
+            yield epoch
+
+    def _require_available(self, who: Identity, *, granted: bool = False) -> Held | None:
         held, now_s = self._held, self._clock()
+        if not granted:
+            self._require_no_grant()
         if held is None:
             return None
         if self._is_over(held):
             raise words.ask_again(held.holder)
         if held.is_offered_to(who, now_s):
             return held
-        self._wishes.add(who.name, now_s)
+        self._wishes.add(who, now_s)
         raise words.held(held.holder, held.expires_s - now_s, may_take=may_take_over(who, held.holder))
 
     def _wait_for_driver(self) -> None:
         if not self._driver_idle.wait_for(lambda: self._at_driver is None, _GRANT_WAIT_S):
             raise words.at_work(self._at_driver or "a command")
 
-    def _grant(self, who: Identity, reason: str) -> LeaseGrant:
-        epoch = self._epochs.next()
+    def _grant(self, who: Identity, reason: str, epoch: int) -> LeaseGrant:
         now_s = self._clock()
         self._held = Held(who, epoch, reason, expires_s=now_s + self._duration_s, heard_s=now_s)
-        self._wishes.drop(who.name)
+        self._wishes.drop(who)
         return self._as_grant(self._held)
 
-    def _require(self, who: Identity, epoch: int | None) -> Held:
+    def _require(self, who: Identity, epoch: int | None, *, heard: bool = True) -> Held:
         held = self._held
         if epoch is None:
             raise words.needs_lease()
-        if held is None or epoch != held.epoch or held.ending == "taken":
+        if held is None or epoch != held.epoch or held.ending in ("taken", "released"):
             raise words.old_epoch(epoch, self._ended.how(epoch))
         if who.key != held.holder.key:
             raise words.not_holder(who, held.holder)
         if self._is_over(held):
             raise words.expired(held.holder, self._duration_s)
-        self._hear(held)
+        if heard:
+            self._hear(held)
         return held
 
     def _hear(self, held: Held) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
-from eucentric_core import EucentricError, LeaseGrant, LeaseStatus, NotAuthorisedError
+from eucentric_core import LeaseGrant, LeaseStatus, NotAuthorisedError
 
 from ._identity import Identity
 from ._lease import LeaseKeeper
@@ -53,8 +53,7 @@ class LeaseDesk:
             if displaced is None:
                 grant = self._lease.request(who, reason)
             else:
-                self._displace(who, reason, displaced)
-                grant = self._lease.succeed(who, reason)
+                grant = self._displace(who, reason, displaced)
         except NotAuthorisedError as error:
             self._notes.refused(who, "lease.request", error, details=wish)
             raise
@@ -72,10 +71,17 @@ class LeaseDesk:
     def release(self, who: Identity, epoch: int) -> None:
         """Give it back.
 
-        The instrument stays as it is, and the time limit of an unblanked beam stays in force.
+        The instrument stays as it is, and the time limit of an unblanked beam stays in force; but a command
+        that still runs, which nobody would watch any more, is ended by the safe state.
+
+        Raises:
+            LeaseError: it is not theirs.
+            EucentricError: the instrument could not be made safe; nobody has the lease.
         """
-        self._lease.release(who, epoch)
-        self._notes.of(who, "lease.release", "done", epoch=epoch)
+        details: dict[str, JsonValue] = {}
+        if not self._lease.release(who, epoch):
+            details = self._end_what_runs(who)
+        self._notes.of(who, "lease.release", "done", epoch=epoch, details=details)
 
     def hand_over(self, who: Identity, epoch: int, to: str | None) -> LeaseStatus:
         """Offer it to somebody, who gets it by asking; None takes the offer back."""
@@ -87,12 +93,23 @@ class LeaseDesk:
         """Who has it."""
         return self._lease.status()
 
-    def _displace(self, who: Identity, reason: str, displaced: LeaseGrant) -> None:
+    def _displace(self, who: Identity, reason: str, displaced: LeaseGrant) -> LeaseGrant:
         try:
             reached = self._safe_state.reach(f"{who.name} takes the lease over from {displaced.holder}")
-        except EucentricError:
+            details: dict[str, JsonValue] = {"from": displaced.holder, "for": reason, **reached.details}
+            self._notes.of(who, "lease.taken_over", "done", epoch=displaced.epoch, details=details)
+            self._lease_over(displaced.holder, displaced.epoch, reached)
+            return self._lease.succeed(who, reason)
+        except BaseException:
+            # Whatever it was: the lease must not stay on its way to its end for ever.
             self._lease.leave_to_watchdog()
             raise
-        details: dict[str, JsonValue] = {"from": displaced.holder, "for": reason, **reached.details}
-        self._notes.of(who, "lease.taken_over", "done", epoch=displaced.epoch, details=details)
-        self._lease_over(displaced.holder, displaced.epoch, reached)
+
+    def _end_what_runs(self, who: Identity) -> dict[str, JsonValue]:
+        try:
+            reached = self._safe_state.reach(f"{who.name} released the lease while a command ran")
+        except BaseException:
+            self._lease.leave_to_watchdog()
+            raise
+        self._lease.end_release()
+        return reached.details

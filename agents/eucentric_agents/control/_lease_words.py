@@ -10,6 +10,7 @@ from ._identity import Identity
 __all__ = [
     "ask_again",
     "at_work",
+    "being_granted",
     "expired",
     "held",
     "needs_lease",
@@ -54,6 +55,13 @@ def ask_again(holder: Identity) -> LeaseError:
         f"{holder.name} has just lost the lease.",
         safe="the instrument is being put in its safe state.",
         next_step="ask again in a moment.",
+    )
+
+
+def being_granted(to: Identity) -> LeaseError:
+    """Somebody gets it at this moment."""
+    return LeaseError(
+        f"{to.name} is just being given the lease.", safe=_UNCHANGED, next_step="ask again in a moment."
     )
 
 

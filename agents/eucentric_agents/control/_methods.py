@@ -17,6 +17,7 @@ from ._identity import Identity
 __all__ = ["control_methods"]
 
 _LABEL_LENGTH = 200
+_TRACE_LENGTH = 64
 _Client = Annotated[str, Field(min_length=1, max_length=_LABEL_LENGTH)]
 _Payload = dict[str, JsonValue]
 
@@ -82,7 +83,7 @@ def control_methods(
 def _admitted(dispatcher: Dispatcher, caller: Caller, method: str, handler: Method) -> Method:
     def call(payload: _Payload) -> _Payload:
         label = payload.get("client")
-        known = isinstance(label, str) and 0 < len(label) <= _LABEL_LENGTH
+        known = isinstance(label, str) and 0 < len(label) <= _LABEL_LENGTH and label.isprintable()
         dispatcher.admit(Identity(caller, str(label) if known else caller.name), method)
         return handler(payload)
 
@@ -109,6 +110,9 @@ class _Table:
 
     def execute(self, payload: _Payload) -> _Payload:
         envelope = CommandEnvelope.model_validate(payload)
+        # Cut rather than refused: no command that makes things safe fails for want of a shorter name.
+        trace_id = (envelope.trace_id or "")[:_TRACE_LENGTH] or None
+        envelope = envelope.model_copy(update={"trace_id": trace_id})
         return self._dispatcher.execute(envelope, self._caller).model_dump(mode="json")
 
     def safe_stop(self, payload: _Payload) -> _Payload:

@@ -52,33 +52,38 @@ class OwnerThread:
         Raises:
             BusyError: its turn did not come, or it did not end.
         """
-        return self._wait_for(self._executor.submit(work), what, lambda: False)
+        future = self._executor.submit(work)
+        if not wait([future], timeout=TURN_LIMIT_S).done:
+            future.cancel()
+            raise _busy(what)
+        return future.result()
 
-    def between_steering(self, work: Callable[[], _T], what: str, *, limit_s: float = TURN_LIMIT_S) -> _T:
-        """Run `work` on the owner thread, but do not wait behind a steering call; see `in_turn`.
+    def submit(self, work: Callable[[], _T]) -> Future[_T]:
+        """Run `work` on the owner thread when its turn comes; see `between_steering`."""
+        return self._executor.submit(work)
+
+    def between_steering(self, reading: Future[_T], what: str, *, limit_s: float = TURN_LIMIT_S) -> _T:
+        """Wait for work that was submitted, but not behind a steering call. Others may wait for it too.
 
         Raises:
             BusyError: a steering call is running, or the work did not end within the limit.
         """
-        return self._wait_for(self._executor.submit(work), what, self._steering.locked, limit_s)
-
-    @staticmethod
-    def _wait_for(
-        future: Future[_T], what: str, in_vain: Callable[[], bool], limit_s: float = TURN_LIMIT_S
-    ) -> _T:
         deadline_s = time.monotonic() + limit_s
-        while not wait([future], timeout=_LOOK_S).done:
+        while not wait([reading], timeout=min(_LOOK_S, limit_s)).done:
             late = time.monotonic() > deadline_s
-            # What has begun cannot be cancelled: it is this call's own turn, and it is worth the wait.
-            given_up = (late or in_vain()) and future.cancel()
-            if given_up or late:
-                raise BusyError(
-                    f"The instrument is busy; {what} was not answered.",
-                    safe="nothing was changed.",
-                    next_step="ask again.",
-                )
-        return future.result()
+            # What has begun goes on in front of the steering call, and is worth the wait.
+            if late or (self._steering.locked() and not reading.running()):
+                raise _busy(what)
+        return reading.result()
 
     def close(self) -> None:
         """Accept no more work. What runs is left to end: the driver is closed after this."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _busy(what: str) -> BusyError:
+    return BusyError(
+        f"The instrument is busy; {what} was not answered.",
+        safe="nothing was changed.",
+        next_step="ask again.",
+    )

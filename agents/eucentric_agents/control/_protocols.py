@@ -33,6 +33,11 @@ class Trip(Protocol):
 class Interlocks(Protocol):
     """Limits on what may be done to sample and instrument."""
 
+    @property
+    def watch_beam(self) -> bool:
+        """Whether a limit is set that only a look at the beam can keep."""
+        ...
+
     def admit(self, command: Command, state: InstrumentState) -> None:
         """Pass a command that is within every limit; called on the driver's thread right before the driver.
 

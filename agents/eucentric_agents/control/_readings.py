@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ _log = logging.getLogger(__name__)
 class Readings:
     """Reads state and stage of a driver, and remembers what it read last and when.
 
-    `last` and `beam_was_blanked` run on any thread, the others on the driver's owner thread.
+    What reads the driver runs on its owner thread, or on any where the driver allows that; the rest on any.
 
     Args:
         driver: the instrument.
@@ -47,7 +48,9 @@ class Readings:
         result = self._driver.execute(command)
         if isinstance(result, _Reading):
             with self._lock:
-                self._last[command.verb] = result, began_s
+                last = self._last.get(command.verb)
+                if last is None or last[1] <= began_s:
+                    self._last[command.verb] = result, began_s
         return result
 
     def refresh(self) -> InstrumentState | None:
@@ -60,6 +63,11 @@ class Readings:
             if not isinstance(command, StateGet):
                 self._try(command)
         return self.fresh_state()
+
+    def refresh_state(self) -> None:
+        """Read the state anew where nobody else can do that meanwhile."""
+        if any(isinstance(command, StateGet) for command in self._remembered):
+            self.fresh_state()
 
     def fresh_state(self) -> InstrumentState | None:
         """The state as it is now; None if it cannot be read."""
@@ -81,6 +89,27 @@ class Readings:
                 return None
             reading, taken_s = self._last[command.verb]
         return reading.model_copy(update={"age_s": max(0.0, self._clock() - taken_s)})
+
+    def unseen_beam_s(self) -> float:
+        """How long ago the state was read last, if the beam was on then; 0 if it was not."""
+        with self._lock:
+            seen = self._last.get(StateGet().verb)
+        if seen is None or not isinstance(seen[0], InstrumentState) or seen[0].beam_blanked:
+            return 0.0
+        return max(0.0, self._clock() - seen[1])
+
+    @property
+    def was_scanning(self) -> bool:
+        """Whether the last reading shows a scan."""
+        with self._lock:
+            seen = self._last.get(StateGet().verb)
+        return seen is not None and isinstance(seen[0], InstrumentState) and seen[0].scanning
+
+    def unseen_s(self) -> float:
+        """How long ago the state was read last; endless if it never was."""
+        with self._lock:
+            seen = self._last.get(StateGet().verb)
+        return math.inf if seen is None else max(0.0, self._clock() - seen[1])
 
     def beam_was_blanked(self) -> None:
         """The driver has just blanked the beam: an older reading must not say that it is on."""

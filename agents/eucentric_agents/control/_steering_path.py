@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from eucentric_core import (
     CommandEnvelope,
     CommandRefusedError,
@@ -29,6 +31,7 @@ from ._faults import Faults
 from ._identity import Identity
 from ._lease import LeaseKeeper
 from ._notes import Notes
+from ._planned import PlannedExposure
 from ._protocols import Interlocks
 from ._readings import Readings
 from ._safe_state import SafeState
@@ -48,6 +51,7 @@ class SteeringPath:
         notes: the audit log.
         readings: reads the state before and after.
         unblanked: how long the beam may be on.
+        planned: is told while an acquisition keeps the device.
         faults: forgets a trip when steering goes on.
         interlocks: limits; None: there are none.
     """
@@ -62,6 +66,7 @@ class SteeringPath:
         notes: Notes,
         readings: Readings,
         unblanked: UnblankTimer,
+        planned: PlannedExposure,
         faults: Faults,
         interlocks: Interlocks | None,
     ) -> None:
@@ -72,11 +77,17 @@ class SteeringPath:
         self._notes = notes
         self._readings = readings
         self._unblanked = unblanked
+        self._planned = planned
         self._faults = faults
         self._interlocks = interlocks
 
-    def carry_out(self, who: Identity, envelope: CommandEnvelope) -> CommandResult:
+    def carry_out(self, who: Identity, envelope: CommandEnvelope, asked: int) -> CommandResult:
         """Carry out one command, with the instrument's state before and after on record.
+
+        Args:
+            who: gives it.
+            envelope: holds it.
+            asked: `SafeState.asked` of before the command was admitted: it may have waited since.
 
         Raises:
             LeaseError: the lease is over, or somebody else's.
@@ -87,7 +98,6 @@ class SteeringPath:
         """
         before: InstrumentState | None = None
         after: InstrumentState | None = None
-        asked = self._safe_state.asked
         try:
             with self._lease.at_driver(who, envelope.lease_epoch, envelope.command.verb):
                 before = self._readings.refresh()
@@ -112,12 +122,12 @@ class SteeringPath:
     ) -> CommandResult:
         try:
             with self._safe_state.under_way(asked):
-                self._lease.check(who, envelope.lease_epoch)
+                self._lease.require(who, envelope.lease_epoch)
                 self._require_within_limits(envelope.command, state)
                 return self._send(envelope)
         except CommandRefusedError:
             # Overtaken because the lease is over: that is what its holder has to know.
-            self._lease.check(who, envelope.lease_epoch)
+            self._lease.require(who, envelope.lease_epoch)
             raise
 
     def _require_within_limits(self, command: Command, state: InstrumentState | None) -> None:
@@ -143,10 +153,17 @@ class SteeringPath:
             result = self._driver.execute(command)
             self._unblanked.start(command.max_duration_s)
             return result
-        result = self._driver.execute(command)
+        with self._planned.under_way(command):
+            result = self._driver.execute(command)
         if isinstance(command, StageMove | StageMoveBy | StageTilt) and isinstance(result, MoveReport):
-            return require_arrival(self._driver, command, result)
+            return require_arrival(self._driver, command, result, sleep=self._wait_watched)
         return result
+
+    def _wait_watched(self, pause_s: float) -> None:
+        """While a stage is waited for on this thread, nobody else can look at some instruments."""
+        time.sleep(pause_s)
+        if self._interlocks is not None:
+            self._readings.refresh_state()
 
 
 def _unforeseen(envelope: CommandEnvelope, error: Exception) -> RemoteError:

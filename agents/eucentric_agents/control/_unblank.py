@@ -40,6 +40,12 @@ class UnblankTimer:
         return blanked
 
     @property
+    def running(self) -> bool:
+        """Whether the beam may be on."""
+        with self._lock:
+            return self._until_s is not None
+
+    @property
     def due(self) -> bool:
         """Whether the beam must be blanked now."""
         with self._lock:

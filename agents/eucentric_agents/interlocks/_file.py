@@ -94,5 +94,6 @@ def _damaged(path: Path, problem: str) -> ConfigurationError:
     return ConfigurationError(
         f"The file of interlocks {path} {problem}.",
         safe="the agent did not start; nothing was moved and no beam was let on.",
-        next_step="correct the file at the instrument, or remove it to go on with the stage's own ranges.",
+        next_step="correct the file at the instrument. Without it only the stage's own ranges hold, and the "
+        "limits on dose, rate, detectors and beam are off.",
     )

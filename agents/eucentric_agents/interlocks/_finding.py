@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import JsonValue
 
 from eucentric_core import FrozenModel, InterlockError
 
-__all__ = ["Finding", "InterlockTrip"]
+__all__ = ["Finding", "InterlockTrip", "Origin"]
+
+Origin = Literal["file", "instrument", "tightening"]
+"""Where a limit comes from."""
+
+_ORIGINS: dict[Origin, str] = {
+    "file": "This limit is in the local file of limits.",
+    "instrument": "This is the instrument's own range.",
+    "tightening": "This limit was tightened after the agent had started.",
+}
 
 
 class InterlockTrip(FrozenModel):
@@ -38,8 +48,12 @@ class Finding:
     unit: str = ""
     fits: float | None = None
 
-    def refusal(self) -> InterlockError:
-        """The error for a command that was not carried out; `fits` is the largest value that would pass."""
+    def refusal(self, origin: Origin | None = None) -> InterlockError:
+        """The error for a command that was not carried out; `fits` is the largest value that would pass.
+
+        Args:
+            origin: where the limit comes from, if it is one that somebody has set.
+        """
         details: dict[str, JsonValue] = {
             "interlock": self.interlock,
             "limit": _plain(self.limit),
@@ -48,8 +62,12 @@ class Finding:
         }
         if self.fits is not None:
             details["fits"] = _plain(self.fits)
+        what = self.what
+        if origin is not None:
+            details["origin"] = origin
+            what = f"{what} {_ORIGINS[origin]}"
         return InterlockError(
-            self.what, safe="the command did not reach the instrument.", next_step=self.next_step, **details
+            what, safe="the command did not reach the instrument.", next_step=self.next_step, **details
         )
 
     def trip(self) -> InterlockTrip:

@@ -20,9 +20,10 @@ from ._book import SAVE_EVERY_S, DoseBook
 from ._detector import find_on_beam, find_on_dwell, find_unknown_field
 from ._dose import dose_e_per_a2, find_in_budget
 from ._exposure import ExposureMeter, is_finite
-from ._file import read_limits
+from ._file import defaults_for, read_limits
 from ._finding import Finding, InterlockTrip
 from ._limits import Limits
+from ._origin import origin_of
 from ._rate import MoveRate
 from ._stage import Place, commanded_axes, place_of, targets_of
 from ._tightening import tightened
@@ -53,6 +54,7 @@ class Interlocks:
         limits: the limits of the local file, see `read_limits`.
         capabilities: of the instrument.
         path: file of the dose ledger, whose folder exists; None forgets the doses at the end.
+        from_file: whether there is a local file of limits.
         clock: monotonic seconds.
 
     Raises:
@@ -65,11 +67,14 @@ class Interlocks:
         capabilities: Capabilities,
         *,
         path: Path | None,
+        from_file: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
         self._clock = clock
         self._file_limits = limits
+        self._own_limits = defaults_for(capabilities)
+        self._from_file = from_file
         self._limits = limits
         self._instrument = capabilities.instrument
         self._book = DoseBook(path, limits.dose.region_size_m)
@@ -82,7 +87,8 @@ class Interlocks:
     @classmethod
     def open(cls, limits: Path, capabilities: Capabilities, *, ledger: Path | None) -> Interlocks:
         """The interlocks of a file of limits, with their ledger; for the errors see `read_limits`."""
-        return cls(read_limits(limits, capabilities), capabilities, path=ledger)
+        found = read_limits(limits, capabilities)
+        return cls(found, capabilities, path=ledger, from_file=limits.exists())
 
     def admit(self, command: Command, state: InstrumentState) -> None:
         """Let a command pass, or refuse it. Urgent commands and those that only observe always pass.
@@ -109,7 +115,9 @@ class Interlocks:
             if finding is None and lets_beam_on(command):
                 finding = self._find_fault()
             if finding is not None:
-                raise finding.refusal()
+                raise finding.refusal(
+                    origin_of(finding, self._limits, file=self._file_limits, own=self._own_limits)
+                )
             if axes:
                 self._rate.note(now_s)
                 # From the last one commanded: bases begin with the place that the stage reports.
@@ -147,11 +155,15 @@ class Interlocks:
             return self._limits.model_dump(mode="json")
 
     def show(self) -> dict[str, JsonValue]:
-        """The limits in force, those of the file, and what has been spent; plain JSON."""
+        """The limits in force, those of before any tightening, and what has been spent; plain JSON.
+
+        `from_file` is false where there is no local file of limits.
+        """
         with self._lock:
             return {
                 "instrument": self._instrument,
                 "limits": self._limits.model_dump(mode="json"),
+                "from_file": self._from_file,
                 "file": self._file_limits.model_dump(mode="json"),
                 "spent": self._status().model_dump(mode="json"),
             }
@@ -161,6 +173,13 @@ class Interlocks:
         """What has been spent so far."""
         with self._lock:
             return self._status()
+
+    @property
+    def watch_beam(self) -> bool:
+        """Whether a limit on dose, beam time or detectors is set, which the watchdog has to look after."""
+        with self._lock:
+            detector = self._limits.detector.model_dump(exclude_none=True)
+            return self._limits.dose.set or bool(detector)
 
     def close(self) -> None:
         """Write the ledger a last time and close it."""

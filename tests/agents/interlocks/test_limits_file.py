@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from eucentric_agents.interlocks import defaults_for, read_limits
-from eucentric_core import ConfigurationError, StageLimits
+from eucentric_agents.interlocks import Interlocks, defaults_for, read_limits
+from eucentric_core import ConfigurationError, InterlockError, StageLimits
+from eucentric_core.vocabulary import BeamUnblank, Command, StageMove
 
-from .bench import CAPABILITIES
+from .bench import CAPABILITIES, a_state
 
 STAGE = CAPABILITIES.model_copy(
     update={"stage_limits": StageLimits(x_m=(-1e-4, 1e-4), alpha_rad=(-0.5, 0.5)), "max_stage_offset_m": 5e-5}
@@ -109,6 +110,9 @@ def test_a_file_that_is_not_understood_stops_the_start_and_names_the_place(
         read_limits(written(tmp_path, text), STAGE)
     assert says in refused.value.what
     assert "did not start" in refused.value.safe
+    # Nobody is sent off to remove a file without being told what that costs.
+    assert "remove" not in str(refused.value.next_step)
+    assert "limits on dose, rate, detectors and beam are off" in str(refused.value.next_step)
 
 
 def test_a_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
@@ -117,3 +121,45 @@ def test_a_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "bytes.toml", tmp_path / "huge.toml"):
         with pytest.raises(ConfigurationError):
             read_limits(path, STAGE)
+
+
+def refused(locks: Interlocks, command: Command) -> InterlockError:
+    """How a command is refused."""
+    with pytest.raises(InterlockError) as error:
+        locks.admit(command, a_state(on=False))
+    return error.value
+
+
+def test_a_refusal_says_whose_limit_it_is(tmp_path: Path) -> None:
+    text = """
+        [stage]
+        x_m = [-1e-3, 2e-5]
+        max_step_m = 9e-5
+        keep_out = [{name = "pole.piece", z_m = [1e-5, 1e-3]}]
+        [beam]
+        max_unblank_s = 60.0
+    """
+    locks = Interlocks.open(written(tmp_path, text), STAGE, ledger=None)
+    assert locks.show()["from_file"] is True
+    whose: list[tuple[Command, str]] = [
+        (StageMove(x_m=-2e-4), "instrument"),
+        (StageMove(x_m=3e-5), "file"),
+        (StageMove(x_m=-9.5e-5), "file"),
+        (StageMove(y_m=6e-5), "instrument"),
+        (StageMove(z_m=2e-5), "file"),
+        (BeamUnblank(max_duration_s=61), "file"),
+    ]
+    for command, origin in whose:
+        assert refused(locks, command).details["origin"] == origin, command
+    assert "the instrument's own range" in refused(locks, whose[0][0]).what
+    locks.tighten({"stage": {"x_m": [-1e-4, 1e-5]}, "beam": {"max_unblank_s": 30.0}})
+    assert refused(locks, StageMove(x_m=1.5e-5)).details["origin"] == "tightening"
+    assert refused(locks, StageMove(x_m=-2e-4)).details["origin"] == "instrument"
+    assert "tightened" in refused(locks, BeamUnblank(max_duration_s=31)).what
+    locks.close()
+
+
+def test_without_a_file_it_is_said_that_there_is_none(tmp_path: Path) -> None:
+    locks = Interlocks.open(tmp_path / "none.toml", STAGE, ledger=None)
+    assert locks.show()["from_file"] is False
+    locks.close()

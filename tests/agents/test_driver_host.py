@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from eucentric_agents._child import RestartBudget
 from eucentric_agents.drivers.host import Deadman, DriverHost, MadeSafe
 from eucentric_core import (
     AgentSettings,
@@ -114,10 +115,45 @@ def test_a_command_that_ends_after_the_instrument_was_made_safe_does_not_undo_it
     wait_until(lambda: not watch.beam_on)
 
 
+def test_a_command_that_goes_on_after_the_trip_cannot_keep_the_beam_on(watch: Watch) -> None:
+    admitted = watch.deadman.admit()
+    watch.now_s = 3.0
+    wait_until(lambda: not watch.beam_on)
+    wait_until(lambda: watch.deadman.beat(0) is not None)
+    for later_s in (4.0, 5.0):
+        watch.beam_on = True  # a vendor's call that lets it on as it pleases
+        watch.now_s = later_s
+        wait_until(lambda: not watch.beam_on)
+        watch.deadman.beat(0)
+    told = watch.deadman.beat(1)
+    assert told is None, "what is repeated is not reported again"
+    watch.beam_on = True
+    watch.deadman.settle(admitted)
+    wait_until(lambda: not watch.beam_on)
+
+
+def test_without_an_agent_the_deadman_insists_until_the_instrument_is_safe(watch: Watch) -> None:
+    watch.failures = 2
+    watch.deadman.insist("a test", stopping=threading.Event())
+    assert not watch.beam_on
+
+
+def test_a_deadman_that_insists_in_vain_can_be_ended(watch: Watch) -> None:
+    watch.failures = 1_000_000
+    stopping = threading.Event()
+    with ThreadPoolExecutor() as threads:
+        insisting = threads.submit(watch.deadman.insist, "a test", stopping=stopping)
+        wait_until(lambda: watch.failures < 1_000_000)
+        assert not insisting.done()
+        stopping.set()
+        insisting.result(timeout=10)
+    assert watch.beam_on
+
+
 class Rig:
     """A driver host without the rest of the agent, and what it reported."""
 
-    def __init__(self, home: Path, **driver: object) -> None:
+    def __init__(self, home: Path, *, restarts: RestartBudget | None = None, **driver: object) -> None:
         self.settings = Settings(
             home=home,
             agent=AgentSettings.model_validate({"name": "scope", "driver": {**SMALL, "seed": 5, **driver}}),
@@ -129,9 +165,15 @@ class Rig:
             self.settings,
             ingest_port=find_free_port(),
             on_made_safe=self.made_safe.append,
-            on_lost=self.lost.append,
+            on_lost=self._note_lost,
             on_restored=self.restored.set,
+            restarts=restarts,
         )
+
+    def _note_lost(self, why: str) -> None:
+        # As an audit log on a disk that hangs: nothing may wait for it before the instrument is safe.
+        wait_until(lambda: bool(self.made_safe))
+        self.lost.append(why)
 
     def start(self) -> None:
         """Start the host and wait until its driver is open."""
@@ -225,6 +267,35 @@ def test_a_host_that_stands_still_is_replaced_by_one_that_makes_safe_first(rig: 
     assert rig.made_safe[0].monotonic_s - stopped_s < 3
     assert rig.log[-1]["made_safe"] == rig.made_safe[0].model_dump(mode="json")
     scope.execute(OpticsDefocus(defocus_m=2e-9))
+
+
+def test_a_host_that_dies_too_often_is_still_replaced_and_made_safe_but_not_steered(tmp_path: Path) -> None:
+    now_s = [0.0]
+    budget = RestartBudget("driver host", tmp_path, clock=lambda: now_s[0])
+    while budget.left:
+        budget.spend()
+    rig = Rig(tmp_path, restarts=budget)
+    try:
+        rig.start()
+        scope = rig.host.instrument
+        scope.execute(BeamUnblank(max_duration_s=600))
+        assert rig.host.pid is not None
+        os.kill(rig.host.pid, signal.SIGKILL)
+        assert rig.restored.wait(20)
+        assert [made.reason for made in rig.made_safe] == ["an earlier driver host was lost"]
+        assert state_of(scope).beam_blanked
+        assert "steering is refused" in str(rig.host.trouble)
+        with pytest.raises(CommandRefusedError, match="died 5 times"):
+            scope.execute(BeamUnblank(max_duration_s=600))
+        scope.execute(BeamBlank())
+        now_s[0] = 601.0
+        wait_until(lambda: rig.host.trouble is None)
+        scope.execute(BeamUnblank(max_duration_s=600))
+        rig.host.refuse_steering("the agent stops")
+        with pytest.raises(CommandRefusedError, match="the agent stops"):
+            scope.execute(OpticsDefocus(defocus_m=1e-9))
+    finally:
+        rig.host.stop()
 
 
 def test_a_driver_that_cannot_be_opened_says_why_and_leaves_no_process(tmp_path: Path) -> None:

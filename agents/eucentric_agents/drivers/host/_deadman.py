@@ -25,7 +25,9 @@ class Deadman:
     """Makes the instrument safe when no beat of the agent came for too long, or on demand.
 
     From then until the next beat nothing may steer: a command that was on its way when the agent stood
-    still must not undo the safe state. Silence counts from the first beat on.
+    still must not undo the safe state. One that was already running is followed: the instrument is
+    made safe every half second while it goes on, and once more at its end. Silence counts from the first
+    beat on.
 
     Args:
         make_safe: puts the instrument in its safe state; called from this object's own thread.
@@ -47,6 +49,8 @@ class Deadman:
         self._last_beat_s: float | None = None
         self._tripped: str | None = None
         self._trips = 0
+        self._running: list[int] = []
+        self._again_s = 0.0
         self._owed_since_s: float | None = None
         self._made: deque[MadeSafe] = deque(maxlen=_REMEMBERED)
         self._numbered = 0
@@ -89,6 +93,12 @@ class Deadman:
             self._trip(reason)
         return self._safe.wait(within_s)
 
+    def insist(self, reason: str, *, stopping: threading.Event) -> None:
+        """As `demand`, but return only when the instrument is safe, or `stopping` is set."""
+        self.demand(reason, within_s=0)
+        while not self._safe.wait(_POLL_S) and not stopping.is_set():
+            pass
+
     def admit(self) -> int:
         """Pass a command that steers, and give the number that `settle` takes.
 
@@ -102,11 +112,13 @@ class Deadman:
                     safe="the driver host makes the instrument safe, and again until it is.",
                     next_step="read the state, then command anew.",
                 )
+            self._running.append(self._trips)
             return self._trips
 
     def settle(self, admitted: int) -> None:
         """A command has ended: if the instrument was made safe meanwhile, it has to be again."""
         with self._lock:
+            self._running.remove(admitted)
             if self._trips != admitted:
                 self._trip("a command ended after the instrument had been made safe")
 
@@ -130,8 +142,12 @@ class Deadman:
                 if self._tripped is None and silent_s is not None and silent_s > self._limit_s:
                     self._trip(f"the agent has been silent for {silent_s:.1f} s")
                 owed = self._owed_since_s is not None
+                overtaken = any(admitted != self._trips for admitted in self._running)
+                again = overtaken and self._clock() >= self._again_s
             if owed:
                 self._pay()
+            elif again:
+                self._repeat()
 
     def _pay(self) -> None:
         attempts = 0
@@ -151,6 +167,13 @@ class Deadman:
                     self._note(attempts, self._owed_since_s or self._clock())
                     return
 
+    def _repeat(self) -> None:
+        try:
+            self._make_safe()
+        except Exception:  # noqa: BLE001  (as above)
+            _log.exception("the instrument could not be made safe again while a command goes on")
+        self._again_s = self._clock() + _RETRY_S
+
     def _note(self, attempts: int, owed_since_s: float) -> None:
         now_s = self._clock()
         silent_s = self._silent_s()
@@ -165,6 +188,7 @@ class Deadman:
             attempts=attempts,
         )
         self._made.append(made)
+        self._again_s = now_s + _RETRY_S
         self._owed_since_s = None
         self._safe.set()
         _log.warning("made safe: %s", made.reason, extra={"made_safe": made.model_dump(mode="json")})

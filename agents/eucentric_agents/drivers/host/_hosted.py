@@ -38,12 +38,15 @@ class HostedInstrument:
         """Carry out one command.
 
         Raises:
+            CommandRefusedError: nothing may steer now; says why.
             InstrumentLostError: the driver host is lost; a fresh one makes the instrument safe first.
             EucentricError: as the driver raises it.
         """
         if command.urgent:
             line = Line.URGENT
         else:
+            if command.command_class != "observe":
+                self._lines.require_steerable(command.verb)
             line = Line.OBSERVING if command.verb in self.capabilities.concurrent_verbs else Line.STEERING
         order = Order.model_validate({"command": command})
         answer = self._lines.call(line, "execute", order.model_dump(mode="json"))
@@ -55,7 +58,7 @@ class HostedInstrument:
 
     def safe_state(self) -> None:
         """Blank the beam, stop scanning, halt the stage; fails as `execute` does."""
-        self._lines.call(Line.URGENT, "safe_state", {})
+        self._lines.call(Line.SAFE, "safe_state", {})
 
     def close(self) -> None:
         """Go to the safe state, release the device, and end the host."""
@@ -76,6 +79,7 @@ class HostedDesk:
 
     def start(self, command: SessionStart, *, trace_id: str | None) -> CommandResult:
         """Open a session; see `SessionDesk.start`."""
+        self._lines.require_steerable("session.start")
         opening = Opening(command=command, trace_id=trace_id)
         answer = self._lines.call(Line.STEERING, "session.start", opening.model_dump(mode="json"))
         self._follow(command.session)

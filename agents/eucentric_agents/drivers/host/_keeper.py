@@ -10,9 +10,11 @@ from collections.abc import Callable
 
 from eucentric_core import PRESENCE_S, Capabilities, EucentricError, ServiceUnavailableError, Settings
 
+from ..._child import RestartBudget
 from ._hosted import HostedDesk, HostedInstrument
 from ._lines import HostLines, Line
 from ._messages import Abandoned, Beat, MadeSafe, Open, Pulse
+from ._service import DRIVER_SERVICE
 from ._slots import HostSlots
 
 __all__ = ["DriverHost"]
@@ -20,6 +22,8 @@ __all__ = ["DriverHost"]
 _POLL_S = 0.05
 _RETRY_S = 1.0
 _RARE_RETRY_S = 10.0
+_PROMPT_ATTEMPTS = 5
+_TOLD_WITHIN_S = 10.0
 _FIRST_SAFE_S = 10.0
 _SPARE_AFTER_S = 1.0
 """Until then the agent and the data process want the processor for themselves."""
@@ -31,8 +35,9 @@ class DriverHost:
     """The process that holds the driver, and the thread of the agent that watches over it.
 
     A host that has died, or leaves an urgent call unanswered for a second, is killed and replaced at
-    once, five times in ten minutes at most; the fresh one makes the instrument safe first. The callbacks
-    run on the watching thread.
+    once; the fresh one makes the instrument safe first. That goes on without end: a host that dies more
+    often than its budget allows is still replaced, every ten seconds at most, but not steered. The
+    callbacks run on the watching thread, `on_lost` on one of its own: nothing may hold the replacement up.
 
     Args:
         settings: effective settings; the host receives exactly these.
@@ -40,6 +45,7 @@ class DriverHost:
         on_made_safe: told when the host made the instrument safe by itself, once for each time.
         on_lost: told why a host was given up.
         on_restored: told that a fresh one has made the instrument safe.
+        restarts: how often a host may be lost and its successor be steered; five times in ten minutes.
     """
 
     def __init__(
@@ -50,11 +56,15 @@ class DriverHost:
         on_made_safe: Callable[[MadeSafe], None],
         on_lost: Callable[[str], None],
         on_restored: Callable[[], None],
+        restarts: RestartBudget | None = None,
     ) -> None:
         self._on_made_safe = on_made_safe
         self._on_lost = on_lost
         self._on_restored = on_restored
         self._hosts = HostSlots(settings, ingest_port=ingest_port)
+        self._restarts = restarts or RestartBudget("driver host", settings.logs / f"{DRIVER_SERVICE}.jsonl")
+        self._attempted_s = -math.inf
+        self._unsteerable: str | None = None
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._lines = HostLines(self._woken.set)
@@ -73,7 +83,7 @@ class DriverHost:
     @property
     def trouble(self) -> str | None:
         """What is wrong with the instrument's process; None if nothing is."""
-        return self._trouble or self._lines.lost
+        return self._trouble or self._lines.lost or self._lines.refusal
 
     @property
     def pid(self) -> int | None:
@@ -108,6 +118,10 @@ class DriverHost:
         """
         self._link_whole = whole
         self._lines.call(Line.URGENT, "link", {"whole": whole})
+
+    def refuse_steering(self, why: str) -> None:
+        """Let nothing steer any more; blanking, observing and the safe state go on."""
+        self._lines.refuse_steering(why)
 
     def stop(self) -> None:
         """End the host in order: the instrument is made safe, the session closed, the driver closed."""
@@ -162,6 +176,8 @@ class DriverHost:
         if lost is not None and not self._stopping.is_set():
             self._replace(lost)
             self._beat_due_s = time.monotonic()
+        elif self._unsteerable and self._restarts.left:
+            self._forgive()
 
     def _beat(self) -> MadeSafe | None:
         beat = Beat(seen=self._seen).model_dump(mode="json")
@@ -180,28 +196,57 @@ class DriverHost:
         self._trouble = f"{why}; a fresh one is being started and makes the instrument safe first"
         _log.error("%s; it is replaced", why)
         began_s = time.monotonic()
+        # What the callback writes may hang on a disk.
+        telling = threading.Thread(target=self._on_lost, args=(why,), name="host-lost", daemon=True)
+        telling.start()
         self._hosts.kill()
         self._lines.close()
-        self._on_lost(why)
-        while not self._stopping.is_set():
+        self._account()
+        pause_s = self._attempted_s + _RARE_RETRY_S - began_s if self._unsteerable else 0.0
+        attempts = 0
+        while not self._stopping.wait(max(0.0, pause_s)):
+            attempts += 1
+            self._attempted_s = time.monotonic()
             try:
-                self._hosts.restarts.spend()
                 self._hosts.swap()
                 self._open(make_safe=True)
                 self._await_safe()
-            except EucentricError as error:
-                self._lines.mark_lost(error.what)
-                self._trouble = f"{why}, and could not be replaced yet: {error.what}"
-                _log.error("no fresh driver host: %s", error)
+            except Exception as error:  # noqa: BLE001
+                # Whatever it is (a full disk, no process to be had): the instrument is not safe yet.
+                what = error.what if isinstance(error, EucentricError) else f"{type(error).__name__}: {error}"
+                self._lines.mark_lost(what)
+                self._trouble = f"{why}, and could not be replaced yet: {what}"
+                _log.exception("no fresh driver host")
                 self._hosts.kill()
                 self._lines.close()
-                self._stopping.wait(_RETRY_S if self._hosts.restarts.left else _RARE_RETRY_S)
+                prompt = attempts < _PROMPT_ATTEMPTS and not self._unsteerable
+                pause_s = _RETRY_S if prompt else _RARE_RETRY_S
             else:
                 self._trouble = None
                 _log.warning("a fresh driver host is there after %.2f s", time.monotonic() - began_s)
+                telling.join(timeout=_TOLD_WITHIN_S)
                 self._on_restored()
                 self._spare_due_s = time.monotonic()
                 return
+
+    def _account(self) -> None:
+        """Spend one restart; without any left, replace the host all the same and let nothing steer it."""
+        try:
+            self._restarts.spend()
+        except ServiceUnavailableError as error:
+            self._unsteerable = (
+                f"{error.what.rstrip('.')}; each is replaced and makes the instrument safe, but steering is "
+                "refused until one has lasted"
+            )
+            self._lines.refuse_steering(self._unsteerable)
+            _log.error("steering is refused: %s", error)
+
+    def _forgive(self) -> None:
+        self._restarts.spend()
+        if self._unsteerable is not None:
+            self._lines.allow_steering(self._unsteerable)
+        self._unsteerable = None
+        _log.warning("the driver host has lasted; it may be steered again")
 
     def _await_safe(self) -> None:
         deadline_s = time.monotonic() + _FIRST_SAFE_S

@@ -12,6 +12,7 @@ from pydantic import JsonValue, ValidationError
 
 from eucentric_core import (
     BusyError,
+    CommandRefusedError,
     ErrorReport,
     EucentricError,
     InstrumentLostError,
@@ -24,25 +25,38 @@ __all__ = ["HostLines", "Line"]
 
 _HOST = "127.0.0.1"
 _OWN_STALL = 1.5
+_CLOSED_WITHIN_S = 0.3
 
 _Payload = dict[str, JsonValue]
 
 
 class Line(Enum):
-    """One connection each, so that what is urgent waits behind nothing."""
+    """One connection each, so that what is urgent waits behind nothing.
+
+    Calls on one connection follow one another. Anybody's blanking is urgent; the safe state waits behind
+    none of it.
+    """
 
     OPENING = "opening"
     STEERING = "steering"
     OBSERVING = "observing"
     URGENT = "urgent"
+    SAFE = "safe"
     HEARTBEAT = "heartbeat"
 
 
 _TIMEOUT_S: Mapping[Line, float] = MappingProxyType(
-    {Line.OPENING: 300.0, Line.STEERING: 900.0, Line.OBSERVING: 5.0, Line.URGENT: 1.0, Line.HEARTBEAT: 1.0}
+    {
+        Line.OPENING: 300.0,
+        Line.STEERING: 900.0,
+        Line.OBSERVING: 5.0,
+        Line.URGENT: 1.0,
+        Line.SAFE: 1.0,
+        Line.HEARTBEAT: 1.0,
+    }
 )
 
-_VITAL = (Line.URGENT, Line.HEARTBEAT)
+_VITAL = (Line.URGENT, Line.SAFE, Line.HEARTBEAT)
 """Lines on which no answer means that the host is lost."""
 
 
@@ -59,6 +73,7 @@ class HostLines:
         self._steering = threading.Lock()
         self._clients: dict[Line, PyroControlClient] = {}
         self._lost: str | None = "the driver host has not been started"
+        self._refusal: str | None = None
 
     @property
     def lost(self) -> str | None:
@@ -73,16 +88,53 @@ class HostLines:
         }
         with self._lock:
             self._clients, self._lost = clients, None
+            # What is stuck in a lost host must not keep the next one busy.
+            self._steering = threading.Lock()
 
     def mark_lost(self, why: str) -> None:
         """Fail every call until the next host is connected."""
         with self._lock:
             self._lost = self._lost or why
 
+    @property
+    def refusal(self) -> str | None:
+        """Why nothing may steer, whichever host there is; None if it may."""
+        return self._refusal
+
+    def refuse_steering(self, why: str) -> None:
+        """Refuse what steers, and opening a session, until `allow_steering` takes it back."""
+        self._refusal = why
+
+    def allow_steering(self, why_not: str) -> None:
+        """Take back a refusal, unless there has been another since."""
+        if self._refusal == why_not:
+            self._refusal = None
+
+    def require_steerable(self, what: str) -> None:
+        """Let `what` pass if the host may be steered.
+
+        Raises:
+            CommandRefusedError: it may not; says why.
+        """
+        if self._refusal is not None:
+            raise CommandRefusedError(
+                f"{what} was not carried out: {self._refusal}.",
+                safe="nothing was changed; blanking and safe stop still work.",
+                next_step="see the state of the agent, and the log of the driver.",
+            )
+
     def close(self) -> None:
-        """Close the connections. One that still waits for an answer is closed when the host ends."""
-        for client in self._clients.values():
-            client.close()
+        """Close the connections. One that still waits for an answer is closed when the answer is there."""
+        # A steering call may wait for minutes, and holds its connection meanwhile.
+        closing = [
+            threading.Thread(target=client.close, name="closing", daemon=True)
+            for client in self._clients.values()
+        ]
+        for thread in closing:
+            thread.start()
+        deadline_s = time.monotonic() + _CLOSED_WITHIN_S
+        for thread in closing:
+            thread.join(timeout=max(0.0, deadline_s - time.monotonic()))
 
     def call(self, line: Line, method: str, payload: _Payload) -> _Payload:
         """Call a method of the host.
@@ -94,12 +146,12 @@ class HostLines:
             EucentricError: the driver's own error.
         """
         with self._lock:
-            lost, client = self._lost, self._clients.get(line)
+            lost, client, steering = self._lost, self._clients.get(line), self._steering
         if lost is not None or client is None:
             raise _is_lost(f"{method} was not carried out: {lost}.")
         if line is not Line.STEERING:
             return self._ask(client, line, method, payload)
-        if not self._steering.acquire(blocking=False):
+        if not steering.acquire(blocking=False):
             raise BusyError(
                 f"The instrument is busy; {method} was not carried out.",
                 safe="what is running goes on; nothing was queued behind it.",
@@ -108,7 +160,7 @@ class HostLines:
         try:
             return self._ask(client, line, method, payload)
         finally:
-            self._steering.release()
+            steering.release()
 
     def _ask(self, client: PyroControlClient, line: Line, method: str, payload: _Payload) -> _Payload:
         began_s = time.monotonic()

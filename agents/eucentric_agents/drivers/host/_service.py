@@ -38,7 +38,7 @@ __all__ = ["DRIVER_SERVICE", "serve_driver"]
 DRIVER_SERVICE = "driver"
 
 _POLL_S = 0.1
-_SAFE_WITHIN_S = 3.0
+_SAFE_WITHIN_S = 1.0
 _CLOSED_WITHIN_S = 2.0
 _ENDED_WITHIN_S = 8.0
 
@@ -89,7 +89,7 @@ def _serve(lifetime: ServiceLifetime, host: _Host, *, port: int, parent_pid: int
     lifetime.announce_ready({"port": port})
     while not lifetime.stopping.wait(_POLL_S):
         if parent_is_gone(parent_pid):
-            host.agent_is_gone()
+            host.agent_is_gone(lifetime.stopping)
             return
 
 
@@ -115,10 +115,16 @@ class _Host:
             published=lambda: self._published.so_far,
         )
 
-    def agent_is_gone(self) -> None:
-        """Make the instrument safe, if this host has one."""
-        if self._opened.done():
-            self._deadman.demand("the agent process is gone", within_s=_SAFE_WITHIN_S)
+    def agent_is_gone(self, stopping: threading.Event) -> None:
+        """Make the instrument safe, if this host has one, and try until it is or somebody ends the process.
+
+        Nobody else can do it any more: the next agent ends this process before it opens the instrument.
+        """
+        if self._has_driver():
+            self._deadman.insist("the agent process is gone", stopping=stopping)
+
+    def _has_driver(self) -> bool:
+        return self._opened.done() and self._opened.exception() is None
 
     def _make_safe(self) -> None:
         self._opened.result()[0].safe_state()
@@ -167,6 +173,9 @@ class _Host:
         limit = threading.Timer(_CLOSED_WITHIN_S, self._link.mark_broken)
         limit.daemon = True
         limit.start()
+        if self._has_driver():
+            # The device may be at work for seconds before it can be closed.
+            self._deadman.demand("the driver host ends", within_s=_SAFE_WITHIN_S)
         try:
             self._device.finish(self._close_driver, within_s=2 * _CLOSED_WITHIN_S)
         except Exception:  # noqa: BLE001
@@ -180,7 +189,7 @@ class _Host:
                 self._ready_file.unlink()
 
     def _close_driver(self) -> None:
-        if not self._opened.done() or self._opened.exception() is not None:
+        if not self._has_driver():
             return
         driver, desk = self._opened.result()
         driver.safe_state()

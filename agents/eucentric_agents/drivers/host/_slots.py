@@ -7,7 +7,7 @@ import secrets
 
 from eucentric_core import EucentricError, Settings
 
-from ..._child import ChildService, RestartBudget
+from ..._child import ChildService
 from ._lines import HostLines
 from ._service import DRIVER_SERVICE
 
@@ -41,7 +41,6 @@ class HostSlots:
             )
             for service in (f"{DRIVER_SERVICE}-a", f"{DRIVER_SERVICE}-b")
         )
-        self.restarts = RestartBudget("driver host", settings.logs / f"{DRIVER_SERVICE}.jsonl")
 
     @property
     def running(self) -> bool:

@@ -8,6 +8,7 @@ Start an agent first (`eucentric agent run`), then:
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 
 import eucentric
 
@@ -19,7 +20,8 @@ def steer(scope: eucentric.SteeringClient, viewer: eucentric.StreamSubscriber) -
         move = scope.move_stage(x_m=10e-9)
         print(f"stage: told {move.commanded.x_m:.2e} m, says {move.reported.x_m:.2e} m")
         scope.set_defocus(5e-9)
-        scope.start_session("example")  # frames are recorded from here on
+        # A session's name is used once; frames are recorded under it from here on.
+        scope.start_session(f"example-{datetime.now(UTC):%Y%m%d-%H%M%S}")
         scope.unblank(max_duration_s=30)
         scope.stream(eucentric.ScanStream(height_px=256, width_px=256, max_frames=3))
         while len(frames) < 3 and (message := viewer.receive(timeout_s=10)) is not None:

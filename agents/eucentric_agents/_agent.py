@@ -13,6 +13,7 @@ from eucentric_core import LEASE_DURATION_S, EucentricError, Settings, require_f
 from eucentric_core.transport import PyroControlServer, require_port_free
 
 from ._console import ConsoleFile
+from ._home_lock import HomeLock
 from .control import (
     AuditLog,
     AuditWriteError,
@@ -51,20 +52,34 @@ class Agent:
         self._lease_duration_s = lease_duration_s
         self._trouble: str | None = None
         self._stack = ExitStack()
+        self._claimed = False
+
+    def claim(self) -> None:
+        """Take the home folder for this process until the agent stops; entering does it if nobody has.
+
+        For whoever touches files in it before the agent starts.
+
+        Raises:
+            ConfigurationError: an agent already runs with this home; nothing was touched.
+        """
+        if not self._claimed:
+            self._stack.enter_context(HomeLock(self._settings.home))
+            self._claimed = True
 
     def __enter__(self) -> Self:
         """Start.
 
         Raises:
-            EucentricError: a port is in use, the disk is full, or a driver option, the instrument, the
-                recording folder, the audit log, lease, interlocks or a certificate cannot be used.
+            EucentricError: an agent already runs with this home, a port is in use, the disk is full, or
+                a driver option, the instrument, the recording folder, the audit log, lease, interlocks or
+                a certificate cannot be used.
         """
+        self.claim()
         settings = self._settings.agent
         folder = self._settings.home / "agent"
-        folder.mkdir(parents=True, exist_ok=True)
-        require_port_free(settings.host, settings.control_port, "the control channel")
-        require_free_space(folder, settings.min_free_bytes)
         with self._stack as started:
+            require_port_free(settings.host, settings.control_port, "the control channel")
+            require_free_space(folder, settings.min_free_bytes)
             self._data = DataProcess(self._settings)
             started.callback(self._data.stop)
             self._data.launch()
@@ -109,6 +124,8 @@ class Agent:
             watchdog.start()
             started.callback(watchdog.stop)
             self._serve_control(started)
+            # The last to be registered is the first to run: nothing of the stop comes before the beam.
+            started.callback(self._make_safe_first)
             self._note("agent.start", "done", {"instrument": settings.instrument})
             # Everything is up: keep it so when this block ends.
             self._stack = started.pop_all()
@@ -200,6 +217,13 @@ class Agent:
             self._host.set_link(whole=whole)
         except EucentricError as error:
             _log.error("the driver host was not told of the data process; the next one will be: %s", error)
+
+    def _make_safe_first(self) -> None:
+        self._host.refuse_steering("the agent stops")
+        try:
+            self._dispatcher.make_safe("the agent stops")
+        except EucentricError as error:
+            _log.error("not safe yet; the watchdog and the rest of the stop go on trying: %s", error)
 
     def _end_session(self) -> None:
         try:

@@ -20,7 +20,8 @@ audit_app = typer.Typer(help="The audit log of an instrument.", no_args_is_help=
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-_Log = Annotated[Path | None, typer.Option("--log", help="The log; by default this machine's.")]
+_Log = Annotated[Path | None, typer.Argument(help="The log; by default this machine's.")]
+_LogOption = Annotated[Path | None, typer.Option("--log", help="The same as LOG.")]
 _Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
 _Home = Annotated[Path | None, typer.Option("--home", help="The agent's home folder.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -36,7 +37,8 @@ def _group() -> None:
 
 @audit_app.command()
 def verify(
-    log: Annotated[Path | None, typer.Argument(help="The log; by default this machine's.")] = None,
+    log: _Log = None,
+    log_option: _LogOption = None,
     config: _Config = None,
     home: _Home = None,
     as_json: _Json = False,
@@ -45,7 +47,7 @@ def verify(
     from .control import verify_audit
 
     with clear_errors():
-        summary = verify_audit(_path(log, config, home))
+        summary = verify_audit(_path(log or log_option, config, home))
     if as_json:
         typer.echo(summary.model_dump_json())
     else:
@@ -54,11 +56,12 @@ def verify(
 
 @audit_app.command()
 def show(
+    log: _Log = None,
     last: Annotated[int, typer.Option(min=1, max=100_000, help="How many records, the newest.")] = 20,
     who: _Who = None,
     action: _Action = None,
     since: _Since = None,
-    log: _Log = None,
+    log_option: _LogOption = None,
     config: _Config = None,
     home: _Home = None,
     as_json: _Json = False,
@@ -70,7 +73,7 @@ def show(
     with clear_errors():
         records: deque[Any] = deque(maxlen=last)
         try:
-            records.extend(_selected(log, config, home, who, action, since))
+            records.extend(_selected(log or log_option, config, home, who, action, since))
         except ConfigurationError:
             raise
         except EucentricError as error:
@@ -86,10 +89,11 @@ def show(
 @audit_app.command()
 def export(
     file: Annotated[Path, typer.Argument(help="File to write: .csv or .jsonl.")],
+    log: _Log = None,
     who: _Who = None,
     action: _Action = None,
     since: _Since = None,
-    log: _Log = None,
+    log_option: _LogOption = None,
     config: _Config = None,
     home: _Home = None,
     as_json: _Json = False,
@@ -98,7 +102,7 @@ def export(
     from ._audit_export import export_records
 
     with clear_errors():
-        count = export_records(_selected(log, config, home, who, action, since), file)
+        count = export_records(_selected(log or log_option, config, home, who, action, since), file)
     if as_json:
         typer.echo(json.dumps({"records": count, "file": str(file)}))
     else:

@@ -21,24 +21,26 @@ _COLUMNS = (
     "index", "at_utc", "who", "role", "action", "outcome", "epoch", "trace_id",
     "details", "before", "after", "error", "digest",
 )  # fmt: skip
+_WHOLE = ("", "time (UTC)", "action", "outcome")
+_NARROWEST = 10
+_PROOFS = ("address", "fingerprint")
 _COLOURS = {"done": "green", "begun": "cyan", "refused": "yellow", "failed": "red"}
 
 
 def print_records(records: Iterable[AuditRecord], *, console: Console | None = None) -> None:
     """Show records as a table."""
-    table = Table(show_edge=False, pad_edge=False)
-    for name in ("", "time (UTC)", "who", "role", "action", "outcome", "epoch", "what"):
-        table.add_column(name, overflow="fold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("", "time (UTC)", "who", "action", "outcome", "what"):
+        whole = name in _WHOLE
+        table.add_column(name, overflow="fold", no_wrap=whole, min_width=None if whole else _NARROWEST)
     for record in records:
         # What came over the wire is shown, never obeyed.
         table.add_row(
             str(record.index),
             f"{record.at_utc:%Y-%m-%d %H:%M:%S}",
-            escape(_printable(record.who)),
-            record.role or "",
+            escape(_printable(record.who if record.role is None else f"{record.who} ({record.role})")),
             escape(_printable(record.action)),
             f"[{_COLOURS[record.outcome]}]{record.outcome}[/]",
-            "" if record.epoch is None else str(record.epoch),
             escape(_printable(_what(record))),
         )
     (console or Console()).print(table)
@@ -93,7 +95,10 @@ def _cell(value: object) -> str:
 def _what(record: AuditRecord) -> str:
     if record.error is not None:
         return record.error.what
-    details = {name: value for name, value in record.details.items() if name != "fingerprint"}
+    # Where somebody sat, and with which certificate, is in `--json` and in an export.
+    details = {name: value for name, value in record.details.items() if name not in _PROOFS}
+    if record.epoch is not None:
+        details = {"epoch": record.epoch, **details}
     return ", ".join(f"{name} {value}" for name, value in details.items() if value not in ("", None))
 
 

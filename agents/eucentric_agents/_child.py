@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from eucentric_core import ManagedProcess, ServiceUnavailableError, Settings, wr
 
 __all__ = ["ChildService", "RestartBudget", "parent_is_gone"]
 
+_PARENT = "--parent-pid"
+_POLL_S = 0.05
 _START_TIMEOUT_S = 30.0
 _PREDECESSOR_S = 10.0
 _KILLED_WITHIN_S = 1.0
@@ -33,23 +35,47 @@ def parent_is_gone(parent_pid: int) -> bool:
     return os.getppid() != parent_pid or not psutil.pid_exists(parent_pid)
 
 
+def _has_its_parent(child: psutil.Process) -> bool:
+    words = child.cmdline()
+    parent_pid = int(words[words.index(_PARENT) + 1])
+    return child.ppid() == parent_pid and psutil.pid_exists(parent_pid)
+
+
+def _ends(process: psutil.Process, *, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            # In a container nobody may collect what has ended.
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        except psutil.Error:
+            return False
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+
+
 class RestartBudget:
     """How often something that dies is started again: five times in ten minutes.
 
     Args:
         called: what to call it in messages.
         log: where to read why it dies.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, called: str, log: Path) -> None:
+    def __init__(self, called: str, log: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._called = called
         self._log = log
+        self._clock = clock
         self._spent_s: list[float] = []
 
     @property
     def left(self) -> int:
         """How often it may still be restarted."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         self._spent_s = [then_s for then_s in self._spent_s if now_s - then_s < _FORGIVEN_AFTER_S]
         return _MAX_RESTARTS - len(self._spent_s)
 
@@ -70,7 +96,7 @@ class RestartBudget:
                 safe="acquisition has stopped, and what was recorded is kept.",
                 next_step=f"see {self._log}, then restart the agent.",
             )
-        self._spent_s.append(time.monotonic())
+        self._spent_s.append(self._clock())
 
 
 class ChildService:
@@ -93,7 +119,7 @@ class ChildService:
         self._handed_over = settings.home / "run" / f"{service}.settings.json"
         self._ready_file = settings.home / "run" / f"{service}.json"
         self._command = [sys.executable, "-m", module, "--settings", str(self._handed_over)]
-        self._command += ["--parent-pid", str(os.getpid()), *arguments]
+        self._command += [_PARENT, str(os.getpid()), *arguments]
         self._process: ManagedProcess | None = None
 
     @property
@@ -146,19 +172,25 @@ class ChildService:
         return self._facts() or {}
 
     def await_predecessor(self) -> None:
-        """Give the child of an agent that was killed time to end in order, then kill it."""
+        """Give the child of an agent that was killed time to end in order, then kill it.
+
+        A child whose agent lives is left alone.
+        """
         try:
             pid = int(json.loads(self._ready_file.read_text(encoding="utf-8"))["pid"])
             left = psutil.Process(pid)
-            if left.ppid() == os.getpid() or str(self._handed_over) not in left.cmdline():
+            if str(self._handed_over) not in left.cmdline() or _has_its_parent(left):
                 return
-            _log.warning("%s %d of an earlier agent is still there; waiting for its end", self._called, pid)
-            if psutil.wait_procs([left], timeout=_PREDECESSOR_S)[1]:
-                left.kill()
-                left.wait(timeout=_PREDECESSOR_S)
-        except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
-            # There is none.
+        except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+            # There is none, or it belongs to somebody else.
             return
+        _log.warning("%s %d of an earlier agent is still there; waiting for its end", self._called, pid)
+        if _ends(left, within_s=_PREDECESSOR_S):
+            return
+        with suppress(psutil.Error):
+            left.kill()
+        if not _ends(left, within_s=_PREDECESSOR_S):
+            _log.error("%s %d of an earlier agent cannot be ended", self._called, pid)
 
     def kill(self) -> None:
         """End the child and its descendants at once; `stop` looks for any that have left the family."""

@@ -39,8 +39,11 @@ def run(
 
     with clear_errors():
         settings = load_settings(config, flags=_flags(home=home, instrument=instrument))
+        agent = Agent(settings)
+        # Before anything in the home is touched: another agent's log and ready file are there.
+        agent.claim()
         configure_logging("agent", settings.logs)
-        with service_lifetime("agent", settings.home) as lifetime, Agent(settings) as agent:
+        with service_lifetime("agent", settings.home) as lifetime, agent:
             lifetime.announce_ready(
                 {
                     "instrument": settings.agent.name,

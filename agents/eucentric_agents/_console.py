@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from eucentric_core import ConfigurationError
+from eucentric_core import console_path, read_console
 
 __all__ = ["ConsoleFile", "read_console"]
 
@@ -20,13 +20,8 @@ class ConsoleFile:
     """
 
     def __init__(self, home: Path) -> None:
-        self._path = self.path_in(home)
+        self._path = console_path(home)
         self.token = secrets.token_urlsafe(32)
-
-    @staticmethod
-    def path_in(home: Path) -> Path:
-        """Where the file is."""
-        return home / "run" / "agent-console.json"
 
     def write(self, port: int) -> None:
         """Say where the local console is served; an older file is replaced."""
@@ -41,21 +36,3 @@ class ConsoleFile:
     def remove(self) -> None:
         """The local console is served no more."""
         self._path.unlink(missing_ok=True)
-
-
-def read_console(home: Path) -> tuple[int, str]:
-    """Port and token of the local console of the agent that runs with this home.
-
-    Raises:
-        ConfigurationError: none runs, or this user may not read its token.
-    """
-    path = ConsoleFile.path_in(home)
-    try:
-        console = json.loads(path.read_text(encoding="utf-8"))
-        return int(console["port"]), str(console["token"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(
-            f"The local console of an agent cannot be used: {path} cannot be read.",
-            safe="nothing was sent.",
-            next_step="run this on the control PC while the agent runs, as a user who may read its home.",
-        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +10,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from eucentric_core import Capabilities, CommandEnvelope, LeaseStatus, Settings
+from eucentric_core import (
+    Capabilities,
+    CommandEnvelope,
+    ConfigurationError,
+    EucentricError,
+    LeaseStatus,
+    Settings,
+    is_loopback,
+)
 from eucentric_core.transport import PyroControlClient
 from eucentric_core.vocabulary import InstrumentState, StateGet
 
@@ -19,11 +28,13 @@ __all__ = ["print_status", "read_status"]
 
 _TIMEOUT_S = 5.0
 _TRIPS_SHOWN = 3
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def read_status(settings: Settings, *, console: bool = False) -> dict[str, Any]:
     """Everything an observer may know of this machine's agent, as plain JSON.
+
+    Where the network does not let them in, the local console does, if this user may use it; `asked` says
+    so. That is how it is, too, where the agent has keys and this user has no certificate.
 
     Args:
         settings: where the agent is, and who asks (`client.tls`).
@@ -34,10 +45,21 @@ def read_status(settings: Settings, *, console: bool = False) -> dict[str, Any]:
         NotAuthorisedError: the certificate is not accepted.
         ConfigurationError: the certificate is unusable, or no console can be reached.
     """
-    client = _console_client(settings) if console else _network_client(settings)
+    if console:
+        return _read(_console_client(settings), "local console")
+    try:
+        return _read(_network_client(settings), "network")
+    except EucentricError as error:
+        with suppress(EucentricError):
+            return _read(_console_client(settings), f"local console; over the network: {error.what}")
+        raise
+
+
+def _read(client: PyroControlClient, asked: str) -> dict[str, Any]:
     try:
         envelope = CommandEnvelope(command=StateGet(), client="status", idempotency_key=uuid4().hex)
         return {
+            "asked": asked,
             "agent": client.call("ping", {}),
             "capabilities": client.call("describe", {}),
             "lease": client.call("lease.status", {}),
@@ -57,6 +79,7 @@ def print_status(facts: dict[str, Any], *, console: Console | None = None) -> No
     table = Table(title=f"{capabilities.instrument}: {capabilities.model}", show_header=False)
     for name, value in (
         ("agent", facts["agent"]["state"]),
+        ("asked over", facts["asked"] if facts["asked"] != "network" else ""),
         ("instrument", _kind(capabilities)),
         ("session", state.session or "none"),
         ("read", f"{state.age_s:.1f} s ago; the instrument is at work" if state.age_s else "just now"),
@@ -66,7 +89,7 @@ def print_status(facts: dict[str, Any], *, console: Console | None = None) -> No
         ("acquisitions", str(state.next_sequence)),
         ("field of view", "unknown" if field_m is None else f"{field_m * 1e9:.3f} nm"),
         ("stage", f"x {state.stage.x_m * 1e9:.2f} nm, y {state.stage.y_m * 1e9:.2f} nm"),
-        ("dose here", "unknown" if state.dose_e_per_a2 is None else f"{state.dose_e_per_a2:.3g} e/Å²"),
+        ("scanned dose", "unknown" if state.dose_e_per_a2 is None else f"{state.dose_e_per_a2:.3g} e/Å²"),
         ("lease", _holder(lease)),
         ("for", lease.reason or ""),
         ("offered to", lease.offered_to or ""),
@@ -82,10 +105,19 @@ def print_status(facts: dict[str, Any], *, console: Console | None = None) -> No
 
 def _network_client(settings: Settings) -> PyroControlClient:
     # An agent without keys answers on its own machine alone, and to everyone on it.
-    without_keys = settings.agent.tls is None and settings.agent.host in _LOOPBACK
+    without_keys = settings.agent.tls is None and is_loopback(settings.agent.host)
     credentials = None if without_keys else settings.client.tls
+    if settings.agent.tls is not None and credentials is None:
+        raise ConfigurationError(
+            "The agent asks for a certificate, and these settings have none (client.tls).",
+            safe="nothing was sent.",
+            next_step="set client.tls, or run this on the control PC as the user whose agent it is.",
+        )
     return PyroControlClient(
-        settings.agent.host, settings.agent.control_port, timeout_s=_TIMEOUT_S, credentials=credentials
+        settings.agent.reachable_host,
+        settings.agent.control_port,
+        timeout_s=_TIMEOUT_S,
+        credentials=credentials,
     )
 
 
@@ -113,9 +145,10 @@ def _interlocks(shown: dict[str, Any]) -> str:
     if "limits" not in shown:
         return "NONE"
     spent = shown.get("spent") or {}
-    if spent.get("fault"):
-        return f"in force; {spent['fault']}"
-    return "in force, tightened" if spent.get("tightened") else "in force"
+    words = "in force" if shown.get("from_file", True) else "stage ranges only (no interlocks file)"
+    if spent.get("tightened"):
+        words += ", tightened"
+    return f"{words}; {spent['fault']}" if spent.get("fault") else words
 
 
 def _trips(shown: dict[str, Any]) -> str:

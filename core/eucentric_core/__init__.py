@@ -12,6 +12,7 @@ from ._bundle import (
     Lineage,
 )
 from ._clear_errors import clear_errors
+from ._console import console_path, read_console
 from ._errors import (
     BundleError,
     BusyError,
@@ -85,6 +86,7 @@ from ._settings import (
     RepositorySettings,
     Settings,
     TlsSettings,
+    is_loopback,
 )
 from ._settings_sources import load_settings, settings_origins
 from ._shard import DatasetManifest, Receipt, Shard
@@ -192,14 +194,17 @@ __all__ = [
     "client_context",
     "configure_logging",
     "connect",
+    "console_path",
     "control_connections",
     "error_from_report",
     "explain_problem",
     "fsync_directory",
+    "is_loopback",
     "load_settings",
     "local_address",
     "open_database",
     "parse_event",
+    "read_console",
     "require_free_space",
     "server_context",
     "service_lifetime",

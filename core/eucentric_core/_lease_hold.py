@@ -64,10 +64,11 @@ class LeaseHold:
         return self._lost
 
     def end(self) -> None:
-        """Keep the lease no longer; it is released unless it is lost."""
+        """Keep the lease no longer; it is released unless it is lost. Once is enough."""
+        already = self._done.is_set()
         self._done.set()
         self._thread.join()
-        if self._lost is not None:
+        if already or self._lost is not None:
             return
         try:
             self._connection.call("lease.release", {"client": self._client, "epoch": self.epoch})
@@ -77,6 +78,15 @@ class LeaseHold:
         except EucentricError as error:
             # The work is done and the lease ends by itself; an error here would hide one of the body.
             _log.warning("lease not released, it expires within %g s: %s", self._grant.duration_s, error)
+
+    def confirm(self) -> None:
+        """Ask the agent whether the lease is still held, for `lost` to tell at once."""
+        try:
+            self._say("lease.present")
+        except LeaseError as error:
+            self._lost = error
+        except EucentricError as error:
+            _log.warning("it is unknown whether the lease is still held: %s", error)
 
     def _keep(self) -> None:
         renew_every_s = min(LEASE_RENEW_S, self._grant.duration_s / 3)

@@ -83,6 +83,17 @@ class AgentSettings(FrozenModel):
     ship_to: _AbsolutePath | None = None
 
     @property
+    def reachable_host(self) -> str:
+        """Where this machine reaches its own agent: one that listens on every address is on loopback, too."""
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError:
+            return self.host
+        if not address.is_unspecified:
+            return self.host
+        return "127.0.0.1" if address.version == 4 else "::1"
+
+    @property
     def data_host(self) -> str:
         """Where the data channel listens: it has no keys, and stays on the machine when control leaves it."""
         return self.host if is_loopback(self.host) else "127.0.0.1"

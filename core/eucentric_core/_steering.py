@@ -19,7 +19,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from ._errors import EucentricError, LeaseError, ServiceUnavailableError, TransportError
+from ._errors import CommandRefusedError, EucentricError, LeaseError, ServiceUnavailableError, TransportError
 from ._frame import Frame
 from ._frame_fetch import FrameFetch
 from ._instrument import Capabilities
@@ -78,6 +78,7 @@ class SteeringClient(Microscope):
         self._frames = frames
         self._hold: LeaseHold | None = None
         self._lost: EucentricError | None = None
+        self._closed = False
         self._connections = ExitStack()
         self._control = self._open(connect, timeout_s)
         self._guard = self._open(connect, _GUARD_TIMEOUT_S)
@@ -97,6 +98,7 @@ class SteeringClient(Microscope):
             TransportError: no answer, also when asked again; it is unknown whether the command ran.
             EucentricError: the agent or the instrument refused or failed.
         """
+        self._require_open()
         hold = self._hold
         if self.lease_lost is not None and command.command_class != "observe":
             raise self.lease_lost
@@ -132,6 +134,7 @@ class SteeringClient(Microscope):
             TransportError: the frame did not arrive in time; it may have been recorded all the same.
             EucentricError: the instrument refused or failed.
         """
+        self._require_open()
         if self._frames is None:
             raise ServiceUnavailableError(
                 "This client was not told where the agent's data channel is.",
@@ -151,11 +154,30 @@ class SteeringClient(Microscope):
 
     def safe_stop(self) -> None:
         """Blank the beam, stop scanning and halt the stage, now. Anyone may; no lease is needed."""
+        self._require_open()
         self._guard.call("safe_stop", {"client": self._client})
 
     def lease(self) -> LeaseStatus:
         """Who steers at present."""
+        self._require_open()
         return _parse(LeaseStatus, self._observer.call("lease.status", {}))
+
+    def interlocks(self) -> dict[str, JsonValue]:
+        """The limits in force (`limits`), those of the agent's file, what was spent, and what tripped."""
+        self._require_open()
+        return self._observer.call("interlocks.show", {})
+
+    def tighten_interlocks(self, limits: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """Make limits stricter until the agent starts again; returns what `interlocks` returns.
+
+        Args:
+            limits: sections and names as in the file, such as `{"beam": {"max_unblank_s": 5.0}}`.
+
+        Raises:
+            CommandRefusedError: a name is unknown, or a limit would become wider; nothing was changed.
+        """
+        self._require_open()
+        return self._guard.call("interlocks.tighten", {"client": self._client, "limits": limits})
 
     @property
     def lease_lost(self) -> EucentricError | None:
@@ -188,6 +210,9 @@ class SteeringClient(Microscope):
     def control(self, *, reason: str, take_over: bool = False) -> Iterator[Self]:
         """Hold the lease, kept alive in the background, and release it at the end.
 
+        When the body ends normally the instrument stays as it is: a scan goes on. When an exception ends
+        it, Ctrl-C too, the instrument is made safe before the lease is released.
+
         Args:
             reason: for the audit log and for whoever waits.
             take_over: take it from a holder of a lower role; the instrument is made safe first.
@@ -196,6 +221,7 @@ class SteeringClient(Microscope):
             LeaseError: someone else holds it; or, at the end, it was lost on the way and the instrument
                 is in its safe state. A lease that was handed over is not lost.
         """
+        self._require_open()
         wish: dict[str, JsonValue] = {"client": self._client, "reason": reason}
         if take_over:
             wish["take_over"] = True
@@ -205,6 +231,11 @@ class SteeringClient(Microscope):
         self._hold = hold
         try:
             yield self
+        except BaseException as error:
+            if isinstance(error, LeaseError):
+                hold.confirm()
+            self._abandon(hold, error)
+            raise
         finally:
             hold.end()
             self._hold = None
@@ -217,7 +248,12 @@ class SteeringClient(Microscope):
         _log.warning("%s: %s", self.capabilities.instrument, text)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. A lease that is still held is given back, with the instrument made safe."""
+        hold = self._hold
+        if hold is not None and not self._closed:
+            self._abandon(hold, None)
+            hold.end()
+        self._closed = True
         self._connections.close()
 
     def __enter__(self) -> Self:
@@ -232,6 +268,24 @@ class SteeringClient(Microscope):
         connection = connect(timeout_s)
         self._connections.callback(connection.close)
         return connection
+
+    def _abandon(self, hold: LeaseHold, error: BaseException | None) -> None:
+        """Make the instrument safe for someone who no longer looks after it."""
+        # Without the lease it is somebody else's, or the agent has made it safe already.
+        if self._closed or hold.lost is not None:
+            return
+        try:
+            self.safe_stop()
+        except EucentricError as failure:
+            _log.error("the instrument was not made safe, the agent's own limits act: %s", failure)
+            if error is not None:
+                error.add_note(f"The instrument was not made safe: {failure}")
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise CommandRefusedError(
+                "This scope is closed.", safe="nothing was sent.", next_step="connect again, and use that."
+            )
 
     def _connection_for(self, command: Command) -> ControlClient:
         if command.urgent:

@@ -53,4 +53,6 @@ def explain_problem(problem: Mapping[str, Any]) -> str:
         hint = unit_hint(where[-1], float(given), -abs(float(bound)), abs(float(bound)))
         if hint is not None:
             return hint.rstrip(".")
+    if problem["type"] == "extra_forbidden":
+        return f"{'.'.join(where)} is no known name"
     return f"{'.'.join(where) or 'request'}: {str(problem['msg']).lower()}"

@@ -25,7 +25,15 @@ from typer.testing import CliRunner
 from eucentric_agents import verify_audit
 from eucentric_agents._cli import app
 from eucentric_agents.control import AuditRecord
-from eucentric_core import InstrumentLostError, ManagedProcess, SessionStarted, SessionStopped, connect
+from eucentric_agents.data import DataProcess
+from eucentric_core import (
+    InstrumentLostError,
+    ManagedProcess,
+    SessionStarted,
+    SessionStopped,
+    Settings,
+    connect,
+)
 from eucentric_core.transport import PyroControlClient, StreamSubscriber, find_free_port
 from eucentric_core.vocabulary import ScanStream
 from eucentric_transfer import ShardReader
@@ -140,9 +148,8 @@ def test_a_killed_agent_leaves_a_safe_instrument_and_starts_again_with_a_void_le
         os.kill(agent.pid, signal.SIGKILL)
         wait_until(lambda: all(gone(child) for child in children), within_s=15)
     agent.stop()
-    last = machine.made_safe()[-1]
-    assert last["reason"] == "the agent process is gone"
-    assert last["monotonic_s"] - killed_s < 3
+    gone_s = [made["monotonic_s"] for made in machine.made_safe() if "process is gone" in made["reason"]]
+    assert gone_s[-1] - killed_s < 3
     # The host has closed the session that the agent could not close any more.
     recorded = machine.recorded("power-cut")
     assert len(recorded) > 20
@@ -279,6 +286,46 @@ def test_frames_go_past_an_agent_that_stands_still_until_the_driver_host_makes_s
         assert not scope.state().scanning
         scope.stop_session()
     scope.close()
+
+
+def test_a_second_agent_with_the_same_home_is_refused_and_touches_nothing(
+    machine: Machine, tmp_path: Path
+) -> None:
+    agent = machine.start()
+    children = [machine.child("agent-data"), machine.child("driver")]
+    names = ("agent", "agent-console", "agent-data", "agent-data.settings", "driver")
+    files = [*(machine.home / "run" / f"{name}.json" for name in names), machine.home / "agent" / "agent.pid"]
+    before = [path.read_bytes() for path in files]
+    other = Machine(tmp_path / "other")
+    on_other_ports = [*other.serve, "--home", str(machine.home)]
+    for command in (on_other_ports, machine.serve):
+        second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert second.returncode == 2
+        assert f"An agent already runs with this home (pid {agent.pid})." in second.stderr
+        assert "Traceback" not in second.stderr
+    assert [path.read_bytes() for path in files] == before
+    # A child whose agent lives is no leftover, whoever looks.
+    DataProcess(Settings(home=machine.home)).await_predecessor()
+    assert [machine.child("agent-data"), machine.child("driver")] == children
+    assert all(child.is_running() for child in children)
+    assert machine.state() == "ready"
+
+
+def test_what_a_killed_agent_left_behind_is_waited_for(tmp_path: Path) -> None:
+    handed_over = tmp_path / "run" / "agent-data.settings.json"
+    child = "import time; time.sleep(2)"
+    arguments = [sys.executable, "-c", child, str(handed_over), "--parent-pid"]
+    agent = (
+        "import os, subprocess;"
+        f"print(subprocess.Popen([*{arguments!r}, str(os.getpid())], stdout=-3, stderr=-3).pid)"
+    )
+    told = subprocess.run([sys.executable, "-c", agent], capture_output=True, text=True, timeout=30)
+    orphan = psutil.Process(int(told.stdout))
+    handed_over.parent.mkdir()
+    (tmp_path / "run" / "agent-data.json").write_text(json.dumps({"pid": orphan.pid}))
+    assert not gone(orphan)
+    DataProcess(Settings(home=tmp_path)).await_predecessor()
+    assert gone(orphan)
 
 
 def test_stopping_in_the_middle_of_a_scan_closes_the_session_and_keeps_every_frame(machine: Machine) -> None:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from eucentric_agents._audit_cli import audit_app
-from eucentric_agents.control import AuditLog, verify_audit
+from eucentric_agents.control import AuditLog, read_audit, verify_audit
 from eucentric_core import Role
 
 
@@ -81,6 +81,36 @@ def test_the_table_shows_names_as_they_are_and_obeys_none_of_them(home: Path) ->
     assert "[bold]eve?[31m" in table
     assert "\x1b" not in table
     assert "reason work" in table
+
+
+def test_on_a_narrow_screen_time_action_and_outcome_stay_whole(tmp_path: Path) -> None:
+    audit = AuditLog(tmp_path / "agent" / "audit.jsonl")
+    traits = {"address": "192.168.100.200", "fingerprint": "f" * 64}
+    for action in ("optics.scan_rotation", "interlocks.tighten", "agent.unclean_end"):
+        audit.append(
+            "a-long-name/a-notebook", action, "refused", role=Role.SCIENTIST, epoch=7, details=traits
+        )
+    audit.close()
+    table = CliRunner(env={"COLUMNS": "80"}).invoke(audit_app, ["show", "--home", str(tmp_path)]).stdout
+    assert max(map(len, table.splitlines())) <= 80
+    for record in read_audit(tmp_path / "agent" / "audit.jsonl"):
+        (line,) = (line for line in table.splitlines() if record.action in line)
+        assert f"{record.at_utc:%Y-%m-%d %H:%M:%S}" in line
+        assert "refused" in line
+    assert "epoch 7" in table.replace("\n", " ")
+    for hidden in ("192.168", "fff"):
+        assert hidden not in table
+        assert hidden in run(tmp_path, "show", "--json").stdout
+
+
+def test_every_command_takes_the_log_by_its_path(home: Path, tmp_path: Path) -> None:
+    log = str(home / "agent" / "audit.jsonl")
+    nowhere = tmp_path / "nowhere"
+    for given in ([log], ["--log", log]):
+        assert "9 records" in run(nowhere, "verify", *given).stdout
+        assert len(shown(nowhere, *given)) == 9
+        copy = tmp_path / f"copy-{len(given)}.jsonl"
+        assert "9 records" in run(nowhere, "export", str(copy), *given).stdout
 
 
 def test_what_is_good_of_a_broken_log_is_shown_before_it_fails(home: Path) -> None:

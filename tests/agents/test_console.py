@@ -150,36 +150,68 @@ def test_the_console_preempts_even_an_admin_and_is_not_displaced_from_far_away(
     assert (taken.details["beam_blanked"], taken.details["scanning"]) == (True, False)
 
 
-def test_status_tells_a_viewer_and_the_one_at_the_console_what_there_is_to_know(
-    machine: Settings, connect: Connect, tmp_path: Path
-) -> None:
+def write_config(path: Path, machine: Settings, *, host: str = "127.0.0.1", client: bool = True) -> Path:
+    """The settings file of the control PC, with or without a certificate of who asks."""
     tls: dict[str, object] = {key: str(value) for key, value in machine.agent.tls or () if value is not None}
     own: dict[str, object] = {key: str(value) for key, value in machine.client.tls or () if value is not None}
-    config = tmp_path / "eucentric.toml"
     sections: dict[str, dict[str, object]] = {
-        "agent": {"control_port": machine.agent.control_port, "data_port": machine.agent.data_port},
+        "agent": {
+            "host": host,
+            "control_port": machine.agent.control_port,
+            "data_port": machine.agent.data_port,
+        },
         "agent.tls": tls,
-        "client.tls": own,
+        **({"client.tls": own} if client else {}),
     }
     lines = [f"home = {json.dumps(str(machine.home))}"]
     for section, values in sections.items():
         lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
-    config.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n")
+    return path
 
+
+def test_status_tells_a_viewer_and_the_one_at_the_console_what_there_is_to_know(
+    machine: Settings, connect: Connect, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path / "eucentric.toml", machine)
     holder = connect(Role.SCIENTIST)
     epoch = request(holder, "notebook")
     holder.call("lease.hand_over", {"client": "notebook", "epoch": epoch, "to": "bob"})
     for flags in ([], ["--console"]):
         shown = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["status", "--config", str(config), *flags])
         assert shown.exit_code == 0, (shown.output, shown.stderr)
-        for text in ("SIMULATED", "a-scientist/notebook (scientist)", "bob", "in force", "ready"):
+        for text in ("SIMULATED", "a-scientist/notebook (scientist)", "bob", "ready"):
             assert text in shown.output
+        assert "stage ranges only (no interlocks file)" in shown.output
         facts = json.loads(
             CliRunner().invoke(app, ["status", "--config", str(config), *flags, "--json"]).stdout
         )
         assert facts["lease"]["offered_to"] == "bob"
         assert facts["interlocks"]["trips"] == []
     holder.call("lease.release", {"client": "notebook", "epoch": epoch})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+@pytest.mark.parametrize("client", [True, False], ids=["certificate", "no-certificate"])
+def test_status_finds_an_agent_on_every_address_and_falls_back_to_the_console(
+    machine: Settings, tmp_path: Path, host: str, client: bool
+) -> None:
+    config = write_config(tmp_path / "eucentric.toml", machine, host=host, client=client)
+    answer = CliRunner().invoke(app, ["status", "--config", str(config), "--json"])
+    assert answer.exit_code == 0, answer.stderr
+    asked = json.loads(answer.stdout)["asked"]
+    assert asked == "network" if client else asked.startswith("local console; over the network: ")
+    assert client or "have none (client.tls)" in asked
+
+
+def test_without_certificate_and_console_status_says_what_is_missing(
+    machine: Settings, tmp_path: Path
+) -> None:
+    elsewhere = machine.model_copy(update={"home": tmp_path / "elsewhere"})
+    config = write_config(tmp_path / "eucentric.toml", elsewhere, client=False)
+    answer = CliRunner().invoke(app, ["status", "--config", str(config)])
+    assert answer.exit_code == 2
+    assert "have none (client.tls)" in answer.stderr
 
 
 def test_a_scientist_tightens_the_limits_for_everyone_and_a_limit_that_is_reached_ends_the_beam(

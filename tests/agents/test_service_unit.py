@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from eucentric_agents._cli import app
 from eucentric_agents.service import UNIT_NAME, install_unit, unit_text
 from eucentric_agents.service._windows import install_windows_service
 from eucentric_core import AgentSettings, ConfigurationError, Settings, UnsupportedError
@@ -57,6 +59,23 @@ def test_the_unit_runs_this_python_and_may_write_only_where_the_agent_keeps_thin
     assert "User=microscope" in lines
 
 
+def test_the_service_may_write_beside_the_files_that_the_drivers_options_name(
+    settings: Settings, config: Path, tmp_path: Path
+) -> None:
+    options = {
+        "ledger": str(tmp_path / "ledgers" / "watchfolder.sqlite"),
+        "specimen": {"journal": str(tmp_path / "journals" / "twin.jsonl"), "kind": "lattice"},
+        "inside": str(settings.home / "agent" / "inside.sqlite"),
+        "root": "/at-the-root.sqlite",
+        "relative": "journal.jsonl",
+    }
+    agent = settings.agent.model_copy(update={"driver": options})
+    text = unit_text(settings.model_copy(update={"agent": agent}), config, user="microscope")
+    optional = {line for line in text.splitlines() if line.startswith('ReadWritePaths="-')}
+    assert optional == {f'ReadWritePaths="-{tmp_path / name}"' for name in ("ledgers", "journals")}
+    assert unit_text(settings, config, user="microscope").count("ReadWritePaths") == 2
+
+
 def test_a_missing_settings_file_installs_nothing(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no settings file"):
         install_unit(settings, tmp_path / "absent.toml", tmp_path / "units", user=None)
@@ -66,6 +85,29 @@ def test_a_missing_settings_file_installs_nothing(settings: Settings, tmp_path: 
 def test_a_path_that_would_break_the_unit_is_refused(settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="cannot be written into a systemd unit"):
         unit_text(settings, Path('/srv/a"\nExecStart=/bin/false'), user=None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="tells what happens off Windows")
+def test_a_unit_in_another_folder_has_to_be_copied_before_systemd_finds_it(
+    config: Path, tmp_path: Path
+) -> None:
+    config.write_text(f"home = {str(tmp_path / 'home')!r}\n", encoding="utf-8")
+    arguments = ["install-service", "--config", str(config), "--folder", str(tmp_path / "units")]
+    for user, folder in ((["--user"], "systemd/user"), ([], "/etc/systemd/system")):
+        said = CliRunner().invoke(app, [*arguments, *user])
+        assert said.exit_code == 0, said.stderr
+        assert f"{folder} first" in said.stdout
+        assert said.stdout.index("copy it") < said.stdout.index("systemctl")
+    started = CliRunner().invoke(app, [*arguments, "--start"])
+    assert started.exit_code == 2
+    assert "systemd does not look there" in started.stderr
+
+
+def test_a_settings_file_that_is_missing_is_not_to_be_left_out(tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["install-service", "--config", str(tmp_path / "absent.toml")])
+    assert said.exit_code == 2
+    assert "no settings file" in said.stderr
+    assert "leave" not in said.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="tells what happens off Windows")

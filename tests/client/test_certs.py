@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,28 @@ def test_the_server_snippet_names_the_list_of_revoked(certs: Certs) -> None:
     _, said = certs("issue", "titan", "--server", "--host", "localhost")
     settings = tomllib.loads(said[said.index("[agent.tls]") :])["agent"]["tls"]
     assert set(settings) == {"authority", "certificate", "key", "revoked"}
+
+
+def test_the_server_snippet_makes_the_agent_reachable_and_itself_recognised(certs: Certs) -> None:
+    certs("init")
+    _, said = certs("issue", "titan", "--server", "--host", "titan.example.org")
+    assert "--server --host titan.example.org --host localhost --host 127.0.0.1 --renew" in said
+    assert tomllib.loads(said[said.index("[agent]") :])["agent"]["host"] == str(IPv4Address(0))
+    everywhere = ("--host", "titan.example.org", "--host", "localhost", "--host", "127.0.0.1")
+    assert "--renew" not in certs("issue", "titan", "--server", *everywhere, "--renew")[1]
+
+
+def test_a_server_and_a_person_on_one_machine_have_folders_of_their_own(
+    certs: Certs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EUCENTRIC__HOME", str(tmp_path / "home"))
+    certs("init")
+    _, machine = certs("issue", "titan", "--server", "--host", "localhost", "--host", "127.0.0.1")
+    _, person = certs("issue", "ada", "--role", "scientist")
+    server = tomllib.loads(machine[machine.index("[agent]") :])["agent"]["tls"]
+    own = tomllib.loads(person[person.index("[client.tls]") :])["client"]["tls"]
+    assert Path(server["key"]) == tmp_path / "home" / "tls" / "agent" / "key.pem"
+    assert Path(own["key"]) == tmp_path / "home" / "tls" / "ada" / "key.pem"
 
 
 def test_certificates_say_what_they_are_for(folder: Path) -> None:

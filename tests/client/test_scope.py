@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import time
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
 from typing import Any
 
 import numpy as np
 import pytest
 
 import eucentric
+from eucentric.scope import known_instruments
 from eucentric.scope._countdown import line
-from eucentric_core import ConfigurationError, LeaseError, ServiceUnavailableError, control_connections
+from eucentric_core import (
+    AgentSettings,
+    ConfigurationError,
+    LeaseError,
+    ServiceUnavailableError,
+    Settings,
+    control_connections,
+)
 
 from ..links import Link
 from .microscope import Machine, running_machine
@@ -155,6 +165,43 @@ def test_asynchronous_code_steers_as_well(machine: Machine) -> None:
             return frame.array.shape
 
     assert asyncio.run(steer()) == (64, 64)
+
+
+def test_asynchronous_code_has_every_verb() -> None:
+    synchronous = {name for name in dir(eucentric.Scope) if not name.startswith("_")}
+    of_the_scope_itself = {"countdown", "notice"}
+    missing = synchronous - of_the_scope_itself - set(dir(eucentric.AsyncScope))
+    assert missing == set()
+    for name in synchronous - of_the_scope_itself - {"control", "lease_lost", "lease_remaining_s"}:
+        assert inspect.iscoroutinefunction(getattr(eucentric.AsyncScope, name)), name
+        assert inspect.signature(getattr(eucentric.AsyncScope, name)) == inspect.signature(
+            getattr(eucentric.Scope, name)
+        ), name
+
+
+def test_asynchronous_code_sees_the_instrument_its_lease_and_its_limits(machine: Machine) -> None:
+    async def look() -> None:
+        async with await eucentric.connect_async("titan", config=machine.config, client="async") as scope:
+            assert "SIMULATED" in scope._repr_html_()
+            assert scope.capabilities.simulated
+            async with scope.control(reason="limits"):
+                assert (scope.lease_remaining_s or 0) > 0
+                assert (await scope.stop_stage()).reported.x_m == 0
+                assert "limits" in await scope.interlocks()
+                assert (await scope.offer_lease("bob")).offered_to == "bob"
+            assert scope.lease_lost is None
+
+    asyncio.run(look())
+
+
+def test_an_agent_that_listens_on_every_address_is_reached_from_its_own_machine() -> None:
+    for host, reached in (
+        (str(IPv4Address(0)), "127.0.0.1"),
+        ("::", "::1"),
+        ("titan.example.org", "titan.example.org"),
+    ):
+        settings = Settings(agent=AgentSettings(name="own", host=host))
+        assert known_instruments(settings)["own"].host == reached
 
 
 def test_after_a_broken_link_the_client_goes_on_with_its_lease(machine: Machine) -> None:

@@ -47,6 +47,8 @@ def test_an_instrument_is_shown(machine: Machine, capsys: pytest.CaptureFixture[
     shown = told(machine, capsys, "scope", "show", "titan")
     assert "SIMULATED" in shown
     assert "blanked" in shown
+    assert "scanned dose" in shown
+    assert "stage.move_by" in shown
     facts = json.loads(told(machine, capsys, "scope", "show", "titan", "--json"))
     assert facts["state"]["beam_blanked"] is True
     assert told(machine, capsys, "scope", "watch", "--seconds", "0.1")
@@ -66,8 +68,8 @@ def test_one_command_is_carried_out_under_a_lease_of_its_own(
     ("arguments", "named"),
     [
         (("stage.moov", "x_m=1e-9"), "'stage.moov'"),
-        (("stage.move", "x=1e-9"), "x: extra inputs"),
-        (("stage.move", "x_m=50"), "x_m: input should be less than"),
+        (("stage.move", "x=1e-9"), "x is no known name"),
+        (("stage.move", "x_m=50"), "looks like micrometres"),
         (("stage.move", "x_m"), "'x_m' is not name=value"),
     ],
 )
@@ -141,4 +143,52 @@ def test_stop_makes_the_instrument_safe(machine: Machine, capsys: pytest.Capture
             assert not ada.state().beam_blanked
             assert "beam blanked" in told(machine, capsys, *arguments)
             assert ada.state().beam_blanked
-    assert "No service answers" in refused(machine, capsys, "stop", "far-away")
+
+
+def test_a_stop_that_reaches_nobody_does_not_sound_safe(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, what in (("far-away", "No service answers"), ("krios", "'krios'")):
+        said = refused(machine, capsys, "stop", name)
+        assert what in said
+        assert "safe: NOT KNOWN, nothing was stopped." in said
+        assert "next: blank at the microscope itself" in said
+
+
+def test_the_console_is_that_of_this_machines_instrument_alone(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(machine, capsys, "lease", "show", "scope", "--console").strip() == "free"
+    said = refused(machine, capsys, "lease", "show", "titan", "--console")
+    assert "'scope'" in said
+    assert "'titan'" in said
+
+
+def test_the_lease_is_taken_over_for_one_command(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-m", "eucentric", "lease", "hold", "--as", "ada"]
+    holder = subprocess.Popen([*command, "--config", str(machine.config)], stderr=subprocess.PIPE, text=True)
+    assert holder.stderr is not None
+    try:
+        assert "you hold the lease" in holder.stderr.readline()
+        told(machine, capsys, "scope", "do", "optics.defocus", "defocus_m=0", "--take-over", "--console")
+        assert holder.wait(timeout=20) == 2
+        said = holder.stderr.read()
+        assert said.count("error:") == 1
+        assert len(said.strip().splitlines()) == 3, said
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stderr.close()
+
+
+def test_interlocks_are_shown_and_made_tighter(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "limits" in json.loads(told(machine, capsys, "interlocks", "show", "--json"))
+    tighter = told(machine, capsys, "interlocks", "tighten", "titan", "beam.max_unblank_s=100")
+    assert "beam.max_unblank_s" in tighter
+    assert "100" in told(machine, capsys, "interlocks", "show", "titan")
+    assert "session_beam_on_s" in told(machine, capsys, "interlocks", "show")
+    refused(machine, capsys, "interlocks", "tighten", "beam.max_unblank_s=200")
+    for wrong in (("titan",), ("max_unblank_s=5",), ("titan", "beam.max_unblank_s")):
+        assert "nothing was sent" in refused(machine, capsys, "interlocks", "tighten", *wrong)

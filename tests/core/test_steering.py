@@ -11,6 +11,7 @@ import pytest
 from eucentric_core import (
     Capabilities,
     CommandEnvelope,
+    CommandRefusedError,
     LeaseError,
     ServiceUnavailableError,
     StagePosition,
@@ -34,6 +35,7 @@ class SmallAgent:
         self.x_m = 0.0
         self.lose_lease = False
         self.stopped_by: list[str] = []
+        self.limits: Payload = {"beam": {"max_unblank_s": 60.0}}
         self.busy = threading.Event()
         self.release = threading.Event()
         self.methods = {
@@ -44,6 +46,8 @@ class SmallAgent:
             "lease.renew": self._renew,
             "lease.present": self._present,
             "lease.release": self._release,
+            "interlocks.show": lambda _: {"limits": self.limits},
+            "interlocks.tighten": self._tighten,
             "lease.status": lambda _: {"holder": self.holder, "epoch": self.epoch, "remaining_s": 1.0},
         }
 
@@ -75,6 +79,11 @@ class SmallAgent:
         self.stopped_by.append(payload["client"])
         return {}
 
+    def _tighten(self, payload: Payload) -> Payload:
+        assert payload["client"] == "alice"
+        self.limits = payload["limits"]
+        return {"limits": self.limits}
+
     def _request(self, payload: Payload) -> Payload:
         if self.holder is not None:
             raise LeaseError(f"{self.holder} steers.", safe="all of it.", next_step="wait.")
@@ -89,6 +98,9 @@ class SmallAgent:
         return {"holder": self.holder, "epoch": self.epoch, "duration_s": 0.6}
 
     def _present(self, _: Payload) -> Payload:
+        if self.lose_lease:
+            self.holder = None
+            raise LeaseError("Pre-empted by the operator.", safe="beam is blanked.", next_step="ask.")
         return {"holder": self.holder, "epoch": self.epoch, "duration_s": 0.6}
 
     def _release(self, payload: Payload) -> Payload:
@@ -192,6 +204,83 @@ def test_an_error_in_the_work_is_not_hidden_by_a_lease_that_cannot_be_returned(
     with pytest.raises(ZeroDivisionError), scope.control(reason="align"):
         _ = 1 / 0
     assert "lease not released" in caplog.text
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_work_that_ends_by_an_exception_leaves_the_instrument_safe_and_the_lease_free(
+    scope: SteeringClient, agent: SmallAgent, error: type[BaseException]
+) -> None:
+    def steer() -> None:
+        with scope.control(reason="align"):
+            assert agent.stopped_by == []
+            raise error("mistake")
+
+    with pytest.raises(error):
+        steer()
+    assert agent.stopped_by == ["alice"]
+    assert agent.holder is None
+
+
+def test_work_that_ends_normally_leaves_the_instrument_as_it_is(
+    scope: SteeringClient, agent: SmallAgent
+) -> None:
+    with scope.control(reason="align"):
+        pass
+    assert agent.stopped_by == []
+
+
+def test_an_instrument_that_cannot_be_made_safe_does_not_hide_the_error(
+    scope: SteeringClient, agent: SmallAgent, caplog: pytest.LogCaptureFixture
+) -> None:
+    del agent.methods["safe_stop"]
+    with pytest.raises(ZeroDivisionError) as raised, scope.control(reason="align"):
+        _ = 1 / 0
+    assert "not made safe" in caplog.text
+    assert "not made safe" in raised.value.__notes__[0]
+    assert agent.holder is None
+
+
+def test_somebody_who_has_lost_the_lease_does_not_stop_the_next_holder(
+    scope: SteeringClient, agent: SmallAgent
+) -> None:
+    def steer() -> None:
+        with scope.control(reason="align"):
+            agent.lose_lease = True
+            agent.epoch += 1
+            scope.move_stage(x_m=1e-6)
+
+    with pytest.raises(LeaseError):
+        steer()
+    assert agent.stopped_by == []
+
+
+def test_a_closed_scope_says_so_and_does_not_connect_again(scope: SteeringClient, agent: SmallAgent) -> None:
+    scope.close()
+    calls: list[Callable[[], object]] = [
+        *(scope.stage, scope.lease, scope.safe_stop, scope.interlocks, scope.scan),
+        *(lambda: scope.offer_lease("bob"), lambda: scope.tighten_interlocks({})),
+        lambda: scope.control(reason="again").__enter__(),
+    ]
+    for call in calls:
+        with pytest.raises(CommandRefusedError, match="This scope is closed"):
+            call()
+    assert agent.stopped_by == []
+    scope.close()
+
+
+def test_closing_while_steering_gives_the_lease_back_with_the_instrument_safe(
+    scope: SteeringClient, agent: SmallAgent
+) -> None:
+    with scope.control(reason="align"):
+        scope.close()
+    assert agent.stopped_by == ["alice"]
+    assert agent.holder is None
+
+
+def test_interlocks_are_shown_and_made_tighter(scope: SteeringClient) -> None:
+    assert scope.interlocks() == {"limits": {"beam": {"max_unblank_s": 60.0}}}
+    tighter = scope.tighten_interlocks({"beam": {"max_unblank_s": 5.0}})
+    assert tighter == scope.interlocks() == {"limits": {"beam": {"max_unblank_s": 5.0}}}
 
 
 def test_neither_halting_nor_reading_the_stage_waits_behind_a_running_command(

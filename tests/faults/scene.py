@@ -144,6 +144,10 @@ class Scientist:
         """End without a word."""
         self.process.kill()
 
+    def stumble(self) -> None:
+        """Raise an exception that nobody expected."""
+        self.process.send_signal(signal.SIGUSR1)
+
     def freeze(self) -> None:
         """Stand still, sockets open."""
         self.process.send_signal(signal.SIGSTOP)

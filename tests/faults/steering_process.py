@@ -1,11 +1,12 @@
 """A scientist's program that steers with the beam on until it is stopped from outside.
 
-python steering_process.py PORT ACTIVITY
+python steering_process.py PORT ACTIVITY; SIGUSR1 makes it raise.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -48,6 +49,8 @@ def run(work: Callable[[], object]) -> None:
 def main() -> None:
     """Take the lease, unblank, begin, say so, and go on."""
     port, activity = int(sys.argv[1]), sys.argv[2]
+    mistake = threading.Event()
+    signal.signal(signal.SIGUSR1, lambda *_: mistake.set())
     scope = connect("127.0.0.1", port, client="scientist", timeout_s=60)
     with scope.control(reason="fault test"):
         scope.start_session(f"s-{os.getpid()}")
@@ -55,8 +58,8 @@ def main() -> None:
         begin(scope, activity)
         time.sleep(0.3)
         say("steering")
-        while True:
-            time.sleep(1)
+        mistake.wait()
+        raise RuntimeError("mistake")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,19 @@ CLIENT_LOSSES: dict[str, Callable[[Scientist], None]] = {
 }
 
 
+FAULTS: list[tuple[Microscope, float]] = []
+"""When something happened to which microscope in the present test."""
+
+
+@pytest.fixture(autouse=True)
+def stays_off() -> Iterator[None]:
+    """Whatever happens after the fault, and at the very end, does not put the beam on again."""
+    FAULTS.clear()
+    yield
+    for scope, since_s in FAULTS:
+        assert [e for e in scope.journal(since_s=since_s) if e["what"] == "beam.unblank"] == []
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Microscope]:
     """An agent that survives its clients."""
@@ -55,6 +68,7 @@ def own(tmp_path: Path) -> Iterator[Microscope]:
 
 def expect_safe(scope: Microscope, activity: Activity, *, since_s: float) -> None:
     """The hardware was told to blank and to stand still in time, and was not told to unblank again."""
+    FAULTS.append((scope, since_s))
     scope.wait_told("beam.blank", since_s=since_s)
     still = STANDS_STILL[activity]
     if still is not None:
@@ -100,6 +114,18 @@ def test_a_lost_client_costs_the_beam(shared: Microscope, loss: str, activity: A
     (silent,) = recorded(shared, "lease.silent", after=before)
     (lost,) = recorded(shared, "lease.lost", after=before)
     assert silent["details"]["holder"] == lost["details"]["holder"] == "scientist"
+
+
+def test_a_program_that_raises_does_not_keep_the_beam_on(shared: Microscope) -> None:
+    before = len(shared.audit())
+    with shared.observe() as witness, scientist(shared, "looking") as person:
+        lost_s = time.monotonic()
+        person.stumble()
+        expect_safe(shared, "looking", since_s=lost_s)
+        expect_free(witness)
+        assert person.process.wait(timeout=10) == 1
+    (stop,) = recorded(shared, "safe_stop", after=before)
+    assert stop["who"] == "scientist"
 
 
 @pytest.mark.parametrize("activity", ["looking", "streaming", "moving"])
@@ -148,6 +174,20 @@ def test_a_killed_agent_leaves_the_beam_off_and_comes_back_without_a_lease(
         with witness.control(reason="after the fall"):
             assert witness.lease().epoch == 2
     assert recorded(own, "agent.unclean_end", after=before)
+
+
+def test_an_agent_that_is_stopped_blanks_before_it_waits_for_anything(own: Microscope) -> None:
+    with scientist(own, "looking"):
+        # The watchdog's own reading hangs for longer than the beam may stay on.
+        own.break_driver(hanging_verbs=["state.get"])
+        time.sleep(0.2)
+        stopped_s = time.monotonic()
+        own.signal(signal.SIGTERM)
+        expect_safe(own, "looking", since_s=stopped_s)
+        own.break_driver()
+    own.agent.stop()
+    stops = [r for r in own.audit() if r["action"] == "safe_state" and "the agent stops" in str(r)]
+    assert len(stops) == 2, "first of all, and again when nobody can steer any more"
 
 
 def test_a_hung_driver_does_not_keep_the_beam_on_when_its_client_dies(shared: Microscope) -> None:

@@ -165,6 +165,10 @@ class Checkpoint:
             raise self._damaged(path) from error
         # Through JSON, as what was read came through it: tuples are lists there.
         if found != _ProcedureFile.model_validate_json(wanted.model_dump_json()):
+            if not any(file != path for file in self._folder.glob("*.json")):
+                # Refused, or ended, before anything was done: nothing here belongs to the old parameters.
+                write_atomic(path, wanted.model_dump_json(indent=1).encode())
+                return
             differing = [
                 key
                 for key in sorted({*found.parameters, *wanted.parameters})

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from eucentric_core import ServiceUnavailableError, clear_errors, load_settings
+from eucentric_core import ConfigurationError, ServiceUnavailableError, clear_errors, load_settings
 
-from ._systemd import UNIT_NAME, install_unit
+from ._systemd import UNIT_NAME, install_unit, require_config
 
 __all__ = ["install_service"]
 
@@ -37,13 +37,21 @@ def install_service(
     """Let the agent start with the machine: a systemd unit, or a Windows service (untested on Windows)."""
     with clear_errors():
         path = config.expanduser().absolute()
+        require_config(path)
         settings = load_settings(path)
         if sys.platform == "win32":
             from ._windows import install_windows_service
 
             typer.echo(f"installed the service {install_windows_service(path)}; start it with: sc start")
             return
-        where = folder or (_USER_UNITS.expanduser() if user_service else _SYSTEM_UNITS)
+        systemds = _USER_UNITS.expanduser() if user_service else _SYSTEM_UNITS
+        where = systemds if folder is None else folder.expanduser().absolute()
+        if start and where != systemds:
+            raise ConfigurationError(
+                f"The agent cannot be started from {where}: systemd does not look there.",
+                safe="nothing was installed.",
+                next_step="leave --folder out, or leave --start out and copy the unit yourself.",
+            )
         user = None if user_service else account or getpass.getuser()
         unit = install_unit(settings, path, where, user=user)
         scope = ["--user"] if user_service else []
@@ -58,6 +66,8 @@ def install_service(
     if start:
         typer.echo("the agent runs; `eucentric agent status` shows how it is")
     else:
+        if where != systemds:
+            typer.echo(f"systemd does not look there: copy it to {systemds} first")
         typer.echo("start it with: " + " && ".join(" ".join(command) for command in commands))
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from eucentric_core import ConfigurationError, Settings, write_atomic
 
-__all__ = ["UNIT_NAME", "install_unit", "unit_text"]
+__all__ = ["UNIT_NAME", "install_unit", "require_config", "unit_text"]
 
 UNIT_NAME = "eucentric-agent.service"
 
@@ -21,7 +24,8 @@ def unit_text(settings: Settings, config: Path, *, user: str | None) -> str:
     The service is started again after a failure, not after a clean stop: whoever stops the agent means it.
 
     Args:
-        settings: of this machine; its home folder is the only place the service may write.
+        settings: of this machine; the service may write into its home folder, into the one that data sets
+            are sent to, and beside every file that the driver's options name.
         config: the settings file.
         user: account of the service; None for a unit of the user who installs it.
 
@@ -35,6 +39,8 @@ def unit_text(settings: Settings, config: Path, *, user: str | None) -> str:
         "ProtectSystem=strict",
         "PrivateTmp=true",
         *(f"ReadWritePaths={_quoted(str(path))}" for path in writable),
+        # With the dash a folder that is missing does not keep the service from starting and saying so.
+        *(f"ReadWritePaths={_quoted(f'-{path}')}" for path in _beside_files(settings)),
     ]
     lines = [
         "[Unit]",
@@ -68,12 +74,7 @@ def install_unit(settings: Settings, config: Path, folder: Path, *, user: str | 
     Raises:
         ConfigurationError: there is no such settings file, or the folder cannot be written.
     """
-    if not config.is_file():
-        raise ConfigurationError(
-            f"There is no settings file {config}.",
-            safe="nothing was installed.",
-            next_step="write one first: `eucentric config show > FILE`, then edit it.",
-        )
+    require_config(config)
     text = unit_text(settings, config, user=user)
     path = folder / UNIT_NAME
     try:
@@ -87,6 +88,38 @@ def install_unit(settings: Settings, config: Path, folder: Path, *, user: str | 
             next_step="run this as root, or with --user for a service of your own account.",
         ) from error
     return path
+
+
+def require_config(config: Path) -> None:
+    """Raise `ConfigurationError` if there is no such settings file."""
+    if not config.is_file():
+        raise ConfigurationError(
+            f"There is no settings file {config}.",
+            safe="nothing was installed.",
+            next_step="write one first: `eucentric config show > FILE`, then edit it.",
+        )
+
+
+def _beside_files(settings: Settings) -> list[Path]:
+    """The folders of all files outside of the home folder that the driver's options name."""
+    folders = {
+        path.parent
+        for path in map(Path, _texts(settings.agent.driver))
+        if path.is_absolute() and not path.is_relative_to(settings.home)
+    }
+    # A file right under the root must not open the whole machine.
+    return sorted(folder for folder in folders if folder != folder.parent)
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def _quoted(text: str) -> str:

@@ -36,8 +36,10 @@ def service_class() -> type[Any]:
 
             config = manager.GetServiceCustomOption(SERVICE_NAME, _CONFIG_OPTION)
             settings = load_settings(Path(config) if config else None)
+            agent = Agent(settings)
+            agent.claim()
             configure_logging("agent", settings.logs)
-            with service_lifetime("agent", settings.home) as lifetime, Agent(settings) as agent:
+            with service_lifetime("agent", settings.home) as lifetime, agent:
                 self.lifetime = lifetime
                 lifetime.announce_ready({"instrument": settings.agent.name})
                 agent.supervise(lifetime.stopping)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -142,22 +143,56 @@ def _state(record: CertificateRecord) -> str:
 
 def _instructions(issued: Issued) -> str:
     record, folder = issued
-    section = "client.tls" if record.kind == "person" else "agent.tls"
-    where = "where they call from" if record.kind == "person" else "that runs the service"
-    holder = record.role if record.kind == "person" else ", ".join(record.hosts)
+    server = record.kind == "server"
+    where = "that runs the service" if server else "where they call from"
+    holder = ", ".join(record.hosts) if server else record.role
+    place = f"{_place()}/{_subfolder(record)}"
     return "\n".join(
         (
             f"Issued {record.kind} {record.name!r} ({holder}), serial {record.serial}, until {_day(record)}.",
             f"Move the folder {folder}",
-            f"to the machine {where}, as ~/.eucentric/tls; key.pem must stay readable by its owner alone,",
-            "and no copy of it belongs anywhere else. In that machine's settings:",
+            f"to the machine {where}, as {place}; key.pem must stay readable by its owner alone,",
+            "and no copy of it belongs anywhere else.",
+            *_advice(record),
+            "In that machine's settings:",
             "",
-            f"[{section}]",
-            *_snippet(record.kind == "server"),
+            *_snippet(place, server=server),
         )
     )
 
 
-def _snippet(server: bool) -> list[str]:
+def _place() -> str:
+    """The home folder as settings write it: short where it is below the user's own."""
+    home = load_settings().home
+    if home.is_relative_to(Path.home()):
+        return f"~/{home.relative_to(Path.home()).as_posix()}/tls"
+    return f"{home.as_posix()}/tls"
+
+
+def _subfolder(record: CertificateRecord) -> str:
+    # Both may be on one machine, each with a key of its own.
+    return "agent" if record.kind == "server" else record.name
+
+
+def _snippet(place: str, *, server: bool) -> list[str]:
     files = ("authority", "certificate", "key", *(["revoked"] if server else []))
-    return [f'{name} = "~/.eucentric/tls/{name}.pem"' for name in files]
+    reachable = [
+        "[agent]",
+        'host = "0.0.0.0"  # reachable from other machines; without it only from this one',
+        "[agent.tls]",
+    ]
+    return [
+        *(reachable if server else ["[client.tls]"]),
+        *(f"{name} = {json.dumps(f'{place}/{name}.pem')}" for name in files),
+    ]
+
+
+def _advice(record: CertificateRecord) -> list[str]:
+    missing = [host for host in ("localhost", "127.0.0.1") if host not in record.hosts]
+    if record.kind == "person" or not missing:
+        return []
+    names = " ".join(f"--host {host}" for host in (*record.hosts, *missing))
+    return [
+        "Notebooks, the dashboard and flows on the machine itself will not accept it. For them:",
+        f"  eucentric certs issue {shlex.quote(record.name)} --server {names} --renew",
+    ]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from eucentric_core import clear_errors
+from eucentric_core import HANDED_OVER, clear_errors
 
 from ..scope import connect
 
@@ -81,8 +81,10 @@ def hold(
                 pass
         except KeyboardInterrupt:
             return
-        if scope.lease_lost is not None:
-            typer.echo(scope.lease_lost.what, err=True)
+        lost = scope.lease_lost
+        # Any other loss is the error that `control` ends with.
+        if lost is not None and HANDED_OVER in lost.details:
+            typer.echo(lost.what, err=True)
 
 
 @app.command()

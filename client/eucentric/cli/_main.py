@@ -14,7 +14,7 @@ from eucentric_core import clear_errors
 
 from ..certs import app as certs_app
 from ..doctor import command as doctor_command
-from . import _config, _lease, _scope
+from . import _config, _interlocks, _lease, _scope
 from ._roles import ROLES, Role, run_role
 from ._stop import stop
 
@@ -65,6 +65,7 @@ app.command("doctor")(doctor_command)
 app.command("stop")(stop)
 app.add_typer(_scope.app, name="scope")
 app.add_typer(_lease.app, name="lease")
+app.add_typer(_interlocks.app, name="interlocks")
 app.add_typer(_config.app, name="config")
 app.add_typer(certs_app, name="certs")
 

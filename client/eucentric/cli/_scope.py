@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ from eucentric_core import CommandRefusedError, clear_errors, explain_problem, l
 from eucentric_core.vocabulary import COMMANDS, Command
 
 from ..scope import Scope, connect, facts, known_instruments
+from ._pairs import pair
 
 __all__ = ["app"]
 
@@ -56,7 +57,9 @@ def show(
             }
             typer.echo(json.dumps(answer))
         else:
-            Console().print(_table(scope))
+            table = _table(scope)
+            table.add_row("verbs", ", ".join(scope.capabilities.verbs))
+            Console().print(table)
 
 
 @app.command()
@@ -84,6 +87,9 @@ def do(
         str | None, typer.Option("--on", help="Instrument; by default this machine's own.")
     ] = None,
     reason: Annotated[str, typer.Option(help="For the audit log and for whoever waits.")] = "command line",
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Take the lease from a holder of a lower role.")
+    ] = False,
     config: _Config = None,
     console: _Console = False,
 ) -> None:
@@ -94,7 +100,7 @@ def do(
             if command.command_class == "observe":
                 answer = scope.execute(command)
             else:
-                with scope.control(reason=reason):
+                with scope.control(reason=reason, take_over=take_over):
                     answer = scope.execute(command)
     typer.echo(answer.model_dump_json())
 
@@ -109,7 +115,7 @@ def _command(verb: str, arguments: list[str]) -> Command:
             next_step=f"use one of {', '.join(COMMANDS)}.",
         ) from None
     try:
-        return kind.model_validate(dict(_pair(text) for text in arguments))
+        return kind.model_validate(dict(pair(text) for text in arguments))
     except ValidationError as error:
         fields = ", ".join(sorted(set(kind.model_fields) - {"verb"})) or "nothing"
         raise CommandRefusedError(
@@ -117,18 +123,6 @@ def _command(verb: str, arguments: list[str]) -> Command:
             safe="nothing was sent.",
             next_step=f"give name=value with {fields}.",
         ) from error
-
-
-def _pair(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise CommandRefusedError(
-            f"{text!r} is not name=value.", safe="nothing was sent.", next_step="write for instance x_m=1e-6."
-        )
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _table(scope: Scope) -> Table:

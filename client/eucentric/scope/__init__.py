@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._async_scope import AsyncScope, connect_async
 from ._card import facts
-from ._connect import connect, console_of, known_instruments
+from ._connect import connect, known_instruments
 from ._measurement import Measurement
 from ._scope import Scope
 
@@ -14,7 +14,6 @@ __all__ = [
     "Scope",
     "connect",
     "connect_async",
-    "console_of",
     "facts",
     "known_instruments",
 ]

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from eucentric_core import Capabilities, LeaseStatus
-from eucentric_core.vocabulary import (
-    Command,
-    CommandResult,
-    InstrumentState,
-    MoveReport,
-    OpticsReport,
-    ScanStream,
-    StreamReport,
-    VectorReport,
-)
+from eucentric_core import Capabilities, EucentricError
 
 from ._connect import connect
-from ._measurement import Measurement
 from ._scope import Scope
 
 __all__ = ["AsyncScope", "connect_async"]
@@ -30,8 +20,24 @@ _Given = ParamSpec("_Given")
 _Answer = TypeVar("_Answer")
 
 
+def _awaited(
+    method: Callable[Concatenate[Scope, _Given], _Answer],
+) -> Callable[Concatenate[AsyncScope, _Given], Coroutine[Any, Any, _Answer]]:
+    """The same method, with the same arguments and answer, to be awaited."""
+
+    @functools.wraps(method)
+    async def call(self: AsyncScope, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Answer:
+        # By name: a subclass of Scope may have its own.
+        answer: _Answer = await asyncio.to_thread(getattr(self.scope, method.__name__), *args, **kwargs)
+        return answer
+
+    return call
+
+
 class AsyncScope:
-    """`Scope` with `await`. A cancelled await does not stop the instrument: `abort_scan` or `safe_stop` do.
+    """`Scope` with `await`: the same verbs with the same arguments.
+
+    A cancelled await does not stop the instrument: `abort_scan` or `safe_stop` do.
 
     Args:
         scope: a connected scope; closed together with this one.
@@ -40,105 +46,74 @@ class AsyncScope:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
 
+    execute = _awaited(Scope.execute)
+    safe_stop = _awaited(Scope.safe_stop)
+    close = _awaited(Scope.close)
+
+    state = _awaited(Scope.state)
+    start_session = _awaited(Scope.start_session)
+    stop_session = _awaited(Scope.stop_session)
+
+    stage = _awaited(Scope.stage)
+    move_stage = _awaited(Scope.move_stage)
+    move_stage_by = _awaited(Scope.move_stage_by)
+    tilt_stage = _awaited(Scope.tilt_stage)
+    stop_stage = _awaited(Scope.stop_stage)
+
+    blank = _awaited(Scope.blank)
+    unblank = _awaited(Scope.unblank)
+    park_beam = _awaited(Scope.park_beam)
+    shift_beam = _awaited(Scope.shift_beam)
+    set_column_valve = _awaited(Scope.set_column_valve)
+
+    set_defocus = _awaited(Scope.set_defocus)
+    set_field_of_view = _awaited(Scope.set_field_of_view)
+    set_scan_rotation = _awaited(Scope.set_scan_rotation)
+    set_stigmator = _awaited(Scope.set_stigmator)
+    auto_focus = _awaited(Scope.auto_focus)
+
+    acquire = _awaited(Scope.acquire)
+    acquire_scan = _awaited(Scope.acquire_scan)
+    acquire_camera = _awaited(Scope.acquire_camera)
+    acquire_spectrum = _awaited(Scope.acquire_spectrum)
+    scan = _awaited(Scope.scan)
+    camera = _awaited(Scope.camera)
+    spectrum = _awaited(Scope.spectrum)
+    stream = _awaited(Scope.stream)
+    abort_scan = _awaited(Scope.abort_scan)
+
+    lease = _awaited(Scope.lease)
+    offer_lease = _awaited(Scope.offer_lease)
+    interlocks = _awaited(Scope.interlocks)
+    tighten_interlocks = _awaited(Scope.tighten_interlocks)
+
     @property
     def capabilities(self) -> Capabilities:
         """What the instrument can do."""
         return self.scope.capabilities
 
-    async def execute(self, command: Command) -> CommandResult:
-        """See `SteeringClient.execute`; every verb of the vocabulary passes here."""
-        return await _on_thread(self.scope.execute, command)
+    @property
+    def lease_lost(self) -> EucentricError | None:
+        """See `SteeringClient.lease_lost`."""
+        return self.scope.lease_lost
 
-    async def state(self) -> InstrumentState:
-        """The instrument as it stands."""
-        return await _on_thread(self.scope.state)
-
-    async def lease(self) -> LeaseStatus:
-        """Who steers at present."""
-        return await _on_thread(self.scope.lease)
-
-    async def safe_stop(self) -> None:
-        """Blank the beam, stop scanning and halt the stage, now."""
-        await _on_thread(self.scope.safe_stop)
-
-    async def start_session(
-        self, session: str, *, sample: str | None = None, material: str | None = None
-    ) -> None:
-        """Open a session."""
-        await _on_thread(self.scope.start_session, session, sample=sample, material=material)
-
-    async def stop_session(self) -> None:
-        """Close the session."""
-        await _on_thread(self.scope.stop_session)
-
-    async def stage(self) -> MoveReport:
-        """Read the stage."""
-        return await _on_thread(self.scope.stage)
-
-    async def move_stage(
-        self, *, x_m: float | None = None, y_m: float | None = None, z_m: float | None = None
-    ) -> MoveReport:
-        """Move the stage to an absolute position (m)."""
-        return await _on_thread(self.scope.move_stage, x_m=x_m, y_m=y_m, z_m=z_m)
-
-    async def tilt_stage(
-        self, *, alpha_rad: float | None = None, beta_rad: float | None = None
-    ) -> MoveReport:
-        """Tilt the stage to absolute angles (rad)."""
-        return await _on_thread(self.scope.tilt_stage, alpha_rad=alpha_rad, beta_rad=beta_rad)
-
-    async def blank(self) -> None:
-        """Blank the beam."""
-        await _on_thread(self.scope.blank)
-
-    async def unblank(self, *, max_duration_s: float) -> None:
-        """Unblank the beam for at most `max_duration_s`."""
-        await _on_thread(self.scope.unblank, max_duration_s=max_duration_s)
-
-    async def shift_beam(self, *, x_m: float, y_m: float) -> VectorReport:
-        """Shift the beam (m)."""
-        return await _on_thread(self.scope.shift_beam, x_m=x_m, y_m=y_m)
-
-    async def set_defocus(self, defocus_m: float) -> OpticsReport:
-        """Set the defocus (m)."""
-        return await _on_thread(self.scope.set_defocus, defocus_m)
-
-    async def set_field_of_view(self, field_of_view_m: float) -> OpticsReport:
-        """Set the width of the scanned field (m)."""
-        return await _on_thread(self.scope.set_field_of_view, field_of_view_m)
-
-    async def scan(
-        self, *, height_px: int = 512, width_px: int = 512, dwell_time_s: float = 1e-6
-    ) -> Measurement:
-        """Scan one frame and wait for its array."""
-        return await _on_thread(
-            self.scope.scan, height_px=height_px, width_px=width_px, dwell_time_s=dwell_time_s
-        )
-
-    async def stream(self, command: ScanStream) -> StreamReport:
-        """Start streaming frames to the data channel."""
-        return await _on_thread(self.scope.stream, command)
-
-    async def abort_scan(self) -> None:
-        """Stop scanning."""
-        await _on_thread(self.scope.abort_scan)
+    @property
+    def lease_remaining_s(self) -> float | None:
+        """See `SteeringClient.lease_remaining_s`."""
+        return self.scope.lease_remaining_s
 
     @asynccontextmanager
     async def control(self, *, reason: str, take_over: bool = False) -> AsyncIterator[Self]:
         """Hold the lease; see `SteeringClient.control`."""
         held = self.scope.control(reason=reason, take_over=take_over)
-        await _on_thread(held.__enter__)
+        await asyncio.to_thread(held.__enter__)
         try:
             yield self
         except BaseException as error:
-            if not await _on_thread(held.__exit__, type(error), error, error.__traceback__):
+            if not await asyncio.to_thread(held.__exit__, type(error), error, error.__traceback__):
                 raise
         else:
-            await _on_thread(held.__exit__, None, None, None)
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await _on_thread(self.scope.close)
+            await asyncio.to_thread(held.__exit__, None, None, None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -148,13 +123,14 @@ class AsyncScope:
     ) -> None:
         await self.close()
 
+    def __repr__(self) -> str:
+        return repr(self.scope)
+
+    def _repr_html_(self) -> str:
+        # A notebook asks for it without await.
+        return self.scope._repr_html_()
+
 
 async def connect_async(*where: Any, **how: Any) -> AsyncScope:
     """Connect as `eucentric.connect` does, for asynchronous code."""
-    return AsyncScope(await _on_thread(connect, *where, **how))
-
-
-async def _on_thread(
-    function: Callable[_Given, _Answer], *args: _Given.args, **kwargs: _Given.kwargs
-) -> _Answer:
-    return await asyncio.to_thread(function, *args, **kwargs)
+    return AsyncScope(await asyncio.to_thread(connect, *where, **how))

@@ -28,7 +28,7 @@ def facts(state: InstrumentState, lease: LeaseStatus) -> list[tuple[str, str]]:
         ("acquisitions", str(state.next_sequence)),
         ("stage x, y, z", ", ".join(f"{v * _NM_PER_M:.1f} nm" for v in (stage.x_m, stage.y_m, stage.z_m))),
         ("field of view", "unknown" if field_m is None else f"{field_m * _NM_PER_M:.2f} nm"),
-        ("dose here", dose),
+        ("scanned dose", dose),
         ("lease", holder),
     ]
     if state.age_s > 0:

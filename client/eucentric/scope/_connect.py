@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import socket
 from pathlib import Path
 
@@ -14,12 +13,13 @@ from eucentric_core import (
     Settings,
     TlsSettings,
     load_settings,
+    read_console,
 )
 from eucentric_core import control_connections as connections_to
 
 from ._scope import Scope
 
-__all__ = ["connect", "console_of", "default_client", "known_instruments"]
+__all__ = ["connect", "default_client", "known_instruments"]
 
 DEFAULT_PORT = 4310
 
@@ -27,7 +27,7 @@ DEFAULT_PORT = 4310
 def known_instruments(settings: Settings) -> dict[str, InstrumentSettings]:
     """The instruments this machine knows by name: those of the settings, and its own agent's."""
     own = settings.agent
-    here = InstrumentSettings(host=own.host, control_port=own.control_port, data_port=own.data_port)
+    here = InstrumentSettings(host=own.reachable_host, control_port=own.control_port, data_port=own.data_port)
     return {own.name: here, **settings.instruments}
 
 
@@ -68,13 +68,15 @@ def connect(
     settings = load_settings(None if config is None else Path(config))
     client = client or settings.client.name or default_client()
     if console:
-        port, token = console_of(settings)
-        return Scope(
+        port, token = read_console(settings.home)
+        scope = Scope(
             connections_to("127.0.0.1", port, token=token),
             client=client,
             timeout_s=timeout_s,
-            frames=FrameFetch(settings.agent.host, settings.agent.data_port),
+            frames=FrameFetch(settings.agent.data_host, settings.agent.data_port),
         )
+        _require_named(scope, where)
+        return scope
     address = _address(settings, where, control_port, data_port)
     return Scope(
         connections_to(address.host, address.control_port, credentials=credentials or settings.client.tls),
@@ -84,22 +86,16 @@ def connect(
     )
 
 
-def console_of(settings: Settings) -> tuple[int, str]:
-    """Port and token of the console of the agent that runs on this machine.
-
-    Raises:
-        ConfigurationError: none runs here, or this user may not read its token.
-    """
-    path = settings.home / "run" / "agent-console.json"
-    try:
-        console = json.loads(path.read_text(encoding="utf-8"))
-        return int(console["port"]), str(console["token"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(
-            f"The local console of an agent cannot be used: {path} cannot be read.",
-            safe="nothing was sent.",
-            next_step="run this on the control PC while the agent runs, as a user who may read its home.",
-        ) from error
+def _require_named(scope: Scope, where: str | None) -> None:
+    here = scope.capabilities.instrument
+    if where is None or where == here:
+        return
+    scope.close()
+    raise ConfigurationError(
+        f"The console of this machine is that of {here!r}, not of {where!r}.",
+        safe="nothing was sent.",
+        next_step=f"leave the name or the console out: the console reaches {here!r} alone.",
+    )
 
 
 def _address(

@@ -312,6 +312,19 @@ def test_a_checkpoint_of_something_else_is_refused(scope: Watched, tmp_path: Pat
         run(Walk(2), scope, checkpoint=tmp_path)
 
 
+def test_a_plan_that_was_refused_before_its_first_step_does_not_block_the_corrected_one(
+    scope: Watched, tmp_path: Path
+) -> None:
+    def refuse(_number: int, _scope: Microscope) -> None:
+        raise ConfigurationError("Too far.", safe="nothing was moved.", next_step="plan less.")
+
+    with pytest.raises(ConfigurationError):
+        run(Walk(9, at=refuse), scope, checkpoint=tmp_path)
+    assert len(run(Walk(2), scope, checkpoint=tmp_path)) == 2
+    with pytest.raises(CheckpointError, match="places"):
+        run(Walk(3), scope, checkpoint=tmp_path)
+
+
 @pytest.mark.parametrize("broken", ["0000.json", "0000.view.npy", "procedure.json"])
 def test_a_damaged_checkpoint_is_named_and_nothing_is_exposed(
     scope: Watched, tmp_path: Path, broken: str

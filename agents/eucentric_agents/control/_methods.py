@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from typing import Annotated
 
@@ -20,6 +21,12 @@ _LABEL_LENGTH = 200
 _TRACE_LENGTH = 64
 _Client = Annotated[str, Field(min_length=1, max_length=_LABEL_LENGTH)]
 _Payload = dict[str, JsonValue]
+
+
+@cache
+def _version() -> str:
+    # Reading it takes longer than everything else that a ping does.
+    return version("eucentric")
 
 
 class _Who(FrozenModel):
@@ -103,7 +110,7 @@ class _Table:
 
     def ping(self, _payload: _Payload) -> _Payload:
         state = self._dispatcher.trouble or self._state()
-        return {"service": "agent", "version": version("eucentric"), "state": state}
+        return {"service": "agent", "version": _version(), "state": state}
 
     def describe(self, _payload: _Payload) -> _Payload:
         return self._capabilities.model_dump(mode="json")

@@ -19,7 +19,7 @@ from eucentric_agents.drivers.usim._controls import Controls
 from eucentric_agents.drivers.usim._samples import StockScene
 from eucentric_agents.drivers.usim._scan_source import Formed, ScanSource
 from eucentric_agents.drivers.usim._stack import NionStack
-from eucentric_agents.drivers.vendor import VendorCallError
+from eucentric_agents.drivers.vendor_api import VendorCallError
 from eucentric_core import (
     AgentSettings,
     BusyError,

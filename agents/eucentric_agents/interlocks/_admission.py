@@ -20,8 +20,9 @@ from eucentric_core.vocabulary import (
 )
 
 from ._detector import find_on_beam, find_on_dwell, find_on_field, find_unknown_field
-from ._dose import Field, around, find_in_budget, look_ahead_s
+from ._dose import find_in_budget, look_ahead_s
 from ._exposure import ExposureMeter, is_finite
+from ._field import Field, around
 from ._finding import Finding
 from ._ledger import DoseLedger
 from ._limits import BeamLimits, Limits

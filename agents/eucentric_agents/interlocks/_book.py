@@ -8,8 +8,8 @@ from pathlib import Path
 
 from eucentric_core import EucentricError
 
-from ._dose import Field
 from ._exposure import Exposure
+from ._field import Field
 from ._store import LedgerStore
 
 __all__ = ["SAVE_EVERY_S", "DoseBook"]

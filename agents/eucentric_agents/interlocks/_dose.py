@@ -3,47 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from ._field import Field
 from ._finding import Finding
+from ._ledger import DoseLedger
 from ._limits import DoseLimits
 
-if TYPE_CHECKING:
-    from ._ledger import DoseLedger
-
-__all__ = ["ELEMENTARY_CHARGE_C", "Field", "around", "dose_e_per_a2", "find_in_budget", "look_ahead_s"]
+__all__ = ["ELEMENTARY_CHARGE_C", "dose_e_per_a2", "find_in_budget", "look_ahead_s"]
 
 ELEMENTARY_CHARGE_C = 1.602176634e-19
 _M2_PER_A2 = 1e-20
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """The rectangle that is scanned, in the stage's coordinates.
-
-    `reach_m` is how far it may lie from there because the beam is shifted, in any direction.
-    """
-
-    x_m: float
-    y_m: float
-    width_m: float
-    height_m: float
-    reach_m: float = 0.0
-
-    @property
-    def area_m2(self) -> float:
-        """Area of the rectangle."""
-        return self.width_m * self.height_m
-
-
-def around(*fields: Field) -> Field:
-    """The smallest upright rectangle that holds all of them; no reach is left over."""
-    left = min(field.x_m - field.width_m / 2 - field.reach_m for field in fields)
-    right = max(field.x_m + field.width_m / 2 + field.reach_m for field in fields)
-    bottom = min(field.y_m - field.height_m / 2 - field.reach_m for field in fields)
-    top = max(field.y_m + field.height_m / 2 + field.reach_m for field in fields)
-    return Field((left + right) / 2, (bottom + top) / 2, right - left, top - bottom)
 
 
 def dose_e_per_a2(current_a: float, duration_s: float, field: Field) -> float:

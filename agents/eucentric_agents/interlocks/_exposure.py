@@ -16,7 +16,8 @@ from eucentric_core.vocabulary import (
     SpectrumAcquire,
 )
 
-from ._dose import Field, around, dose_e_per_a2, look_ahead_s
+from ._dose import dose_e_per_a2, look_ahead_s
+from ._field import Field, around
 from ._limits import DoseLimits
 
 __all__ = ["Exposure", "ExposureMeter", "field_of", "is_finite"]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ._dose import Field
+from ._field import Field
 
 __all__ = ["MAX_REGIONS", "Cell", "DoseLedger", "Region"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from eucentric_core import ConfigurationError, EucentricError, open_database, transaction
 
-from ._dose import Field
+from ._field import Field
 from ._ledger import DoseLedger, Region
 
 __all__ = ["LedgerStore", "LedgerWriteError"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from eucentric_agents.interlocks import Interlocks
-from eucentric_agents.interlocks._dose import Field
+from eucentric_agents.interlocks._field import Field
 from eucentric_core import InterlockError
 from eucentric_core.vocabulary import (
     BeamBlank,

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from eucentric_agents.interlocks import Interlocks, Limits
-from eucentric_agents.interlocks._dose import Field, dose_e_per_a2
+from eucentric_agents.interlocks._dose import dose_e_per_a2
+from eucentric_agents.interlocks._field import Field
 from eucentric_agents.interlocks._ledger import DoseLedger
 from eucentric_core import ConfigurationError, InterlockError
 from eucentric_core.vocabulary import BeamBlank, BeamShift, BeamUnblank, SessionStart, StageMove

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eucentric_agents.drivers.vendor import (
+from eucentric_agents.drivers.vendor_api import (
     BeamPart,
     Blanker,
     Lane,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ..vendor import VendorOptions
+from ..vendor_api import VendorOptions
 
 __all__ = ["AutoscriptOptions"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eucentric_core import CommandRefusedError, Optics, StagePosition
 from eucentric_core.vocabulary import CameraAcquire, ScanAcquire, ScanStream
 
-from ..vendor import (
+from ..vendor_api import (
     BeamPart,
     CameraPart,
     Scalar,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eucentric_core import CommandRefusedError
 from eucentric_core.vocabulary import ScanAcquire, ScanStream
 
-from ..vendor import ScanPart, VendorCallError, check_square, require_told, stream_name
+from ..vendor_api import ScanPart, VendorCallError, check_square, require_told, stream_name
 
 __all__ = ["JeolDetector"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from eucentric_core import EucentricError, Frame
 
-from ..vendor import VendorInstrument, Wire, call_failed, connection_lost, import_vendor
+from ..vendor_api import VendorInstrument, Wire, call_failed, connection_lost, import_vendor
 from ._options import PyjemOptions
 from ._scope import Jeol, describe
 

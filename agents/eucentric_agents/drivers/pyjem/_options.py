@@ -8,7 +8,7 @@ from pydantic import Field
 
 from eucentric_core import FrozenModel
 
-from ..vendor import VendorOptions
+from ..vendor_api import VendorOptions
 from ._counts import Counts, CountVector
 
 __all__ = ["FieldOfViewRecord", "PyjemCalibrations", "PyjemOptions"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from eucentric_core import CommandRefusedError, Optics, StageLimits, StagePosition
 
-from ..vendor import (
+from ..vendor_api import (
     BeamPart,
     Scalar,
     StagePart,

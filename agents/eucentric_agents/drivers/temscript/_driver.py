@@ -9,7 +9,7 @@ from typing import Any
 
 from eucentric_core import EucentricError, Frame
 
-from ..vendor import URGENT_LIMIT_S, VendorInstrument, Wire, call_failed, connection_lost, import_vendor
+from ..vendor_api import URGENT_LIMIT_S, VendorInstrument, Wire, call_failed, connection_lost, import_vendor
 from ._options import TemscriptOptions
 from ._scope import describe
 from ._server import NullServer

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from eucentric_core import CommandRefusedError
 from eucentric_core.vocabulary import CameraAcquire, ScanAcquire, ScanStream
 
-from ..vendor import (
+from ..vendor_api import (
     CameraPart,
     ScanPart,
     check_square,

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from eucentric_core import FrozenModel
 
-from ..vendor import VendorOptions
+from ..vendor_api import VendorOptions
 
 __all__ = ["TemscriptCalibrations", "TemscriptOptions"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from eucentric_core import CommandRefusedError, ConfigurationError, Optics, StagePosition
 
-from ..vendor import (
+from ..vendor_api import (
     BeamPart,
     Scalar,
     StagePart,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isclose
 from typing import Protocol
 
-from ..vendor import VendorCallError
+from ..vendor_api import VendorCallError
 
 __all__ = ["ColumnSettings", "Controls", "NionControls"]
 

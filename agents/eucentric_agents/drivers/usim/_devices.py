@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..vendor import VendorCallError
+from ..vendor_api import VendorCallError
 from ._controls import Controls
 from ._scan_source import ScanSource
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from eucentric_core import BusyError, UnsupportedError
 
 from .._errors import ScanAbortedError
-from ..vendor import VendorCallError, call_failed
+from ..vendor_api import VendorCallError, call_failed
 from ._controls import Controls
 from ._devices import start_devices
 from ._scan_source import ScanSource

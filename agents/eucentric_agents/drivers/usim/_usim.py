@@ -44,7 +44,7 @@ from .._commands import CommandTable
 from .._scan_loop import ScanLoop
 from .._scan_sessions import session_handlers
 from .._sessions import SessionCounter
-from ..vendor import ArrivalOptions, MovedStage, StagePart
+from ..vendor_api import ArrivalOptions, MovedStage, StagePart
 from ._controls import Controls
 from ._detectors import Detectors
 from ._devices import CAMERAS, SPECTROMETERS

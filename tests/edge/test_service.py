@@ -143,7 +143,7 @@ def test_a_refused_bundle_and_poison_frames_stop_nothing(
         with pytest.raises(BundleError, match="member-0"):
             install(edge, spoiled)
         assert edge.listen_for_event("model.refused").kind == "model.refused"
-        with pytest.raises(CommandRefusedError, match="Field required"):
+        with pytest.raises(CommandRefusedError, match="field required"):
             edge.call("install")
 
         broken = image(5)

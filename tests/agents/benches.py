@@ -279,15 +279,17 @@ def _far(settings: Settings, stack: ExitStack) -> Opened:
     receiver.start()
     stack.callback(receiver.join)
     stack.callback(done.set)
+    # Entered first, left last: a test may have closed its own client.
+    stack.callback(_tidy, agent.host, agent.control_port)
     scope = stack.enter_context(connect(agent.host, agent.control_port, client="contract"))
     stack.enter_context(scope.control(reason="contract"))
-    instrument = WiredInstrument(scope)
-    stack.callback(_tidy, scope)
-    return Opened(instrument, frames)
+    return Opened(WiredInstrument(scope), frames)
 
 
-def _tidy(scope: SteeringClient) -> None:
-    scope.safe_stop()
-    wait_for_scan(WiredInstrument(scope))
-    if scope.state().session is not None:
-        scope.execute(SessionStop())
+def _tidy(host: str, control_port: int) -> None:
+    with connect(host, control_port, client="tidy") as scope:
+        scope.safe_stop()
+        wait_for_scan(WiredInstrument(scope))
+        if scope.state().session is not None:
+            with scope.control(reason="tidy up"):
+                scope.stop_session()

@@ -15,6 +15,9 @@ __all__ = [
     "DatasetRegistered",
     "DriftDetected",
     "Event",
+    "FlightCheckFailed",
+    "FlightCheckPassed",
+    "FrameQuarantined",
     "LeaseLost",
     "ModelInstalled",
     "ModelPromoted",
@@ -24,6 +27,7 @@ __all__ = [
     "SessionStopped",
     "ShardRegistered",
     "TransferFailed",
+    "TransferRecovered",
     "parse_event",
 ]
 
@@ -150,6 +154,43 @@ class TransferFailed(Event):
     error: ErrorReport
 
 
+class TransferRecovered(Event):
+    """Transfers that had failed for `outage_s` arrive again."""
+
+    kind: Literal["transfer.recovered"] = "transfer.recovered"
+    outage_s: Annotated[float, Field(ge=0)]
+
+
+class FrameQuarantined(Event):
+    """A frame cannot be part of a data set; it lies in the quarantine, with the reason beside it."""
+
+    kind: Literal["frame.quarantined"] = "frame.quarantined"
+    instrument: Identifier
+    session: Identifier
+    stream: str
+    sequence: Annotated[int, Field(ge=0)] | None = None
+    error: ErrorReport
+
+
+class FlightCheckPassed(Event):
+    """A test data set went from the data channel to the repository's receipt and back."""
+
+    kind: Literal["flight_check.passed"] = "flight_check.passed"
+    instrument: Identifier
+    dataset_id: str
+    took_s: Annotated[float, Field(ge=0)]
+
+
+class FlightCheckFailed(Event):
+    """A test data set is stuck on its way; `stage` says where."""
+
+    kind: Literal["flight_check.failed"] = "flight_check.failed"
+    instrument: Identifier
+    dataset_id: str
+    stage: str
+    error: ErrorReport
+
+
 class RecordingPaused(Event):
     """Acquisition stands still because frames cannot be made durable."""
 
@@ -168,6 +209,10 @@ AnyEvent = Annotated[
     | ModelRefused
     | LeaseLost
     | TransferFailed
+    | TransferRecovered
+    | FrameQuarantined
+    | FlightCheckPassed
+    | FlightCheckFailed
     | RecordingPaused,
     Field(discriminator="kind"),
 ]

@@ -10,6 +10,8 @@ from typing import Literal
 from eucentric_core import (
     AnyEvent,
     ErrorReport,
+    FlightCheckFailed,
+    FrameQuarantined,
     LeaseLost,
     ModelRefused,
     RecordingPaused,
@@ -150,9 +152,9 @@ def _of_edge(settings: Settings, edge: Reading[str], figures: LiveFigures, *, no
 
 
 def _of_event(event: AnyEvent) -> Notice | None:
-    if isinstance(event, RecordingPaused):
+    if isinstance(event, RecordingPaused | FlightCheckFailed):
         return _of_report("alarm", event.error)
-    if isinstance(event, TransferFailed | ModelRefused):
+    if isinstance(event, TransferFailed | ModelRefused | FrameQuarantined):
         return _of_report("warning", event.error)
     if isinstance(event, LeaseLost):
         return Notice(

@@ -36,6 +36,10 @@ VALUES: dict[str, Any] = {
     "holder": "notebook",
     "epoch": 4,
     "safe_state_s": 0.3,
+    "outage_s": 12.0,
+    "stream": "haadf",
+    "took_s": 3.5,
+    "stage": "ship",
 }
 
 

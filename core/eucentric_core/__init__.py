@@ -92,6 +92,7 @@ from ._settings import (
     TlsSettings,
     is_loopback,
 )
+from ._settings_link import LinkMode, LinkSettings
 from ._settings_sources import load_settings, settings_origins
 from ._shard import DatasetManifest, Receipt, Shard
 from ._sqlite import open_database, transaction
@@ -156,6 +157,8 @@ __all__ = [
     "LeaseLost",
     "LeaseStatus",
     "Lineage",
+    "LinkMode",
+    "LinkSettings",
     "LocalServer",
     "ManagedProcess",
     "Microscope",

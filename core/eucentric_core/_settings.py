@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, JsonValue
 
 from ._access import Role
 from ._model import FrozenModel, Identifier
+from ._settings_link import LinkSettings
 
 __all__ = [
     "AgentSettings",
@@ -171,6 +172,7 @@ class Settings(FrozenModel):
     hpc: HpcSettings = HpcSettings()
     dashboard: DashboardSettings = DashboardSettings()
     client: ClientSettings = ClientSettings()
+    link: LinkSettings = LinkSettings()
     instruments: dict[Identifier, InstrumentSettings] = {}
 
     @property

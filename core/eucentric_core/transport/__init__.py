@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ._marking import kernel_pace, mark_bulk, mark_control
 from ._network import find_free_port, require_loopback, require_port_free
+from ._pacing import UNPACED, Pacer, PacerStatus, open_pacer
 from ._protocols import ControlClient, ControlServer, Method, Methods, MethodsFor, SubscriptionMode
 from ._pyro import MAX_CONTROL_BYTES
 from ._pyro_client import PyroControlClient
@@ -16,6 +18,7 @@ __all__ = [
     "EVENT_STREAM",
     "MAX_CONTROL_BYTES",
     "SUBSCRIPTION_EXPIRY_S",
+    "UNPACED",
     "ControlClient",
     "ControlLimits",
     "ControlServer",
@@ -23,6 +26,8 @@ __all__ = [
     "Method",
     "Methods",
     "MethodsFor",
+    "Pacer",
+    "PacerStatus",
     "PyroControlClient",
     "PyroControlServer",
     "StreamMessage",
@@ -30,6 +35,10 @@ __all__ = [
     "StreamSubscriber",
     "SubscriptionMode",
     "find_free_port",
+    "kernel_pace",
+    "mark_bulk",
+    "mark_control",
+    "open_pacer",
     "require_loopback",
     "require_port_free",
 ]

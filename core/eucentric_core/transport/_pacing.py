@@ -1,0 +1,185 @@
+"""Bulk data hold themselves back below the rate of the link, so that control finds its queues short."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Hashable
+from pathlib import Path
+
+from .._errors import ConfigurationError, TransportError
+from .._model import FrozenModel
+from .._settings_link import LinkMode, LinkSettings
+from ._pacing_adaptive import AdaptiveRate
+from ._pacing_bucket import FairQueue, TokenBucket
+
+__all__ = ["UNPACED", "Pacer", "PacerStatus", "open_pacer"]
+
+_BURST_S = 0.002
+_PIECE_S = 0.001
+_MIN_PIECE_BYTES = 4 << 10
+_MAX_PIECE_BYTES = 256 << 10
+_START_BYTES_S = 50e6 / 8
+_SLICE_S = 0.05
+
+
+class PacerStatus(FrozenModel):
+    """What a pacer does.
+
+    Args:
+        mode: how it finds its rate.
+        rate_bit_s: the present rate; None when nothing is held back.
+        taken_bytes: granted so far.
+        held_back_s: time that senders have waited, summed over senders.
+        waiting: senders that wait now.
+        base_rtt_s: shortest round trip known (adaptive).
+        queueing_s: how long packets wait on the way now (adaptive); None when nothing was heard lately.
+    """
+
+    mode: LinkMode
+    rate_bit_s: float | None
+    taken_bytes: int
+    held_back_s: float
+    waiting: int
+    base_rtt_s: float | None = None
+    queueing_s: float | None = None
+
+
+class Pacer:
+    """Grants bytes to everything in this process that sends bulk data off the machine.
+
+    Thread-safe. Grants are fair in bytes among those who wait; a sender is a thread. Take in pieces of
+    `piece_bytes`: what is taken at once goes out at once, and stands in the queue of the narrowest place.
+
+    Args:
+        rate: bytes per second, a controller, or None to hold nothing back.
+        mode: for the status.
+    """
+
+    def __init__(self, rate: float | AdaptiveRate | None, *, mode: LinkMode) -> None:
+        self._rate = rate
+        self._mode = mode
+        self._queue = FairQueue(TokenBucket(_BURST_S))
+        self._lock = threading.Lock()
+        self._taken_bytes = 0
+        self._held_back_s = 0.0
+        self._refused_at_s: dict[int, float] = {}
+
+    @property
+    def rate_bytes_s(self) -> float | None:
+        """The present rate; None when nothing is held back."""
+        return self._rate.bytes_s if isinstance(self._rate, AdaptiveRate) else self._rate
+
+    @property
+    def piece_bytes(self) -> int:
+        """How much to take at a time: about a millisecond of the rate."""
+        rate_bytes_s = self.rate_bytes_s
+        if rate_bytes_s is None:
+            return _MAX_PIECE_BYTES
+        return int(min(max(rate_bytes_s * _PIECE_S, _MIN_PIECE_BYTES), _MAX_PIECE_BYTES))
+
+    def try_take(self, n_bytes: int) -> float:
+        """0.0 when `n_bytes` may be sent now, or how long to wait before asking again (s)."""
+        now_s, who = time.monotonic(), threading.get_ident()
+        with self._lock:
+            wait_s = self._ask(who, n_bytes, now_s)
+            if wait_s > 0:
+                self._refused_at_s.setdefault(who, now_s)
+            elif (since_s := self._refused_at_s.pop(who, None)) is not None:
+                self._held_back_s += now_s - since_s
+        return wait_s
+
+    def take(self, n_bytes: int, stopping: threading.Event | None = None) -> None:
+        """Wait until `n_bytes` may be sent.
+
+        Raises:
+            TransportError: `stopping` was set meanwhile; nothing was taken.
+        """
+        if self._rate is None:
+            self._taken_bytes += n_bytes
+            return
+        who = threading.get_ident()
+        while (wait_s := self.try_take(n_bytes)) > 0:
+            if stopping is not None and stopping.is_set():
+                with self._lock:
+                    self._queue.leave(who)
+                    self._refused_at_s.pop(who, None)
+                raise TransportError(
+                    "Sending was stopped while it waited for its share of the link.",
+                    safe="nothing of this piece was sent.",
+                    next_step="send again when the service runs again.",
+                )
+            # Not an event's wait: on Windows that one wakes 16 ms late, this one does not.
+            time.sleep(min(wait_s, _SLICE_S))
+
+    def observe_rtt(self, rtt_s: float, source: Hashable = None) -> None:
+        """A round trip over the link took `rtt_s`; round trips to different places are told apart by `source`."""
+        if isinstance(self._rate, AdaptiveRate) and math.isfinite(rtt_s) and rtt_s > 0:
+            with self._lock:
+                self._rate.observe(time.monotonic(), rtt_s, source)
+
+    def status(self) -> PacerStatus:
+        """What it does now."""
+        with self._lock:
+            rate_bytes_s = self.rate_bytes_s
+            adaptive = self._rate if isinstance(self._rate, AdaptiveRate) else None
+            return PacerStatus(
+                mode=self._mode,
+                rate_bit_s=None if rate_bytes_s is None else rate_bytes_s * 8,
+                taken_bytes=self._taken_bytes,
+                held_back_s=self._held_back_s,
+                waiting=self._queue.waiting,
+                base_rtt_s=adaptive.base_rtt_s if adaptive else None,
+                queueing_s=adaptive.queueing_s(time.monotonic()) if adaptive else None,
+            )
+
+    def _ask(self, who: Hashable, n_bytes: int, now_s: float) -> float:
+        rate_bytes_s = self.rate_bytes_s
+        wait_s = 0.0 if rate_bytes_s is None else self._queue.ask(who, n_bytes, now_s, rate_bytes_s)
+        if wait_s == 0:
+            self._taken_bytes += n_bytes
+            if isinstance(self._rate, AdaptiveRate):
+                self._rate.took(n_bytes)
+        return wait_s
+
+
+UNPACED = Pacer(None, mode="off")
+"""Never holds back: for what stays on the machine."""
+
+
+def open_pacer(link: LinkSettings, *, home: Path | None = None) -> Pacer:
+    """The pacer of this process.
+
+    Args:
+        link: what the machine was told about its link.
+        home: where `eucentric doctor --link` has remembered what it measured.
+
+    Raises:
+        ConfigurationError: the mode is `measured` and nothing was.
+    """
+    mode = link.mode
+    if mode == "auto":
+        mode = "off" if link.honours == "dscp" else "adaptive"
+    if mode == "off":
+        return UNPACED
+    line_bit_s = link.line_rate_bit_s
+    if mode == "measured":
+        line_bit_s = None  # until the doctor remembers
+        raise ConfigurationError(
+            "Bulk data are to be held at the measured rate of the link, and none was measured.",
+            safe="nothing was sent.",
+            next_step="run `eucentric doctor --link HOST` here, or choose another link.mode.",
+        )
+    highest_bit_s = min(
+        math.inf if line_bit_s is None else line_bit_s * link.fraction,
+        math.inf if link.max_rate_bit_s is None else link.max_rate_bit_s,
+    )
+    if mode == "fixed":
+        return Pacer(highest_bit_s / 8, mode=mode)
+    adaptive = AdaptiveRate(
+        start_bytes_s=_START_BYTES_S if math.isinf(highest_bit_s) else highest_bit_s / 8,
+        min_bytes_s=link.min_rate_bit_s / 8,
+        max_bytes_s=highest_bit_s / 8,
+    )
+    return Pacer(adaptive, mode=mode)

@@ -93,6 +93,7 @@ from ._settings import (
     is_loopback,
 )
 from ._settings_link import LinkMode, LinkSettings
+from ._settings_s3 import S3Settings
 from ._settings_sources import load_settings, settings_origins
 from ._shard import DatasetManifest, Receipt, Shard
 from ._sqlite import open_database, transaction
@@ -177,6 +178,7 @@ __all__ = [
     "ResultHeader",
     "RevocationList",
     "Role",
+    "S3Settings",
     "ScanAbortedError",
     "ServiceLifetime",
     "ServiceUnavailableError",

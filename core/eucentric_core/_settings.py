@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, JsonValue
 from ._access import Role
 from ._model import FrozenModel, Identifier
 from ._settings_link import LinkSettings
+from ._settings_s3 import S3Settings
 
 __all__ = [
     "AgentSettings",
@@ -173,6 +174,7 @@ class Settings(FrozenModel):
     dashboard: DashboardSettings = DashboardSettings()
     client: ClientSettings = ClientSettings()
     link: LinkSettings = LinkSettings()
+    s3: S3Settings = S3Settings()
     instruments: dict[Identifier, InstrumentSettings] = {}
 
     @property

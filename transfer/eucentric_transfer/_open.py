@@ -11,12 +11,13 @@ from pydantic import JsonValue
 from eucentric_core import ConfigurationError
 
 from ._mover import Mover
+from ._options import MoverOptions
 from ._posix import PosixMover
 
 __all__ = ["MOVER_SCHEMES", "open_mover"]
 
 
-def _open_posix(url: str) -> Mover:
+def _open_posix(url: str, options: MoverOptions) -> Mover:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         raise ConfigurationError(
@@ -24,25 +25,30 @@ def _open_posix(url: str) -> Mover:
             safe="nothing was opened.",
             next_step="write posix:///absolute/folder, or give the folder alone.",
         )
-    return PosixMover(Path(unquote(parts.path)))
+    return PosixMover(Path(unquote(parts.path)), options)
 
 
-MOVER_SCHEMES: Mapping[str, Callable[[str], Mover]] = {"posix": _open_posix, "file": _open_posix}
+MOVER_SCHEMES: Mapping[str, Callable[[str, MoverOptions], Mover]] = {
+    "posix": _open_posix,
+    "file": _open_posix,
+}
 """What opens an address, by its scheme. A mover's SDK is imported when one of its kind is opened."""
 
 
-def open_mover(where: str | Path) -> Mover:
-    """The mover for a folder or an address such as `posix:///data/repository`.
+def open_mover(where: str | Path, *, options: MoverOptions | None = None) -> Mover:
+    """The mover for a folder or an address such as `posix:///data/repository` or `s3://bucket/prefix`.
 
     Raises:
-        ConfigurationError: no mover for that scheme; the error names those there are.
+        ConfigurationError: no mover for that scheme, or its address or settings are not complete; the
+            error names what there is.
     """
+    options = options or MoverOptions()
     if isinstance(where, Path):
-        return PosixMover(where)
+        return PosixMover(where, options)
     scheme = urlsplit(where).scheme
     # `C:\data` is a folder: a scheme of one letter is a Windows drive.
     if len(scheme) <= 1:
-        return PosixMover(Path(where))
+        return PosixMover(Path(where), options)
     opener = MOVER_SCHEMES.get(scheme)
     if opener is None:
         raise ConfigurationError(
@@ -51,4 +57,4 @@ def open_mover(where: str | Path) -> Mover:
             next_step=f"use one of {', '.join(sorted(MOVER_SCHEMES))}, or a plain folder.",
             available=list[JsonValue](sorted(MOVER_SCHEMES)),
         )
-    return opener(where)
+    return opener(where, options)

@@ -6,23 +6,27 @@ import errno
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from eucentric_core import (
     DataFormatError,
+    EucentricError,
     IntegrityError,
     OutOfSpaceError,
     TransferFailedError,
     fsync_directory,
     require_free_space,
-    sha256_file,
 )
 
-from ._mover import RemoteFile
+from ._batch import put_each
+from ._mover import FarEndError, Outgoing, RemoteFile
 from ._names import checked_name
+from ._options import MoverOptions
+from ._passage import Passage
+from ._receive import another_content, receive
 
 __all__ = ["PosixMover"]
 
@@ -61,8 +65,10 @@ class PosixMover:
     The root itself is never made: a share that is not mounted must fail, not fill the local disk.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, options: MoverOptions | None = None) -> None:
         self.root = root
+        self._options = options or MoverOptions()
+        self._paid = self._options.bandwidth if self._options.paced else None
 
     def _path(self, name: str) -> Path:
         path = self.root.joinpath(*checked_name(name))
@@ -87,6 +93,15 @@ class PosixMover:
         with stream:
             return self._store(stream, os.fstat(stream.fileno()).st_size, name, sha256)
 
+    def put_many(self, files: Sequence[Outgoing]) -> tuple[RemoteFile | EucentricError, ...]:
+        """See `Mover.put_many`."""
+        return put_each(self._put, files, self._options.stopping)
+
+    def _put(self, file: Outgoing) -> RemoteFile:
+        if isinstance(file.source, Path):
+            return self.put(file.source, file.name, sha256=file.sha256)
+        return self._store(io.BytesIO(file.source), len(file.source), file.name, file.sha256)
+
     def put_bytes(self, content: bytes, name: str) -> RemoteFile:
         """See `Mover.put_bytes`."""
         return self._store(io.BytesIO(content), len(content), name, None)
@@ -96,12 +111,11 @@ class PosixMover:
         # A fixed temporary name: what a killed transfer leaves behind is overwritten by the next try.
         temporary = path.with_name(f".{path.name}.part")
         with _typed(name, self.root):
-            if not self.root.is_dir():
-                raise NotADirectoryError(errno.ENOENT, "the destination folder is not there")
+            self._require_root(name)
             require_free_space(self.root, size_bytes + _RESERVE_BYTES)
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                sent = self._copy(stream, temporary, name, expected)
+                sent = self._copy(stream, temporary, self._passage(name, size_bytes), expected)
                 self._confirm(temporary, name, sent)
                 temporary.replace(path)
             except BaseException:
@@ -110,10 +124,28 @@ class PosixMover:
             fsync_directory(path.parent)
             return RemoteFile(name=name, size_bytes=path.stat().st_size, sha256=sent)
 
-    def _copy(self, stream: BinaryIO, temporary: Path, name: str, expected: str | None) -> str:
+    def _passage(self, name: str, size_bytes: int) -> Passage:
+        return Passage(
+            name,
+            size_bytes,
+            bandwidth=self._paid,
+            stopping=self._options.stopping,
+            on_progress=self._options.on_progress,
+        )
+
+    def _require_root(self, name: str) -> None:
+        if not self.root.is_dir():
+            raise FarEndError(
+                f"{name} in {self.root}: the folder is not there.",
+                safe=_KEPT,
+                next_step="check that the folder is mounted; it is tried again.",
+            )
+
+    def _copy(self, stream: BinaryIO, temporary: Path, passage: Passage, expected: str | None) -> str:
         digest = hashlib.sha256()
         with temporary.open("wb") as target:
             while chunk := stream.read(_CHUNK_BYTES):
+                passage.let_through(len(chunk))
                 digest.update(chunk)
                 target.write(chunk)
             target.flush()
@@ -122,7 +154,7 @@ class PosixMover:
         sent = digest.hexdigest()
         if expected is not None and sent != expected:
             raise IntegrityError(
-                f"The file to send as {name} has changed since it was sealed.",
+                f"The file to send as {passage.name} has changed since it was sealed.",
                 safe="it was not delivered; the local file is kept.",
                 next_step="inspect the local file and the disk it lies on.",
                 expected_sha256=expected,
@@ -131,7 +163,7 @@ class PosixMover:
         return sent
 
     def _confirm(self, temporary: Path, name: str, sent: str) -> None:
-        arrived = sha256_file(temporary)
+        arrived = self._hash(temporary, name)
         if arrived != sent:
             raise TransferFailedError(
                 f"{name} arrived in {self.root} with another content than it left with.",
@@ -141,17 +173,32 @@ class PosixMover:
                 arrived_sha256=arrived,
             )
 
+    def _chunks(self, path: Path, name: str) -> Iterator[bytes]:
+        """The content at the far end. It crosses the network as well, and is paid for as well."""
+        with path.open("rb") as stream:
+            passage = Passage(name, 0, bandwidth=self._paid, stopping=self._options.stopping)
+            while chunk := stream.read(_CHUNK_BYTES):
+                passage.let_through(len(chunk))
+                yield chunk
+
+    def _hash(self, path: Path, name: str) -> str:
+        digest = hashlib.sha256()
+        for chunk in self._chunks(path, name):
+            digest.update(chunk)
+        return digest.hexdigest()
+
     def size(self, name: str) -> int | None:
         """See `Mover.size`."""
         path = self._path(name)
         with _typed(name, self.root):
+            self._require_root(name)
             return path.stat().st_size if path.is_file() else None
 
     def sha256(self, name: str) -> str:
         """See `Mover.sha256`."""
         path = self._path(name)
         with _typed(name, self.root):
-            return sha256_file(path)
+            return self._hash(path, name)
 
     def read_bytes(self, name: str, *, max_bytes: int) -> bytes:
         """See `Mover.read_bytes`."""
@@ -166,10 +213,42 @@ class PosixMover:
             )
         return content
 
+    def read_many(self, names: Sequence[str], *, max_bytes: int) -> Mapping[str, bytes | None]:
+        """See `Mover.read_many`."""
+        return {
+            name: None if self.size(name) is None else self.read_bytes(name, max_bytes=max_bytes)
+            for name in names
+        }
+
+    def get(self, name: str, target: Path, *, sha256: str | None = None) -> RemoteFile:
+        """See `Mover.get`."""
+        path = self._path(name)
+        with _typed(name, self.root):
+            self._require_root(name)
+            size_bytes = path.stat().st_size
+            return receive(self._chunks(path, name), target, name=name, size_bytes=size_bytes, sha256=sha256)
+
+    def remove(self, name: str, *, sha256: str) -> None:
+        """See `Mover.remove`."""
+        path = self._path(name)
+        with _typed(name, self.root):
+            self._require_root(name)
+            if not path.is_file():
+                return
+            found = self._hash(path, name)
+            if found != sha256:
+                raise another_content(name, expected=sha256, found=found)
+            path.unlink()
+            fsync_directory(path.parent)
+
+    def close(self) -> None:
+        """See `Mover.close`."""
+
     def list(self, folder: str) -> tuple[str, ...]:
         """See `Mover.list`."""
         path = self._path(folder)
         with _typed(folder, self.root):
+            self._require_root(folder)
             if not path.is_dir():
                 return ()
             names = (entry.name for entry in path.iterdir() if entry.is_file())

@@ -9,6 +9,7 @@ from ._protocols import ControlClient, ControlServer, Method, Methods, MethodsFo
 from ._pyro import MAX_CONTROL_BYTES
 from ._pyro_client import PyroControlClient
 from ._pyro_server import ControlLimits, PyroControlServer
+from ._rtt import RttProbe, round_trip_s
 from ._zmq_message import EVENT_STREAM, StreamMessage
 from ._zmq_publisher import StreamPublisher
 from ._zmq_server import SUBSCRIPTION_EXPIRY_S, DataServer
@@ -30,6 +31,7 @@ __all__ = [
     "PacerStatus",
     "PyroControlClient",
     "PyroControlServer",
+    "RttProbe",
     "StreamMessage",
     "StreamPublisher",
     "StreamSubscriber",
@@ -41,4 +43,5 @@ __all__ = [
     "open_pacer",
     "require_loopback",
     "require_port_free",
+    "round_trip_s",
 ]

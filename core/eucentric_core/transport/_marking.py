@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 from contextlib import closing
 
-__all__ = ["BULK_DSCP", "CONTROL_DSCP", "kernel_pace", "mark_bulk", "mark_control"]
+__all__ = ["BULK_DSCP", "CONTROL_DSCP", "connect_control", "kernel_pace", "mark_bulk", "mark_control"]
 
 CONTROL_DSCP = 46
 """Expedited forwarding (RFC 3246)."""
@@ -58,19 +59,40 @@ def kernel_pace(sock: socket.socket | int, rate_bytes_s: float | None) -> bool:
         return _set(mine, socket.SOL_SOCKET, _SO_MAX_PACING_RATE, rate)
 
 
+def connect_control(address: tuple[str, int], timeout_s: float, *, dscp: int = CONTROL_DSCP) -> socket.socket:
+    """A connection whose very first packet is marked: a stop that has to connect first is urgent, too.
+
+    Raises:
+        OSError: nobody answers at any of the host's addresses within the time-out.
+    """
+    host, port = address
+    last: OSError | None = None
+    for family, kind, protocol, _, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(timeout_s)
+            mark_control(sock, dscp=dscp)
+            sock.connect(where)
+        except OSError as error:
+            last = error
+            sock.close()
+        else:
+            return sock
+    raise last or OSError(f"{host} has no address")
+
+
 def _borrowed(fd: int) -> socket.socket:
     # A duplicate, so that closing it leaves its owner's open; options belong to what both stand for.
-    return socket.fromfd(fd, socket.AF_INET, socket.SOCK_STREAM)
+    return socket.socket(fileno=os.dup(fd))
 
 
 def _mark(sock: socket.socket, dscp: int, priority: int) -> bool:
     if sys.platform == "win32":
         return False
-    family = _family(sock)
-    if family not in (socket.AF_INET, socket.AF_INET6):
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return False
     marked = True
-    if family == socket.AF_INET6:
+    if sock.family == socket.AF_INET6:
         marked = _set(sock, socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
         # An IPv6 socket may be talking IPv4 (a mapped address): those packets carry the other field.
         _set(sock, socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
@@ -80,12 +102,6 @@ def _mark(sock: socket.socket, dscp: int, priority: int) -> bool:
         # After the type of service, which sets a priority of its own choice.
         marked &= _set(sock, socket.SOL_SOCKET, socket.SO_PRIORITY, priority)
     return marked
-
-
-def _family(sock: socket.socket) -> int:
-    if sys.platform == "linux":
-        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN)
-    return sock.family
 
 
 def _set(sock: socket.socket, level: int, option: int, value: int) -> bool:

@@ -114,7 +114,7 @@ class Pacer:
             time.sleep(min(wait_s, _SLICE_S))
 
     def observe_rtt(self, rtt_s: float, source: Hashable = None) -> None:
-        """A round trip over the link took `rtt_s`; round trips to different places are told apart by `source`."""
+        """A round trip over the link to `source` took `rtt_s`; each place has its own shortest one."""
         if isinstance(self._rate, AdaptiveRate) and math.isfinite(rtt_s) and rtt_s > 0:
             with self._lock:
                 self._rate.observe(time.monotonic(), rtt_s, source)

@@ -22,6 +22,7 @@ from ..security import (
     load_certificate,
     require_server_certificate,
 )
+from ._marking import connect_control
 from ._pyro import OBJECT_ID
 from ._pyro_connection import JSON_SERIALIZER_ID, ControlConnection
 
@@ -60,9 +61,7 @@ class Connector:
         """
         began_s = time.monotonic()
         try:
-            connection = ControlConnection(
-                socket.create_connection(self._address, self._timeout_s), OBJECT_ID
-            )
+            connection = ControlConnection(connect_control(self._address, self._timeout_s), OBJECT_ID)
         except OSError as error:
             raise self._nobody() from error
         try:

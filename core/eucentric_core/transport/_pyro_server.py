@@ -17,6 +17,7 @@ import Pyro5.protocol
 from .._access import Role
 from .._errors import NotAuthorisedError
 from .._settings import TlsSettings
+from ._marking import mark_control
 from ._network import affordable_connections, listen
 from ._protocols import Methods, MethodsFor
 from ._pyro import IDLE_LIMIT_S, MAX_WIRE_BYTES, configure_pyro
@@ -103,6 +104,7 @@ class PyroControlServer:
             )
         )
         self._listener = listen(host, port, "the control channel", backlog=_BACKLOG)
+        mark_control(self._listener)  # for the handshakes: the system answers those with the listener's mark
         self._address: tuple[str, int] = self._listener.getsockname()[:2]
         self._wake, self._waker = socket.socketpair()
         self._stopping = threading.Event()
@@ -181,6 +183,8 @@ class PyroControlServer:
 
     def _attend(self, connection: ServedConnection) -> None:
         try:
+            # An accepted socket has the listener's mark but not its priority in this machine's own queues.
+            mark_control(connection.sock)
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if self._admission.context is not None:

@@ -93,6 +93,7 @@ from ._settings import (
     is_loopback,
 )
 from ._settings_link import LinkMode, LinkSettings
+from ._settings_repository import RetentionRule
 from ._settings_s3 import S3Settings
 from ._settings_sources import load_settings, settings_origins
 from ._shard import DatasetManifest, Receipt, Shard
@@ -176,6 +177,7 @@ __all__ = [
     "RemoteError",
     "RepositorySettings",
     "ResultHeader",
+    "RetentionRule",
     "RevocationList",
     "Role",
     "S3Settings",

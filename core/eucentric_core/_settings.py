@@ -6,12 +6,14 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 
 from ._access import Role
 from ._model import FrozenModel, Identifier
 from ._settings_link import LinkSettings
+from ._settings_repository import RepositorySettings
 from ._settings_s3 import S3Settings
+from ._settings_tls import TlsSettings
 
 __all__ = [
     "AgentSettings",
@@ -38,22 +40,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-class TlsSettings(FrozenModel):
-    """Files for mutual TLS, as `eucentric certs issue` writes them (PEM).
-
-    Args:
-        authority: certificate of the site's authority.
-        certificate: this machine's or person's own.
-        key: its private key.
-        revoked: the authority's list of revoked certificates; services refuse whoever is on it.
-    """
-
-    authority: _AbsolutePath
-    certificate: _AbsolutePath
-    key: _AbsolutePath
-    revoked: _AbsolutePath | None = None
 
 
 class InstrumentSettings(FrozenModel):
@@ -117,16 +103,6 @@ class EdgeSettings(FrozenModel):
     entropy_ratio_limit: Annotated[float, Field(gt=1, le=100)] = 1.3
 
 
-class RepositorySettings(FrozenModel):
-    """The catalogue of data sets."""
-
-    name: Identifier = "repository-1"
-    host: str = "127.0.0.1"
-    control_port: _Port = 4330
-    data_port: _Port = 4331
-    root: _AbsolutePath | None = None
-
-
 class HubSettings(FrozenModel):
     """Prefect, MLflow and the flows."""
 
@@ -164,6 +140,9 @@ class Settings(FrozenModel):
     Every path becomes absolute when it is read: `~` is the user's home, a relative path is relative
     to the working directory.
     """
+
+    # A refused value may hold a secret that belongs elsewhere; the error names its key.
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     home: Annotated[_AbsolutePath, Field(validate_default=True)] = Path("~/.eucentric")
     agent: AgentSettings = AgentSettings()

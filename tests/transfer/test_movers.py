@@ -1,25 +1,23 @@
-"""What every mover promises, whatever it moves files with. New movers join `MOVERS`."""
+"""What every mover promises, whatever it moves files with. New movers join `far_ends.FAR_ENDS`."""
 
 from __future__ import annotations
 
 import hashlib
-import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
 from eucentric_core import (
-    ConfigurationError,
     DataFormatError,
+    EucentricError,
     IntegrityError,
-    OutOfSpaceError,
     TransferFailedError,
 )
-from eucentric_transfer import Mover, PosixMover, open_mover
+from eucentric_transfer import FarEndError, Mover, MoverOptions, Outgoing, Progress, RemoteFile
 
-MOVERS: dict[str, Callable[[Path], Mover]] = {"posix": PosixMover}
+from .far_ends import FarEnd
 
 HOSTILE_NAMES = [
     "../outside",
@@ -54,30 +52,11 @@ HOSTILE_NAMES = [
 ]
 
 
-@pytest.fixture
-def far_end(tmp_path: Path) -> Path:
-    root = tmp_path / "far"
-    root.mkdir()
-    return root
-
-
-@pytest.fixture(params=sorted(MOVERS))
-def mover(request: pytest.FixtureRequest, far_end: Path) -> Mover:
-    return MOVERS[request.param](far_end)
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "source.h5"
-    path.write_bytes(bytes(range(256)) * 9000)
-    return path
-
-
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_a_file_arrives_whole_and_its_hash_is_confirmed(mover: Mover, source: Path) -> None:
+def test_a_file_arrives_whole_and_its_hash_is_confirmed(far_end: FarEnd, mover: Mover, source: Path) -> None:
     content = source.read_bytes()
     arrived = mover.put(source, "incoming/a.h5", sha256=sha256(content))
     assert (arrived.size_bytes, arrived.sha256) == (len(content), sha256(content))
@@ -85,6 +64,7 @@ def test_a_file_arrives_whole_and_its_hash_is_confirmed(mover: Mover, source: Pa
     assert mover.sha256("incoming/a.h5") == sha256(content)
     assert mover.read_bytes("incoming/a.h5", max_bytes=len(content)) == content
     assert source.read_bytes() == content
+    assert far_end.files() == {"incoming/a.h5": content}
 
 
 def test_putting_it_again_changes_nothing(mover: Mover, source: Path) -> None:
@@ -92,19 +72,27 @@ def test_putting_it_again_changes_nothing(mover: Mover, source: Path) -> None:
     assert mover.list("incoming") == ("a.h5",)
 
 
+def test_putting_another_content_replaces_what_was_there(far_end: FarEnd, mover: Mover) -> None:
+    mover.put_bytes(b"old", "incoming/a.json")
+    mover.put_bytes(b"new", "incoming/a.json")
+    assert far_end.files() == {"incoming/a.json": b"new"}
+
+
 def test_documents_and_listing(mover: Mover) -> None:
     assert mover.list("incoming") == ()
     mover.put_bytes(b"{}", "incoming/b.json")
     mover.put_bytes(b"", "incoming/a.json")
+    mover.put_bytes(b"{}", "incoming/deeper/c.json")
     assert mover.list("incoming") == ("a.json", "b.json")
     assert mover.read_bytes("incoming/a.json", max_bytes=10) == b""
 
 
-def test_a_source_that_changed_since_it_was_sealed_is_not_delivered(mover: Mover, source: Path) -> None:
+def test_a_source_that_changed_since_it_was_sealed_is_not_delivered(
+    far_end: FarEnd, mover: Mover, source: Path
+) -> None:
     with pytest.raises(IntegrityError, match="changed"):
         mover.put(source, "incoming/a.h5", sha256=sha256(b"what it was"))
-    assert mover.size("incoming/a.h5") is None
-    assert mover.list("incoming") == ()
+    assert far_end.files() == {}
 
 
 def test_a_source_that_is_gone_is_an_integrity_error(mover: Mover, tmp_path: Path) -> None:
@@ -112,109 +100,202 @@ def test_a_source_that_is_gone_is_an_integrity_error(mover: Mover, tmp_path: Pat
         mover.put(tmp_path / "gone.h5", "incoming/a.h5")
 
 
-def test_what_is_not_there(mover: Mover) -> None:
+def test_what_is_not_there(mover: Mover, tmp_path: Path) -> None:
     assert mover.size("incoming/a.h5") is None
     with pytest.raises(TransferFailedError):
         mover.sha256("incoming/a.h5")
     with pytest.raises(TransferFailedError):
         mover.read_bytes("incoming/a.h5", max_bytes=10)
+    with pytest.raises(TransferFailedError):
+        mover.get("incoming/a.h5", tmp_path / "a.h5")
+    assert not (tmp_path / "a.h5").exists()
 
 
 def test_a_document_that_is_too_long_is_refused(mover: Mover) -> None:
     mover.put_bytes(bytes(100), "receipts/a.json")
     with pytest.raises(DataFormatError):
         mover.read_bytes("receipts/a.json", max_bytes=99)
+    with pytest.raises(DataFormatError):
+        mover.read_many(["receipts/a.json"], max_bytes=99)
 
 
-@pytest.mark.parametrize("name", HOSTILE_NAMES)
-def test_no_name_leads_out_of_the_root(mover: Mover, source: Path, tmp_path: Path, name: str) -> None:
+def test_no_name_leads_out_of_the_root(far_end: FarEnd, mover: Mover, source: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
-    calls: list[Callable[[], object]] = [
-        lambda: mover.put(source, name),
-        lambda: mover.put_bytes(b"x", name),
-        lambda: mover.size(name),
-        lambda: mover.sha256(name),
-        lambda: mover.read_bytes(name, max_bytes=10),
-        lambda: mover.list(name),
+    calls: list[Callable[[str], object]] = [
+        lambda name: mover.put(source, name),
+        lambda name: mover.put_bytes(b"x", name),
+        mover.size,
+        mover.sha256,
+        lambda name: mover.read_bytes(name, max_bytes=10),
+        lambda name: mover.read_many([name], max_bytes=10),
+        lambda name: mover.get(name, tmp_path / "got"),
+        lambda name: mover.remove(name, sha256=sha256(b"x")),
+        mover.list,
     ]
-    for call in calls:
-        with pytest.raises(DataFormatError):
-            call()
+    for name in HOSTILE_NAMES:
+        for call in calls:
+            with pytest.raises(DataFormatError):
+                call(name)
+        (answer,) = mover.put_many([Outgoing(b"x", name)])
+        assert isinstance(answer, DataFormatError)
     assert sorted(tmp_path.rglob("*")) == before
+    assert far_end.files() == {}
 
 
-def test_a_symbolic_link_does_not_lead_out_of_the_root(far_end: Path, tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (far_end / "incoming").symlink_to(outside)
-    with pytest.raises(DataFormatError, match="symbolic link"):
-        PosixMover(far_end).put_bytes(b"x", "incoming/a.json")
-    assert list(outside.iterdir()) == []
+def test_a_batch_arrives_in_the_order_given(far_end: FarEnd, mover: Mover, source: Path) -> None:
+    content = source.read_bytes()
+    files = [
+        Outgoing(source, "incoming/a.h5", sha256(content)),
+        Outgoing(source, "incoming/b.h5"),
+        Outgoing(b"{}", "incoming/a.json"),
+        Outgoing(b"", "incoming/empty.json"),
+    ]
+    answers = mover.put_many(files)
+    assert answers == tuple(
+        RemoteFile(name=file.name, size_bytes=len(sent), sha256=sha256(sent))
+        for file, sent in zip(files, [content, content, b"{}", b""], strict=True)
+    )
+    assert far_end.files() == {
+        "incoming/a.h5": content,
+        "incoming/b.h5": content,
+        "incoming/a.json": b"{}",
+        "incoming/empty.json": b"",
+    }
+    assert mover.put_many([]) == ()
 
 
-def test_a_share_that_is_not_mounted_is_not_replaced_by_a_local_folder(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(TransferFailedError, match="not there"):
-        PosixMover(tmp_path / "share").put(source, "incoming/a.h5")
-    assert not (tmp_path / "share").exists()
-
-
-def test_a_folder_that_cannot_be_made_is_a_typed_error(far_end: Path, source: Path) -> None:
-    (far_end / "incoming").write_text("a file where a folder should be")
-    with pytest.raises(TransferFailedError):
-        PosixMover(far_end).put(source, "incoming/a.h5")
-
-
-class RottingDisk(PosixMover):
-    """A far end whose storage changes a byte of what was written."""
-
-    def _copy(self, stream: BinaryIO, temporary: Path, name: str, expected: str | None) -> str:
-        sent = super()._copy(stream, temporary, name, expected)
-        content = bytearray(temporary.read_bytes())
-        content[0] ^= 1
-        temporary.write_bytes(content)
-        return sent
-
-
-def test_a_file_that_arrives_changed_does_not_appear(far_end: Path, source: Path) -> None:
-    with pytest.raises(TransferFailedError, match="another content"):
-        RottingDisk(far_end).put(source, "incoming/a.h5")
-    assert list((far_end / "incoming").iterdir()) == []
-
-
-def test_what_a_killed_transfer_left_is_hidden_and_overwritten(far_end: Path, source: Path) -> None:
-    (far_end / "incoming").mkdir()
-    (far_end / "incoming" / ".a.h5.part").write_bytes(b"half")
-    mover = PosixMover(far_end)
-    assert mover.list("incoming") == ()
-    mover.put(source, "incoming/a.h5")
-    assert [path.name for path in (far_end / "incoming").iterdir()] == ["a.h5"]
-
-
-def test_a_file_the_far_end_has_no_room_for_is_refused_before_it_is_copied(
-    far_end: Path, tmp_path: Path
+def test_one_bad_file_of_a_batch_does_not_hold_up_the_others(
+    far_end: FarEnd, mover: Mover, source: Path, tmp_path: Path
 ) -> None:
-    huge = tmp_path / "huge.h5"
-    with huge.open("wb") as file:
-        file.truncate(shutil.disk_usage(tmp_path).free + (1 << 30))  # sparse: it takes no room itself
-    with pytest.raises(OutOfSpaceError):
-        PosixMover(far_end).put(huge, "incoming/a.h5")
-    assert PosixMover(far_end).list("incoming") == ()
+    answers = mover.put_many(
+        [
+            Outgoing(tmp_path / "gone.h5", "incoming/gone.h5"),
+            Outgoing(source, "incoming/changed.h5", sha256(b"what it was")),
+            Outgoing(b"x", "../outside"),
+            Outgoing(source, "incoming/good.h5"),
+        ]
+    )
+    assert [type(answer) for answer in answers] == [
+        IntegrityError,
+        IntegrityError,
+        DataFormatError,
+        RemoteFile,
+    ]
+    assert set(far_end.files()) == {"incoming/good.h5"}
 
 
-@pytest.mark.parametrize("where", ["{}", "posix://{}", "file://{}", "posix://localhost{}"])
-def test_addresses_of_folders(far_end: Path, where: str) -> None:
-    open_mover(where.format(far_end)).put_bytes(b"x", "a.json")
-    assert (far_end / "a.json").read_bytes() == b"x"
-    assert isinstance(open_mover(far_end), PosixMover)
+def test_documents_are_read_together_and_those_missing_are_none(mover: Mover) -> None:
+    mover.put_bytes(b"1", "receipts/a.json")
+    mover.put_bytes(b"", "receipts/b.json")
+    names = ["receipts/b.json", "receipts/missing.json", "receipts/a.json", "elsewhere/a.json"]
+    assert mover.read_many(names, max_bytes=10) == {
+        "receipts/a.json": b"1",
+        "receipts/b.json": b"",
+        "receipts/missing.json": None,
+        "elsewhere/a.json": None,
+    }
+    assert mover.read_many([], max_bytes=10) == {}
 
 
-@pytest.mark.parametrize("where", ["s3://bucket/prefix", "globus://endpoint/path", "https://example.org/x"])
-def test_an_address_without_a_mover_says_which_there_are(where: str) -> None:
-    with pytest.raises(ConfigurationError, match="posix") as caught:
-        open_mover(where)
-    assert caught.value.details["available"] == ["file", "posix"]
+def test_a_file_is_fetched_and_confirmed(mover: Mover, source: Path, tmp_path: Path) -> None:
+    content = source.read_bytes()
+    mover.put(source, "incoming/a.h5")
+    target = tmp_path / "fetched.h5"
+    target.write_bytes(b"what was there")
+    arrived = mover.get("incoming/a.h5", target, sha256=sha256(content))
+    assert target.read_bytes() == content
+    assert arrived == RemoteFile(name="incoming/a.h5", size_bytes=len(content), sha256=sha256(content))
 
 
-def test_a_folder_of_another_machine_is_refused() -> None:
-    with pytest.raises(ConfigurationError):
-        open_mover("posix://nas/data")
+def test_a_fetched_file_of_another_content_does_not_appear(
+    far_end: FarEnd, mover: Mover, tmp_path: Path
+) -> None:
+    far_end.plant("incoming/a.h5", b"something else")
+    folder = tmp_path / "here"
+    folder.mkdir()
+    with pytest.raises(IntegrityError, match="another content"):
+        mover.get("incoming/a.h5", folder / "a.h5", sha256=sha256(b"what it should be"))
+    assert list(folder.iterdir()) == []
+    assert far_end.files() == {"incoming/a.h5": b"something else"}
+
+
+def test_only_what_is_known_is_removed(far_end: FarEnd, mover: Mover) -> None:
+    mover.put_bytes(b"mine", "incoming/a.json")
+    mover.put_bytes(b"mine", "incoming/b.json")
+    far_end.plant("incoming/b.json", b"somebody else's")
+    mover.remove("incoming/a.json", sha256=sha256(b"mine"))
+    with pytest.raises(IntegrityError, match="another content"):
+        mover.remove("incoming/b.json", sha256=sha256(b"mine"))
+    assert far_end.files() == {"incoming/b.json": b"somebody else's"}
+    mover.remove("incoming/a.json", sha256=sha256(b"mine"))  # gone already
+
+
+def test_the_hash_is_of_what_lies_there_not_of_what_was_sent(far_end: FarEnd, mover: Mover) -> None:
+    mover.put_bytes(b"as it was sent", "incoming/a.json")
+    far_end.plant("incoming/a.json", b"as it lies now")
+    assert mover.sha256("incoming/a.json") == sha256(b"as it lies now")
+
+
+def test_a_file_that_arrives_changed_does_not_count(far_end: FarEnd, source: Path) -> None:
+    content = source.read_bytes()
+    with far_end.suffering("damaging"), pytest.raises(TransferFailedError):
+        far_end.open().put(source, "incoming/a.h5", sha256=sha256(content))
+    assert "incoming/a.h5" not in far_end.files()
+    far_end.open().put(source, "incoming/a.h5", sha256=sha256(content))
+    assert far_end.files()["incoming/a.h5"] == content
+
+
+def test_a_far_end_that_does_not_answer_says_so_whatever_is_asked(
+    far_end: FarEnd, source: Path, tmp_path: Path
+) -> None:
+    with far_end.suffering("gone"):
+        mover = far_end.open()
+        calls: list[Callable[[], object]] = [
+            lambda: mover.put(source, "incoming/a.h5"),
+            lambda: mover.put_bytes(b"x", "incoming/a.json"),
+            lambda: mover.size("incoming/a.h5"),
+            lambda: mover.read_many(["incoming/a.json"], max_bytes=10),
+            lambda: mover.get("incoming/a.h5", tmp_path / "got"),
+            lambda: mover.remove("incoming/a.h5", sha256=sha256(b"x")),
+            lambda: mover.list("incoming"),
+        ]
+        for call in calls:
+            with pytest.raises(FarEndError):
+                call()
+        answers = mover.put_many([Outgoing(b"x", "incoming/a.json"), Outgoing(source, "incoming/a.h5")])
+        assert [isinstance(answer, FarEndError) for answer in answers] == [True, True]
+    assert far_end.files() == {}
+    assert far_end.open().list("incoming") == ()
+
+
+class Purse:
+    """Counts what it is asked to pay."""
+
+    def __init__(self) -> None:
+        self.paid_bytes = 0
+
+    def take(self, n_bytes: int, stopping: threading.Event | None = None) -> None:
+        self.paid_bytes += n_bytes
+
+
+def test_every_byte_is_paid_for_and_shown(far_end: FarEnd, source: Path) -> None:
+    purse, seen = Purse(), list[Progress]()
+    mover = far_end.open(MoverOptions(bandwidth=purse, paced=True, on_progress=seen.append))
+    size_bytes = source.stat().st_size
+    mover.put(source, "incoming/a.h5")
+    assert purse.paid_bytes >= size_bytes
+    assert max(progress.sent_bytes for progress in seen) == size_bytes
+    assert {(progress.name, progress.size_bytes) for progress in seen} == {("incoming/a.h5", size_bytes)}
+
+
+def test_a_transfer_that_is_stopped_leaves_nothing_and_is_sent_later(far_end: FarEnd, source: Path) -> None:
+    stopping = threading.Event()
+    stopping.set()
+    mover = far_end.open(MoverOptions(stopping=stopping))
+    with pytest.raises(FarEndError, match="Stopped"):
+        mover.put(source, "incoming/a.h5")
+    answers = mover.put_many([Outgoing(source, "incoming/a.h5"), Outgoing(b"x", "incoming/b.json")])
+    assert all(isinstance(answer, EucentricError) for answer in answers)
+    assert far_end.files() == {}
+    far_end.open().put(source, "incoming/a.h5")
+    assert far_end.files() == {"incoming/a.h5": source.read_bytes()}

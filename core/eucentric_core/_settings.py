@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 
 from ._access import Role
 from ._model import FrozenModel, Identifier
+from ._settings_address import Address, folder_of_address
 from ._settings_link import LinkSettings
 from ._settings_repository import RepositorySettings
 from ._settings_s3 import S3Settings
@@ -54,7 +55,8 @@ class AgentSettings(FrozenModel):
     """The agent on the control PC.
 
     Without `tls` both channels listen on loopback only, and whoever connects there has
-    `loopback_role`. `interlocks` is the local file of limits.
+    `loopback_role`. `interlocks` is the local file of limits. `ship_to` is where shards go: a folder, or
+    an address such as `s3://bucket/prefix`.
     """
 
     name: Identifier = "microscope-1"
@@ -68,7 +70,15 @@ class AgentSettings(FrozenModel):
     interlocks: _AbsolutePath | None = None
     frames_per_shard: Annotated[int, Field(ge=1, le=4096)] = 16
     min_free_bytes: Annotated[int, Field(ge=0)] = 512 << 20
-    ship_to: _AbsolutePath | None = None
+    compression: Literal["blosc2-lz4", "none"] = "blosc2-lz4"
+    keep_receipted_bytes: Annotated[int, Field(ge=0)] = 0
+    max_quarantine_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
+    ship_to: Address | None = None
+
+    @property
+    def ship_to_folder(self) -> Path | None:
+        """The folder of this machine that shards are sent to, None if they go elsewhere or stay here."""
+        return folder_of_address(self.ship_to)
 
     @property
     def reachable_host(self) -> str:

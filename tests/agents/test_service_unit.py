@@ -26,7 +26,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", agent=AgentSettings(name="titan", ship_to=tmp_path / "site"))
+    return Settings(home=tmp_path / "home", agent=AgentSettings(name="titan", ship_to=str(tmp_path / "site")))
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")

@@ -63,8 +63,30 @@ def test_paths_become_absolute(write: WriteFile, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     settings = load_settings(write("home = '~/scope'\n[agent]\nship_to = 'nas'\n"), environment={})
     assert settings.home == Path.home() / "scope"
-    assert settings.agent.ship_to == tmp_path / "nas"
+    assert settings.agent.ship_to == str(tmp_path / "nas")
+    assert settings.agent.ship_to_folder == tmp_path / "nas"
     assert settings.logs == settings.home / "logs"
+
+
+@pytest.mark.parametrize(
+    ("address", "folder"),
+    [
+        ("s3://bucket/prefix", None),
+        ("globus://collection/base/path", None),
+        ("posix:///data/my%20repository", "/data/my repository"),
+        ("/data/repository", "/data/repository"),
+    ],
+)
+def test_shards_go_to_a_folder_or_to_an_address(write: WriteFile, address: str, folder: str | None) -> None:
+    agent = load_settings(write(f"[agent]\nship_to = '{address}'\n"), environment={}).agent
+    assert agent.ship_to == address
+    assert agent.ship_to_folder == (Path(folder) if folder else None)
+
+
+def test_an_address_that_carries_a_password_is_refused_and_not_repeated(write: WriteFile) -> None:
+    with pytest.raises(ConfigurationError, match=r"agent\.ship_to.*password") as caught:
+        load_settings(write("[agent]\nship_to = 's3://KEY:canary-secret@bucket'\n"), environment={})
+    assert "canary-secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

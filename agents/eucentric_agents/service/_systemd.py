@@ -33,7 +33,7 @@ def unit_text(settings: Settings, config: Path, *, user: str | None) -> str:
         ConfigurationError: a path holds a character that a unit file cannot carry.
     """
     command = f"{_quoted(sys.executable)} -m eucentric_agents run --config {_quoted(str(config))}"
-    writable = [settings.home, *(path for path in (settings.agent.ship_to,) if path is not None)]
+    writable = [settings.home, *(path for path in (settings.agent.ship_to_folder,) if path is not None)]
     system = [
         f"User={user}",
         "ProtectSystem=strict",

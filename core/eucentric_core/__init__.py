@@ -59,7 +59,16 @@ from ._event import (
     parse_event,
 )
 from ._files import fsync_directory, require_free_space, sha256_file, write_atomic
-from ._frame import MAX_FRAME_BYTES, Axis, Frame, FrameHeader, Optics, StagePosition, StreamHeader
+from ._frame import (
+    MAX_FRAME_BYTES,
+    MAX_VENDOR_METADATA_BYTES,
+    Axis,
+    Frame,
+    FrameHeader,
+    Optics,
+    StagePosition,
+    StreamHeader,
+)
 from ._frame_fetch import FrameFetch
 from ._instrument import Capabilities, Instrument, StageLimits
 from ._lease import (
@@ -113,6 +122,7 @@ __all__ = [
     "LEASE_RENEW_S",
     "MAX_ENVELOPE_BYTES",
     "MAX_FRAME_BYTES",
+    "MAX_VENDOR_METADATA_BYTES",
     "PRESENCE_S",
     "SILENCE_LIMIT_S",
     "AgentSettings",

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from math import pi, prod
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from ._errors import DataFormatError
 from ._model import FrozenModel, Identifier, UtcDatetime
 
 __all__ = [
     "MAX_FRAME_BYTES",
+    "MAX_VENDOR_METADATA_BYTES",
     "Axis",
     "Frame",
     "FrameHeader",
@@ -25,6 +34,9 @@ __all__ = [
 
 MAX_FRAME_BYTES = 1 << 30
 """Largest array a header may announce (bytes); a larger announcement is refused before allocation."""
+
+MAX_VENDOR_METADATA_BYTES = 256 << 10
+"""Longest vendor metadata of a frame, as JSON text (bytes)."""
 
 _DTYPES = frozenset({"uint8", "uint16", "uint32", "int16", "int32", "float16", "float32", "float64"})
 
@@ -68,7 +80,7 @@ class StreamHeader(FrozenModel):
     share a number.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 1
     kind: Literal["frame", "result"]
     instrument: Identifier
     session: Identifier
@@ -105,8 +117,13 @@ class FrameHeader(StreamHeader):
     `dose_e_per_a2` is the electron dose of this frame; None if it is not known.
     `classes` names the integer classes of a `truth` stream, whose rows are
     `(y_px, x_px, class_id)` as float32, shape `(n, 3)`.
+
+    `scan` is the ordinal of the scan within its session: the frames of one scan and stream have one
+    shape and dtype. None: the source does not tell scans apart. `vendor_metadata` is what the
+    vendor's software said about the frame, verbatim; None if it said nothing. Both came with version 2.
     """
 
+    schema_version: Literal[1, 2] = 2
     kind: Literal["frame"] = "frame"
     axes: tuple[Axis, ...] = ()
     optics: Optics
@@ -115,6 +132,34 @@ class FrameHeader(StreamHeader):
     sample: Identifier | None = None
     material: Identifier | None = None
     classes: tuple[str, ...] = ()
+    scan: Annotated[int, Field(ge=0)] | None = None
+    vendor_metadata: dict[str, JsonValue] | None = None
+
+    @field_validator("vendor_metadata")
+    @classmethod
+    def _bounded_metadata(cls, value: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+        if value is not None:
+            try:
+                length = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+            except RecursionError as error:
+                raise ValueError("vendor metadata is nested too deeply") from error
+            if length > MAX_VENDOR_METADATA_BYTES:
+                raise ValueError(f"vendor metadata of {length} bytes is over {MAX_VENDOR_METADATA_BYTES}")
+        return value
+
+    @model_validator(mode="after")
+    def _fields_of_its_version(self) -> Self:
+        if self.schema_version == 1 and (self.scan is not None or self.vendor_metadata is not None):
+            raise ValueError("scan and vendor_metadata came with version 2")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _written_as_its_version(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        if self.schema_version == 1:
+            fields.pop("scan", None)
+            fields.pop("vendor_metadata", None)
+        return fields
 
     @model_validator(mode="after")
     def _axes_match_shape(self) -> Self:

@@ -22,6 +22,7 @@ class ResultHeader(StreamHeader):
     pixel-wise standard deviation of the ensemble's probabilities, 0 to 1).
     """
 
+    schema_version: Literal[1] = 1
     kind: Literal["result"] = "result"
     source_stream: str
     model_name: Identifier

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from eucentric_core import MAX_FRAME_BYTES, Axis, DataFormatError, Frame, FrameHeader, ResultHeader
+from eucentric_core import (
+    MAX_FRAME_BYTES,
+    MAX_VENDOR_METADATA_BYTES,
+    Axis,
+    DataFormatError,
+    Frame,
+    FrameHeader,
+    ResultHeader,
+)
 
 MakeFrame = Callable[..., Frame]
 
@@ -60,11 +68,17 @@ def test_the_largest_frame_is_allowed(make_frame: MakeFrame) -> None:
         {"dose_e_per_a2": -1},
         {"dose_e_per_a2": float("inf")},
         {"axes": (Axis(name="x", unit="m", scale=1e-11),)},
-        {"schema_version": 2},
+        {"schema_version": 3},
+        {"schema_version": 1, "scan": 0},
+        {"schema_version": 1, "vendor_metadata": {}},
+        {"scan": -1},
+        {"vendor_metadata": {"Comment": "x" * MAX_VENDOR_METADATA_BYTES}},
+        {"vendor_metadata": {"gain": float("nan")}},
+        {"vendor_metadata": ["a list"]},
         {"kind": "result"},
         {"unknown": 1},
     ],
-    ids=str,
+    ids=lambda fields: str(fields)[:60],
 )
 def test_a_wrong_header_is_refused(make_frame: MakeFrame, fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -146,3 +160,21 @@ def test_a_result_keeps_the_sequence_number_of_its_frame(make_frame: MakeFrame) 
     assert (result.kind, result.sequence, result.nbytes) == ("result", 41, 48)
     with pytest.raises(ValidationError, match="mean_uncertainty"):
         ResultHeader.model_validate({**result.model_dump(), "mean_uncertainty": 1.5})
+
+
+def test_a_header_of_version_1_is_written_back_without_what_came_later(make_frame: MakeFrame) -> None:
+    old = changed(make_frame(), schema_version=1)
+    assert {"scan", "vendor_metadata"} & old.model_dump().keys() == set()
+    assert FrameHeader.model_validate_json(old.model_dump_json()) == old
+
+
+def test_what_the_vendor_said_is_kept_verbatim(make_frame: MakeFrame) -> None:
+    said = {
+        "Detectors": [{"Gain": 1e-30, "Name": "HAADF \u00b5 \x00"}],
+        "Stage": {"Stage X": -0.0},
+        "none": None,
+    }
+    header = changed(make_frame(), vendor_metadata=said, scan=3)
+    read = FrameHeader.model_validate_json(header.model_dump_json())
+    assert read.vendor_metadata == said
+    assert (read.scan, read.schema_version) == (3, 2)

@@ -35,6 +35,11 @@ class ScanLoop:
         self._scanning = threading.Lock()
         self._thread: threading.Thread | None = None
         self._fault: ErrorReport | None = None
+        self._announce: Callable[[], None] = lambda: None
+
+    def announce_scans(self, announce: Callable[[], None]) -> None:
+        """Call `announce` whenever a scan or exposure begins, before its first frame."""
+        self._announce = announce
 
     @property
     def scanning(self) -> bool:
@@ -114,6 +119,7 @@ class ScanLoop:
             )
         self._fault = None
         self._aborted.clear()
+        self._announce()
 
     def _run(self, max_frames: int | None, period_s: float) -> None:
         taken = 0

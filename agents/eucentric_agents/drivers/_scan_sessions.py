@@ -14,8 +14,9 @@ __all__ = ["session_handlers"]
 def session_handlers(sessions: SessionCounter, loop: ScanLoop) -> dict[type[Command], Handler]:
     """What carries out `session.start`, `session.stop` and `scan.abort`, for a `CommandTable`.
 
-    A session ends after the last frame of its scan has left.
+    A session ends after the last frame of its scan has left; its scans are counted.
     """
+    loop.announce_scans(sessions.begin_scan)
 
     def start(command: SessionStart) -> Done:
         sessions.start(command)

@@ -25,6 +25,7 @@ class SessionCounter:
     def __init__(self) -> None:
         self._open: OpenSession | None = None
         self._next = 0
+        self._scans = 0
 
     @property
     def current(self) -> OpenSession | None:
@@ -35,6 +36,15 @@ class SessionCounter:
     def next_sequence(self) -> int:
         """Number of the next acquisition; after a session, how many it had."""
         return self._next
+
+    @property
+    def scan(self) -> int | None:
+        """Ordinal of the scan in the session, from 0; None before the first."""
+        return self._scans - 1 if self._scans else None
+
+    def begin_scan(self) -> None:
+        """The frames that follow belong to another scan, perhaps of another shape."""
+        self._scans += 1
 
     def start(self, command: SessionStart) -> None:
         """Open a session.
@@ -50,6 +60,7 @@ class SessionCounter:
             )
         self._open = OpenSession(command.session, command.sample, command.material)
         self._next = 0
+        self._scans = 0
 
     def stop(self) -> None:
         """Close the session.

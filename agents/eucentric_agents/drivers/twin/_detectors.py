@@ -247,6 +247,7 @@ class Detectors:
             session=session.name,
             stream=stream,
             sequence=self._sessions.take(),
+            scan=self._sessions.scan,
             acquired_utc=began_utc,
             acquired_monotonic_s=began_s,
             shape=array.shape,

@@ -126,6 +126,7 @@ class FrameFactory:
             session=session.name,
             stream=stream,
             sequence=self._sessions.take(),
+            scan=self._sessions.scan,
             acquired_utc=began.utc,
             acquired_monotonic_s=began.monotonic_s,
             shape=array.shape,

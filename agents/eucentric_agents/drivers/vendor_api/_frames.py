@@ -85,6 +85,7 @@ class FrameMaker:
             session=session.name,
             stream=stream,
             sequence=self._sessions.take(),
+            scan=self._sessions.scan,
             acquired_utc=shot.began_utc,
             acquired_monotonic_s=shot.began_monotonic_s,
             shape=array.shape,

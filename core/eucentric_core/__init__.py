@@ -101,6 +101,7 @@ from ._settings import (
     TlsSettings,
     is_loopback,
 )
+from ._settings_globus import GlobusSettings
 from ._settings_link import LinkMode, LinkSettings
 from ._settings_repository import RetentionRule
 from ._settings_s3 import S3Settings
@@ -154,6 +155,7 @@ __all__ = [
     "FrameHeader",
     "FrameQuarantined",
     "FrozenModel",
+    "GlobusSettings",
     "GoldenChip",
     "HpcSettings",
     "HubSettings",

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 from ._access import Role
 from ._model import FrozenModel, Identifier
 from ._settings_address import Address, folder_of_address
+from ._settings_globus import GlobusSettings
 from ._settings_link import LinkSettings
 from ._settings_repository import RepositorySettings
 from ._settings_s3 import S3Settings
@@ -164,6 +165,7 @@ class Settings(FrozenModel):
     client: ClientSettings = ClientSettings()
     link: LinkSettings = LinkSettings()
     s3: S3Settings = S3Settings()
+    globus: GlobusSettings = GlobusSettings()
     instruments: dict[Identifier, InstrumentSettings] = {}
 
     @property

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eucentric_core import S3Settings
+from eucentric_core import GlobusSettings, S3Settings
 
 from ._mover import Bandwidth, OnProgress
 
@@ -25,6 +25,7 @@ class MoverOptions:
         stopping: when set, a transfer ends early with a `FarEndError`.
         on_progress: told now and then how far the present file has got.
         s3: settings of `s3://` addresses.
+        globus: settings of `globus://` addresses, as `GlobusSettings.within` completes them.
     """
 
     state: Path | None = None
@@ -33,3 +34,4 @@ class MoverOptions:
     stopping: threading.Event | None = None
     on_progress: OnProgress | None = None
     s3: S3Settings = field(default_factory=S3Settings)
+    globus: GlobusSettings = field(default_factory=GlobusSettings)

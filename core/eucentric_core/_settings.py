@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
@@ -57,7 +58,8 @@ class AgentSettings(FrozenModel):
 
     Without `tls` both channels listen on loopback only, and whoever connects there has
     `loopback_role`. `interlocks` is the local file of limits. `ship_to` is where shards go: a folder, or
-    an address such as `s3://bucket/prefix`.
+    an address such as `s3://bucket/prefix`. At `flight_check_utc` every day a small test data set goes all
+    the way there.
     """
 
     name: Identifier = "microscope-1"
@@ -75,6 +77,8 @@ class AgentSettings(FrozenModel):
     keep_receipted_bytes: Annotated[int, Field(ge=0)] = 0
     max_quarantine_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
     ship_to: Address | None = None
+    flight_check_utc: datetime.time | None = None
+    flight_check_deadline_s: Annotated[float, Field(ge=10, le=86_400)] = 900.0
 
     @property
     def ship_to_folder(self) -> Path | None:

@@ -7,14 +7,19 @@ from ._names import checked_name
 from ._open import MOVER_SCHEMES, open_mover
 from ._options import MoverOptions
 from ._posix import PosixMover
-from ._shard_layout import SHARD_FORMAT_VERSION
+from ._shard_builder import ChunkPlace, ShardBuilder, flush_to_disk
+from ._shard_codec import Compression, StoredChunk, store_array
+from ._shard_layout import MAX_STREAMS, SHARD_FORMAT_VERSION, is_table
 from ._shard_reader import ShardReader
 from ._shard_writer import write_shard
 
 __all__ = [
+    "MAX_STREAMS",
     "MOVER_SCHEMES",
     "SHARD_FORMAT_VERSION",
     "Bandwidth",
+    "ChunkPlace",
+    "Compression",
     "FarEndError",
     "Mover",
     "MoverOptions",
@@ -23,8 +28,13 @@ __all__ = [
     "PosixMover",
     "Progress",
     "RemoteFile",
+    "ShardBuilder",
     "ShardReader",
+    "StoredChunk",
     "checked_name",
+    "flush_to_disk",
+    "is_table",
     "open_mover",
+    "store_array",
     "write_shard",
 ]

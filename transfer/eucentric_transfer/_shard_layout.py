@@ -1,16 +1,20 @@
-"""The layout of a shard file (HDF5, NeXus), version 1.
+"""The layout of a shard file (HDF5, NeXus), version 2.
 
 ```
 /                    NXroot   attributes: format, format_version, instrument, session, simulated, software
 /entry               NXentry  attribute default: the image stream a viewer shows first
-/entry/<stream>      NXdata   one group per stream
-    headers          (n,)     UTF-8 JSON, one `FrameHeader` each
-    sequence         (n,)     int64, ascending
+/entry/definition, title, start_time, end_time, program_name; /entry/sample, /entry/instrument: `_shard_facts`
+/entry/vendor        vendor_metadata (k,) UTF-8 JSON, each distinct text once
+/entry/<stream>      NXdata   attribute stream; one group per stream, shape and dtype
+    headers          (n,)     UTF-8 JSON, one `FrameHeader` each, without its vendor metadata
+    sequence         (n,)     int64, each once, in the order of arrival
+    vendor_index     (n,)     int32, row of vendor_metadata, -1: none; missing if no frame has any
   one of
-    data             (n, ...) all arrays of one shape and dtype; signal, with calibrated axes
-    values, offsets  ragged: rows `offsets[i]:offsets[i+1]` of `values` are array i
-    bytes, offsets   anything else: bytes `offsets[i]:offsets[i+1]`, dtype and shape as the header says
+    data             (n, ...) one frame per chunk, Blosc2 (filter 32026) or as it is; calibrated axes
+    values, offsets  tables:  rows `offsets[i]:offsets[i+1]` of `values` are array i
 ```
+A stream that changes its shape goes on in a further group, `PART<k>_<stream>`. Version 1, which is still
+read, has neither facts nor filters nor parts; it knows `bytes, offsets` for arrays of mixed shapes.
 """
 
 from __future__ import annotations
@@ -18,29 +22,52 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from eucentric_core import Axis, DataFormatError, FrameHeader
+from eucentric_core import Axis, FrameHeader
 
-__all__ = ["SHARD_FORMAT_VERSION", "StreamLayout", "common_axes", "layout_of", "refuse"]
+from ._shard_refusal import refuse
+
+__all__ = [
+    "SHARD_FORMAT_VERSION",
+    "StreamLayout",
+    "common_axes",
+    "group_name",
+    "is_table",
+    "layout_of",
+    "refuse",
+]
 
 SHARD_FORMAT = "eucentric-shard"
-SHARD_FORMAT_VERSION = 1
+SHARD_FORMAT_VERSION = 2
+READABLE_VERSIONS = frozenset({1, 2})
 MAX_FRAMES_PER_STREAM = 65_536
 MAX_HEADER_BYTES = 64 << 10
 MAX_STREAMS = 64
-RESERVED_FIELDS = frozenset({"data", "values", "bytes", "offsets", "headers", "sequence"})
+FACTS = frozenset(
+    {"definition", "title", "start_time", "end_time", "program_name", "sample", "instrument", "vendor"}
+)
+RESERVED_FIELDS = frozenset(
+    {"data", "values", "bytes", "offsets", "headers", "sequence", "vendor_index", "stream", "signal", "axes"}
+)
 
 StreamLayout = Literal["data", "values", "bytes"]
 
 
-def refuse(what: str) -> DataFormatError:
-    """The error for a file that is no shard."""
-    return DataFormatError(
-        what, safe="nothing of the file was used.", next_step="quarantine it and ask for it again."
-    )
+def is_table(header: FrameHeader) -> bool:
+    """Whether an array is a list of any number of rows: `truth` is one, an image is not."""
+    return len(header.shape) == 2 and not header.axes and bool(header.classes)
 
 
-def layout_of(headers: Sequence[FrameHeader]) -> StreamLayout:
-    """How the arrays of one stream are stored: stacked, ragged along the first axis, or as bytes."""
+def group_name(stream: str, part: int) -> str:
+    """Name of a stream's group; no stream has capitals in its name."""
+    if part:
+        return f"PART{part}_{stream}"
+    return f"STREAM_{stream}" if stream in FACTS else stream
+
+
+def layout_of(headers: Sequence[FrameHeader], version: int = SHARD_FORMAT_VERSION) -> StreamLayout:
+    """How the arrays of one group are stored: stacked, ragged along the first axis, or as bytes."""
+    if version > 1:
+        return "values" if is_table(headers[0]) else "data"
     if len({(header.shape, header.dtype) for header in headers}) == 1:
         return "data"
     rows = {(header.shape[1:], header.dtype, bool(header.shape)) for header in headers}

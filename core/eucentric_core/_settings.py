@@ -12,6 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 from ._access import Role
 from ._model import FrozenModel, Identifier
 from ._settings_address import Address, folder_of_address
+from ._settings_data import DataChannelSettings
 from ._settings_globus import GlobusSettings
 from ._settings_link import LinkSettings
 from ._settings_repository import RepositorySettings
@@ -168,6 +169,7 @@ class Settings(FrozenModel):
     dashboard: DashboardSettings = DashboardSettings()
     client: ClientSettings = ClientSettings()
     link: LinkSettings = LinkSettings()
+    data_channel: DataChannelSettings = DataChannelSettings()
     s3: S3Settings = S3Settings()
     globus: GlobusSettings = GlobusSettings()
     instruments: dict[Identifier, InstrumentSettings] = {}

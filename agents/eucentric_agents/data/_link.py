@@ -22,11 +22,15 @@ class DataLink:
 
     A lossless consumer that is slow holds `publish` back, for up to a minute; a data process that has
     died makes it fail within half a second.
+
+    Args:
+        endpoint: of the data process.
+        ring_bytes: most shared memory for frames on their way (bytes); 0: none.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, *, ring_bytes: int = 0) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._publisher = StreamPublisher(endpoint, context=self._context, timeout_s=_TRY_S)
+        self._publisher = StreamPublisher(endpoint, context=self._context, timeout_s=_TRY_S, ring_bytes=ring_bytes)
         self._broken = threading.Event()
 
     def publish(self, frame: Frame) -> None:

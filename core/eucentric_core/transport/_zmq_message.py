@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import zmq
 from pydantic import ValidationError
 
 from .._errors import DataFormatError
@@ -16,10 +16,31 @@ from .._event import AnyEvent, parse_event
 from .._frame import Frame, FrameHeader
 from .._result import ResultHeader
 
-__all__ = ["EVENT_STREAM", "StreamMessage"]
+__all__ = ["EVENT_STREAM", "ArrayPayload", "Payload", "StreamMessage"]
 
 EVENT_STREAM = "events"
 """Stream whose messages carry an `Event` and no array."""
+
+
+class Payload(Protocol):
+    """The bytes of an array, wherever they lie."""
+
+    @property
+    def buffer(self) -> memoryview:
+        """All of them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayPayload:
+    """Bytes in shared memory, or put together from chunks. They stay while any view of them exists."""
+
+    array: npt.NDArray[np.uint8]
+
+    @property
+    def buffer(self) -> memoryview:
+        """All of them, read-only where others read them, too."""
+        return self.array.data
 
 
 @contextmanager
@@ -36,11 +57,11 @@ def _refusing_malformed(stream: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class StreamMessage:
-    """A received message. `payload` is the receive buffer; arrays made of it are read-only views."""
+    """A received message. `payload` is where it lies; arrays made of it are read-only views."""
 
     stream: str
     header: bytes
-    payload: zmq.Frame
+    payload: Payload
 
     def _array(self, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
         return np.frombuffer(self.payload.buffer.toreadonly(), dtype=dtype).reshape(shape)

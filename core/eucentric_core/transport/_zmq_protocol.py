@@ -17,6 +17,8 @@ __all__ = [
     "AnyRequest",
     "Credit",
     "KeepAlive",
+    "Mapped",
+    "ReaderFile",
     "Subscribe",
     "Unsubscribe",
     "parse_request",
@@ -33,11 +35,18 @@ HEARTBEAT_TIMEOUT_MS = 60_000
 _Generation = Annotated[int, Field(ge=1)]
 
 
+class ReaderFile(FrozenModel):
+    """Where a subscriber on the server's machine says which slots of shared memory it has let go of."""
+
+    name: Annotated[str, Field(max_length=64)]
+    token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
 class Subscribe(FrozenModel):
     """Begin a subscription, or begin it anew after the server has forgotten it.
 
     `generation` rises with every attempt. What was said for an earlier one no longer counts, so that
-    answers to requests that crossed on the way do no harm.
+    answers to requests that crossed on the way do no harm. `reader` is given by who would use shared memory.
     """
 
     op: Literal["subscribe"] = "subscribe"
@@ -45,6 +54,7 @@ class Subscribe(FrozenModel):
     streams: Annotated[frozenset[Annotated[str, Field(max_length=64)]], Field(max_length=64)]
     mode: SubscriptionMode
     credit: Annotated[int, Field(ge=0, le=MAX_CREDIT)]
+    reader: ReaderFile | None = None
 
 
 class KeepAlive(FrozenModel):
@@ -62,13 +72,21 @@ class Credit(FrozenModel):
     messages: Annotated[int, Field(ge=1, le=MAX_CREDIT)]
 
 
+class Mapped(FrozenModel):
+    """The subscriber has mapped a ring of shared memory; `token`, which it has read there, proves it."""
+
+    op: Literal["mapped"] = "mapped"
+    ring: Annotated[str, Field(max_length=64)]
+    token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
 class Unsubscribe(FrozenModel):
     """End the subscription."""
 
     op: Literal["unsubscribe"] = "unsubscribe"
 
 
-AnyRequest = Annotated[Subscribe | KeepAlive | Credit | Unsubscribe, Field(discriminator="op")]
+AnyRequest = Annotated[Subscribe | KeepAlive | Credit | Mapped | Unsubscribe, Field(discriminator="op")]
 
 _ADAPTER: TypeAdapter[AnyRequest] = TypeAdapter(AnyRequest)
 

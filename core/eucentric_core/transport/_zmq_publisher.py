@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
@@ -12,6 +13,8 @@ import zmq
 from .._errors import DataFormatError, TransportError
 from .._event import Event
 from .._frame import StreamHeader
+from ._shm_file import SharedMemoryError
+from ._shm_ring import RingWriter, SlotReference
 from ._zmq_message import EVENT_STREAM
 
 __all__ = ["StreamPublisher"]
@@ -19,6 +22,11 @@ __all__ = ["StreamPublisher"]
 _QUEUED_MESSAGES = 4
 _LINGER_MS = 2000
 _CHECK_CLOSING_MS = 100
+_SMALLEST_SHARED_BYTES = 32 << 10
+_MAX_RETIRED = 2
+_DELIVERY_POLL_S = 0.005
+
+_log = logging.getLogger(__name__)
 
 
 class StreamPublisher:
@@ -31,11 +39,21 @@ class StreamPublisher:
         endpoint: the server's `ingest_endpoint`.
         context: ZeroMQ context; the server's own if the endpoint is `inproc://`.
         timeout_s: how long `publish` waits for room (s).
+        ring_bytes: of shared memory for arrays on their way; 0 sends everything through the socket. What
+            finds no place in it is sent through the socket, too.
     """
 
     def __init__(
-        self, endpoint: str, *, context: zmq.Context[zmq.Socket[bytes]], timeout_s: float = 60.0
+        self,
+        endpoint: str,
+        *,
+        context: zmq.Context[zmq.Socket[bytes]],
+        timeout_s: float = 60.0,
+        ring_bytes: int = 0,
     ) -> None:
+        self._ring_bytes = ring_bytes
+        self._ring: RingWriter | None = None
+        self._retired: list[RingWriter] = []
         self._lock = threading.Lock()
         self._timeout_s = timeout_s
         self._closing = threading.Event()
@@ -45,7 +63,7 @@ class StreamPublisher:
         self._socket.connect(endpoint)
 
     def publish(self, header: StreamHeader, array: npt.NDArray[np.generic]) -> None:
-        """Send one array; it must not be changed afterwards, because it is not copied.
+        """Send one array; it must not be changed afterwards, because it may not be copied.
 
         Raises:
             DataFormatError: the array is not what the header announces.
@@ -59,7 +77,7 @@ class StreamPublisher:
                 next_step="report this: the producer's header and array disagree.",
             )
         # A view of no bytes has no format that ZeroMQ could send.
-        payload = memoryview(np.ascontiguousarray(array).data).cast("B") if array.size else b""
+        payload = memoryview(np.ascontiguousarray(array).data).cast("B") if array.size else memoryview(b"")
         self._send(header.stream, header.model_dump_json().encode(), payload)
 
     def publish_event(self, event: Event) -> None:
@@ -68,16 +86,18 @@ class StreamPublisher:
         Raises:
             TransportError: no consumer took it within the time-out, or the publisher was closed.
         """
-        self._send(EVENT_STREAM, event.model_dump_json().encode(), b"")
+        self._send(EVENT_STREAM, event.model_dump_json().encode(), memoryview(b""))
 
-    def _send(self, stream: str, header: bytes, payload: memoryview | bytes) -> None:
+    def _send(self, stream: str, header: bytes, payload: memoryview) -> None:
         deadline = time.monotonic() + self._timeout_s
         with self._lock:
             while not self._closing.is_set():
                 if self._socket.poll(_CHECK_CLOSING_MS, zmq.POLLOUT):
-                    self._socket.send_multipart(
-                        [stream.encode(), header, payload], copy=False, flags=zmq.NOBLOCK
-                    )
+                    slot = self._share(payload)
+                    parts: list[bytes | memoryview] = [stream.encode(), header, b"" if slot else payload]
+                    if slot is not None:
+                        parts.append(slot.model_dump_json().encode())
+                    self._socket.send_multipart(parts, copy=False, flags=zmq.NOBLOCK)
                     return
                 if time.monotonic() > deadline:
                     raise TransportError(
@@ -91,8 +111,40 @@ class StreamPublisher:
             next_step="none, if the service is stopping; otherwise report this.",
         )
 
+    def _share(self, payload: memoryview) -> SlotReference | None:
+        if not self._ring_bytes or payload.nbytes < _SMALLEST_SHARED_BYTES:
+            return None
+        try:
+            if self._ring is None or self._ring.is_retired:
+                self._renew_ring()
+        except SharedMemoryError as error:
+            _log.warning("frames go through the socket: %s", error)
+            self._ring_bytes = 0
+        return None if self._ring is None else self._ring.put(payload)
+
+    def _renew_ring(self) -> None:
+        # What the next server has still to fetch from a retired ring is opened by its name.
+        if self._ring is not None:
+            self._retired.append(self._ring)
+            self._ring = None
+        for ring in self._retired[:-_MAX_RETIRED] + [r for r in self._retired if r.is_delivered]:
+            ring.close()
+            if ring in self._retired:
+                self._retired.remove(ring)
+        self._ring = RingWriter(self._ring_bytes)
+
     def close(self) -> None:
         """Close the socket, giving queued messages two seconds to leave. Ends a `publish` that is waiting."""
         self._closing.set()
         with self._lock:
             self._socket.close()
+            self._close_rings()
+
+    def _close_rings(self) -> None:
+        rings = [*self._retired, *([self._ring] if self._ring else [])]
+        self._retired, self._ring = [], None
+        deadline = time.monotonic() + _LINGER_MS / 1000
+        while not all(ring.is_delivered for ring in rings) and time.monotonic() < deadline:
+            time.sleep(_DELIVERY_POLL_S)
+        for ring in rings:
+            ring.close()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -16,7 +14,8 @@ import zmq
 from pydantic import ValidationError
 
 from ._network import cannot_listen, require_loopback
-from ._protocols import SubscriptionMode
+from ._shm_file import SharedMemoryError
+from ._zmq_binding import bind, endpoint_of
 from ._zmq_protocol import (
     HEARTBEAT_INTERVAL_MS,
     HEARTBEAT_TIMEOUT_MS,
@@ -24,55 +23,24 @@ from ._zmq_protocol import (
     MAX_REQUEST_BYTES,
     Credit,
     KeepAlive,
+    Mapped,
     Subscribe,
     Unsubscribe,
     parse_request,
 )
+from ._zmq_slots import SharedSlot, SlotDesk
+from ._zmq_subscription import BACKLOG_MESSAGES, Message, Subscription
 
 __all__ = ["SUBSCRIPTION_EXPIRY_S", "DataServer"]
 
 SUBSCRIPTION_EXPIRY_S = 10.0
 """A subscriber that is silent for this long is forgotten, and no longer holds the source back."""
 
-_BACKLOG_MESSAGES = 32
 _MAX_SUBSCRIBERS = 64
 _LINGER_MS = 1000
-_PORT_RETURNS_WITHIN_S = 0.5
+_TIDY_S = 1.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Subscriber:
-    identity: bytes
-    generation: int
-    streams: frozenset[str]
-    mode: SubscriptionMode
-    credit: int
-    last_seen: float
-    backlog: deque[Sequence[Any]] = field(default_factory=deque)
-    newest: dict[str, Sequence[Any]] = field(default_factory=dict)
-
-    @property
-    def holds_source_back(self) -> bool:
-        return len(self.backlog) >= _BACKLOG_MESSAGES
-
-    def offer(self, message: Sequence[Any], stream: str) -> None:
-        if self.streams and stream not in self.streams:
-            return
-        if self.mode == "lossless":
-            self.backlog.append(message)
-        else:
-            self.newest[stream] = message
-
-    def take(self) -> Sequence[Any] | None:
-        if self.credit <= 0:
-            return None
-        if self.backlog:
-            return self.backlog.popleft()
-        if self.newest:
-            return self.newest.pop(next(iter(self.newest)))
-        return None
 
 
 class DataServer:
@@ -108,7 +76,9 @@ class DataServer:
         if ingest.scheme == "tcp":
             require_loopback(ingest.hostname or "", "ingest")
         self._expiry_s = expiry_s
-        self._subscribers: dict[bytes, _Subscriber] = {}
+        self._subscribers: dict[bytes, Subscription] = {}
+        self._slots = SlotDesk()
+        self._next_tidy = 0.0
         self._ingest = context.socket(zmq.PULL)
         self._router = context.socket(zmq.ROUTER)
         self._wake_receiver = context.socket(zmq.PAIR)
@@ -125,9 +95,9 @@ class DataServer:
         self._wake_sender.connect(wake_endpoint)
 
     def _bind_ingest(self, endpoint: str, port: int | None) -> None:
-        self._ingest.set_hwm(_BACKLOG_MESSAGES)
+        self._ingest.set_hwm(BACKLOG_MESSAGES)
         try:
-            _bind(self._ingest, endpoint)
+            bind(self._ingest, endpoint)
         except zmq.ZMQError as error:
             raise cannot_listen(endpoint, port or 0, "publishers", error.errno) from error
 
@@ -142,20 +112,20 @@ class DataServer:
         self._router.setsockopt(zmq.IPV6, int(":" in host))
         address = "127.0.0.1" if host == "localhost" else f"[{host}]" if ":" in host else host
         try:
-            _bind(self._router, f"tcp://{address}:{port}")
+            bind(self._router, f"tcp://{address}:{port}")
         except zmq.ZMQError as error:
             raise cannot_listen(host, port, "the data channel", error.errno) from error
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port that subscribers connect to."""
-        host, _, port = _endpoint(self._router).removeprefix("tcp://").rpartition(":")
+        host, _, port = endpoint_of(self._router).removeprefix("tcp://").rpartition(":")
         return host.strip("[]"), int(port)
 
     @property
     def ingest_endpoint(self) -> str:
         """Where publishers connect."""
-        return _endpoint(self._ingest)
+        return endpoint_of(self._ingest)
 
     def serve(self) -> None:
         """Serve until `stop` is called from another thread."""
@@ -207,6 +177,10 @@ class DataServer:
                 self._subscribe(identity, request)
             case KeepAlive() | Credit():
                 self._renew(identity, request)
+            case Mapped():
+                subscriber = self._subscribers.get(identity)
+                if subscriber is not None and subscriber.reader is not None:
+                    self._slots.confirm(subscriber.reader, request)
             case Unsubscribe():
                 self._subscribers.pop(identity, None)
 
@@ -226,32 +200,60 @@ class DataServer:
             _log.warning("subscription refused: there are %d already", _MAX_SUBSCRIBERS)
             self._send(identity, [b"full"])
             return
-        self._subscribers[identity] = _Subscriber(
-            identity, request.generation, request.streams, request.mode, request.credit, time.monotonic()
+        self._subscribers[identity] = Subscription(
+            identity,
+            request.generation,
+            request.streams,
+            request.mode,
+            request.credit,
+            time.monotonic(),
+            reader=None if request.reader is None else self._slots.open_reader(request.reader),
         )
         self._send(identity, [b"subscribed"])
+        for ring in self._slots.rings:
+            self._invite(self._subscribers[identity], ring)
         _log.info(
             "subscribed: %s %s, %d subscribers", request.mode, sorted(request.streams), len(self._subscribers)
         )
 
+    def _invite(self, subscriber: Subscription, ring: str) -> None:
+        if subscriber.reader is not None:
+            self._send(subscriber.identity, [b"ring", ring.encode()])
+
     def _fan_out(self) -> None:
         parts = self._ingest.recv_multipart(copy=False)
         try:
-            stream_part, header, payload = parts
+            stream_part, header, payload, *slot_parts = parts
             stream = stream_part.bytes.decode("ascii")
-        except ValueError as error:
+            slot = self._take_slot(*slot_parts) if slot_parts else None
+        except (ValueError, TypeError, SharedMemoryError) as error:
             _log.warning("malformed message from a publisher dropped: %s", error)
             return
-        message = [b"data", stream_part, header, payload]
+        message = Message(stream, stream_part, header, payload if slot is None else slot)
         for subscriber in self._subscribers.values():
-            subscriber.offer(message, stream)
+            subscriber.offer(message)
+
+    def _take_slot(self, reference: zmq.Frame) -> SharedSlot:
+        self._slots.take_back()
+        slot, is_new_ring = self._slots.take(reference.bytes)
+        if is_new_ring:
+            for subscriber in list(self._subscribers.values()):
+                self._invite(subscriber, slot.ring.name)
+        return slot
 
     def _deliver(self) -> None:
         for subscriber in list(self._subscribers.values()):
             while (message := subscriber.take()) is not None:
-                subscriber.credit -= 1
-                if not self._send(subscriber.identity, message):
+                if not self._send(subscriber.identity, self._parts_for(subscriber, message)):
                     break
+
+    def _parts_for(self, subscriber: Subscription, message: Message) -> Sequence[Any]:
+        slot = message.payload
+        if isinstance(slot, SharedSlot) and subscriber.reader is not None:
+            ticket = self._slots.lend(subscriber.reader, slot)
+            if ticket is not None:
+                return [b"slot", message.stream_part, message.header, ticket.model_dump_json().encode()]
+        return [b"data", message.stream_part, message.header, message.frame()]
 
     def _send(self, identity: bytes, message: Sequence[Any]) -> bool:
         try:
@@ -264,27 +266,11 @@ class DataServer:
         return True
 
     def _expire(self) -> None:
-        deadline = time.monotonic() - self._expiry_s
+        now = time.monotonic()
+        deadline = now - self._expiry_s
         for subscriber in [s for s in self._subscribers.values() if s.last_seen < deadline]:
             _log.warning("subscription expired with %d messages undelivered", len(subscriber.backlog))
             del self._subscribers[subscriber.identity]
-
-
-def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
-    # ZeroMQ gives a port back a moment after `close` has returned: a server that is started again at once
-    # in the same process would find it taken by its predecessor.
-    deadline = time.monotonic() + _PORT_RETURNS_WITHIN_S
-    while True:
-        try:
-            socket.bind(endpoint)
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EADDRINUSE or time.monotonic() > deadline:
-                raise
-            time.sleep(_PORT_RETURNS_WITHIN_S / 20)
-        else:
-            return
-
-
-def _endpoint(socket: zmq.Socket[bytes]) -> str:
-    endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
-    return endpoint.rstrip(b"\0").decode() if isinstance(endpoint, bytes) else str(endpoint)
+        if now >= self._next_tidy:
+            self._next_tidy = now + min(_TIDY_S, self._expiry_s / 2)
+            self._slots.tidy({id(s.reader) for s in self._subscribers.values()})

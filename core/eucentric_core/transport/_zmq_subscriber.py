@@ -16,14 +16,17 @@ import zmq
 
 from .._errors import ServiceUnavailableError
 from .._frame import MAX_FRAME_BYTES
+from .._settings import is_loopback
 from ._protocols import SubscriptionMode
-from ._zmq_message import StreamMessage
+from ._zmq_lodger import SlotLodger
+from ._zmq_message import Payload, StreamMessage
 from ._zmq_protocol import (
     HEARTBEAT_INTERVAL_MS,
     HEARTBEAT_TIMEOUT_MS,
     MAX_CREDIT,
     Credit,
     KeepAlive,
+    Mapped,
     Subscribe,
     Unsubscribe,
 )
@@ -53,6 +56,8 @@ class StreamSubscriber:
         credit: messages that may be on their way or unacknowledged at a time, 1 to 512.
         context: ZeroMQ context, by default that of the process.
         expiry_s: silence after which the server counts as gone (s); keep-alives go out five times as often.
+        shared_memory: have arrays where they lie, if the server is on this machine. They stay valid for as
+            long as anything refers to them; what does not fit is copied.
     """
 
     def __init__(
@@ -65,13 +70,17 @@ class StreamSubscriber:
         credit: int = 16,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
         expiry_s: float = SUBSCRIPTION_EXPIRY_S,
+        shared_memory: bool = True,
     ) -> None:
         if not 1 <= credit <= MAX_CREDIT:
             raise ValueError(f"credit {credit} is not between 1 and {MAX_CREDIT}")
         self._where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._expiry_s = expiry_s
         self._context = context or zmq.Context.instance()
-        self._request = Subscribe(generation=1, streams=frozenset(streams), mode=mode, credit=credit)
+        self._slots = SlotLodger(enabled=shared_memory and is_loopback(host))
+        self._request = Subscribe(
+            generation=1, streams=frozenset(streams), mode=mode, credit=credit, reader=self._slots.renew()
+        )
         self._credit = credit
         self._unacknowledged = 0
         self._received: queue.Queue[StreamMessage] = queue.Queue(maxsize=credit)
@@ -181,6 +190,7 @@ class StreamSubscriber:
         finally:
             dealer.close()
             self._requests_in.close()
+            self._slots.close()
 
     def _return_credit(self, dealer: zmq.Socket[bytes], acknowledged: int) -> None:
         # Acknowledging more than was received must not make room that is not there.
@@ -194,7 +204,18 @@ class StreamSubscriber:
         self._last_heard = time.monotonic()
         match kind.bytes, parts:
             case b"data", [stream, header, payload]:
-                self._keep(StreamMessage(stream.bytes.decode(), header.bytes, payload))
+                self._keep(stream, header, payload)
+            case b"slot", [stream, header, ticket]:
+                lodged = self._slots.take(ticket.bytes)
+                if lodged is not None:
+                    self._keep(stream, header, lodged)
+                else:
+                    # It was counted as sent: without this a lossless stream would stand still.
+                    _say(dealer, Credit(generation=self._request.generation, messages=1))
+            case b"ring", [name]:
+                mapped = self._slots.map_ring(name.bytes)
+                if mapped is not None:
+                    _say(dealer, mapped)
             case b"subscribed", []:
                 self._full = False
                 self._subscribed.set()
@@ -204,6 +225,7 @@ class StreamSubscriber:
                     update={
                         "generation": self._request.generation + 1,
                         "credit": self._credit - self._unacknowledged,
+                        "reader": self._slots.renew(),
                     }
                 )
                 _say(dealer, self._request)
@@ -213,16 +235,16 @@ class StreamSubscriber:
                 # `alive`, which only says that the server is there, or an answer to what no longer counts.
                 return
 
-    def _keep(self, message: StreamMessage) -> None:
+    def _keep(self, stream: zmq.Frame, header: zmq.Frame, payload: Payload) -> None:
         try:
-            self._received.put_nowait(message)
+            self._received.put_nowait(StreamMessage(stream.bytes.decode(), header.bytes, payload))
         except queue.Full:
             _log.error("the data service at %s sent more than its credit; a message was dropped", self._where)
         else:
             self._unacknowledged += 1
 
 
-def _say(dealer: zmq.Socket[bytes], request: Subscribe | KeepAlive | Credit | Unsubscribe) -> None:
+def _say(dealer: zmq.Socket[bytes], request: Subscribe | KeepAlive | Credit | Mapped | Unsubscribe) -> None:
     try:
         dealer.send(request.model_dump_json().encode(), flags=zmq.NOBLOCK)
     except zmq.Again:

@@ -11,7 +11,8 @@ import typer
 from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
 
 if TYPE_CHECKING:
-    from ._catalogue import Catalogue, DatasetEntry
+    from ._catalogue import Catalogue
+    from ._entries import DatasetEntry
 
 __all__ = ["app"]
 
@@ -25,11 +26,10 @@ _Root = Annotated[Path | None, typer.Option("--root", help="The repository's roo
 
 
 def _open(config: Path | None, root: Path | None) -> Catalogue:
-    from ._catalogue import Catalogue
-    from ._service import repository_root
+    from ._catalogue import open_catalogue
 
     flags = {"repository": {"root": root}} if root is not None else {}
-    return Catalogue(repository_root(load_settings(config, flags=flags)) / "catalogue.sqlite")
+    return open_catalogue(load_settings(config, flags=flags))
 
 
 @app.command()

@@ -6,7 +6,7 @@ import os
 from hashlib import sha256
 from pathlib import Path
 
-from eucentric_core import DatasetManifest, ErrorReport, Shard, fsync_directory, write_atomic
+from eucentric_core import ErrorReport, fsync_directory, write_atomic
 
 __all__ = ["RepositoryFolders"]
 
@@ -54,10 +54,3 @@ class RepositoryFolders:
         path.replace(target)
         fsync_directory(self.quarantine)
         return target
-
-
-def dataset_id_of(shard: Shard) -> str:
-    """The data set a shard belongs to, named as its manifest will name it."""
-    return DatasetManifest(
-        instrument=shard.instrument, session=shard.session, shards=(), closed_utc=shard.sealed_utc
-    ).dataset_id

@@ -22,7 +22,8 @@ from eucentric_core import (
 )
 from eucentric_transfer import ShardReader
 
-from ._folders import RepositoryFolders, dataset_id_of
+from ._facts import ShardFacts, facts_of
+from ._folders import RepositoryFolders
 from ._registrar import Registrar
 
 __all__ = ["ingest_once"]
@@ -68,8 +69,8 @@ def _read_shard_document(path: Path) -> Shard:
     return shard
 
 
-def _verify(path: Path, shard: Shard) -> str:
-    """Check a shard's file against its document; returns the software that wrote it."""
+def _verify(path: Path, shard: Shard) -> tuple[str, ShardFacts]:
+    """Check a shard's file against its document; returns the software that wrote it, and its facts."""
     if path.is_symlink() or not path.is_file():
         raise _refuse(f"{path.name} is not a plain file.")
     if path.stat().st_size != shard.size_bytes or sha256_file(path) != shard.sha256:
@@ -96,7 +97,7 @@ def _verify(path: Path, shard: Shard) -> str:
         )
         if found != told:
             raise _mismatch(f"{path.name} holds {found}, its document says {told}.")
-        return reader.software
+        return reader.software, facts_of(reader)
 
 
 def _require_no_clash(final: Path, shard: Shard, registrar: Registrar) -> None:
@@ -107,11 +108,11 @@ def _require_no_clash(final: Path, shard: Shard, registrar: Registrar) -> None:
 
 def _take_shard(folders: RepositoryFolders, registrar: Registrar, document: Path) -> list[AnyEvent]:
     shard = _read_shard_document(document)
-    dataset_id = dataset_id_of(shard)
+    dataset_id = shard.dataset_id
     arrived = folders.incoming / shard.file_name
     final = folders.shard(dataset_id, shard.file_name)
     # A crash after the move and before the registration leaves the file at its final place.
-    recorded_with = _verify(arrived if arrived.exists() or arrived.is_symlink() else final, shard)
+    recorded_with, facts = _verify(arrived if arrived.exists() or arrived.is_symlink() else final, shard)
     if arrived.exists():
         _require_no_clash(final, shard, registrar)
         final.parent.mkdir(exist_ok=True)
@@ -120,7 +121,7 @@ def _take_shard(folders: RepositoryFolders, registrar: Registrar, document: Path
         fsync_directory(final.parent)
     events: list[AnyEvent] = []
     try:
-        events = registrar.register_shard(shard, recorded_with=recorded_with)
+        events = registrar.register_shard(shard, recorded_with=recorded_with, facts=facts)
     except IntegrityError as error:
         folders.set_aside(final, error.report())
         raise
@@ -132,6 +133,7 @@ def _take_shard(folders: RepositoryFolders, registrar: Registrar, document: Path
         dataset_id=dataset_id,
     )
     write_atomic(folders.receipts / document.name, receipt.model_dump_json().encode())
+    registrar.note_receipt(shard)
     document.unlink()
     return events
 

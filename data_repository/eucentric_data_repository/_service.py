@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from importlib.metadata import version
-from pathlib import Path
 
 import zmq
 from pydantic import JsonValue
@@ -20,10 +19,13 @@ from eucentric_core import (
 )
 from eucentric_core.transport import DataServer, PyroControlServer, StreamPublisher, require_port_free
 
+from ._backfill import read_missing_facts
 from ._catalogue import Catalogue
+from ._database import database_of
 from ._folders import RepositoryFolders
 from ._ingest import ingest_once
 from ._registrar import Registrar
+from ._root_lock import root_lock
 
 __all__ = ["RepositoryService"]
 
@@ -35,22 +37,17 @@ _INGEST_ENDPOINT = "inproc://repository-events"
 _log = logging.getLogger(__name__)
 
 
-def repository_root(settings: Settings) -> Path:
-    """Root of the repository: `repository.root`, or `<home>/repository`."""
-    return settings.repository.root or settings.home / "repository"
-
-
 class RepositoryService:
     """Takes in what arrives, answers `ping` and `status`, and publishes events.
 
     Raises:
-        ConfigurationError: a port is in use, or the root cannot be made.
+        ConfigurationError: a port is in use, the root cannot be made, or a newer version wrote the catalogue.
         OutOfSpaceError, ServiceUnavailableError: the catalogue cannot be opened.
     """
 
     def __init__(self, settings: Settings) -> None:
         repository = settings.repository
-        self.root = repository_root(settings)
+        self.root = settings.repository_path
         folders = RepositoryFolders(self.root)
         try:
             folders.make()
@@ -60,9 +57,12 @@ class RepositoryService:
                 safe="nothing was started.",
                 next_step="mount it, correct its permissions, or set repository.root.",
             ) from error
-        self._registrar = Registrar(folders.database, registered_by=repository.name)
-        self._catalogue = Catalogue(folders.database)
+        self._folders = folders
+        database = database_of(settings)
+        self._registrar = Registrar(database, registered_by=repository.name)
+        self._catalogue = Catalogue(database)
         self._error: ErrorReport | None = None
+        self._in_reserve = False
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         methods = {"ping": self._ping, "status": self._status}
         try:
@@ -101,8 +101,12 @@ class RepositoryService:
     def step(self) -> None:
         """One look into the incoming folder, and the events that are due."""
         try:
-            ingest_once(self.root, self._registrar)
-            self._publish_due()
+            with root_lock(self.root) as ours:
+                if ours:
+                    ingest_once(self.root, self._registrar)
+                    self._publish_due()
+                    read_missing_facts(self._folders, self._registrar)
+            self._in_reserve = not ours
             self._error = None
         except (OutOfSpaceError, ServiceUnavailableError, TransportError) as error:
             self._note(error.report())
@@ -141,11 +145,10 @@ class RepositoryService:
         self._registrar.close()
 
     def _ping(self, _payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        state = "serving" if self._error is None else "failing"
+        state = "failing" if self._error is not None else "in reserve" if self._in_reserve else "serving"
         return {"service": "repository", "version": version("eucentric"), "state": state}
 
     def _status(self, _payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        folders = RepositoryFolders(self.root)
         datasets = self._catalogue.datasets()
         return {
             "root": str(self.root),
@@ -153,7 +156,7 @@ class RepositoryService:
             "complete": sum(dataset.state == "complete" for dataset in datasets),
             "shards": sum(dataset.shards for dataset in datasets),
             "frames": sum(dataset.frames for dataset in datasets),
-            "quarantined": sum(1 for _ in folders.quarantine.glob("*.reason.json")),
+            "quarantined": sum(1 for _ in self._folders.quarantine.glob("*.reason.json")),
             "unpublished_events": len(self._registrar.unpublished()),
             "error": self._error.model_dump(mode="json") if self._error is not None else None,
         }

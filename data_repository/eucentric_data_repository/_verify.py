@@ -8,7 +8,8 @@ from typing import Literal
 from eucentric_core import DataFormatError, FrozenModel, sha256_file
 from eucentric_transfer import ShardReader
 
-from ._catalogue import Catalogue, ShardEntry
+from ._catalogue import Catalogue
+from ._entries import ShardEntry
 
 __all__ = ["Finding", "verify_shards"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from eucentric_core import Settings, TrustedKeys
-from eucentric_data_repository import Catalogue, RepositoryFolders
+from eucentric_data_repository import open_catalogue
 from eucentric_model_registry import Gates, Registry
 
 from ._event_outbox import EventOutbox
@@ -106,7 +106,7 @@ def retrain(
 
     def gather_frames(say: Say) -> tuple[Champion, Gathered]:
         champion = fetch_champion(site.registry, site.trusted, request.model, workspace.champion)
-        with Catalogue(RepositoryFolders(site.settings.repository_path).database) as catalogue:
+        with open_catalogue(site.settings) as catalogue:
             return champion, gather(catalogue, request, action, champion.blueprint.classes, workspace, say)
 
     def train_challenger(say: Say) -> EnsembleResult:

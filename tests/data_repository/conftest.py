@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from eucentric_core import AnyEvent, DatasetManifest, Frame, Shard, sha256_file, utc_now
-from eucentric_data_repository import Catalogue, Registrar, RepositoryFolders, ingest_once
+from eucentric_data_repository import Catalogue, Database, Registrar, RepositoryFolders, ingest_once
 from eucentric_transfer import PosixMover, write_shard
 
 from ..frames import frame_around
+from ..servers.postgres import Postgres, running_postgres
 
 
-def image_frame(sequence: int, *, session: str, value: float = 0.0, instrument: str = "twin") -> Frame:
+def image_frame(
+    sequence: int, *, session: str, value: float = 0.0, instrument: str = "twin", **header: Any
+) -> Frame:
     image = np.full((8, 8), sequence + value, dtype=np.float32)
-    return frame_around(image, sequence, session=session, instrument=instrument)
+    return frame_around(image, sequence, session=session, instrument=instrument, **header)
 
 
 @dataclass
@@ -37,23 +41,32 @@ class Sender:
         index: int = 0,
         value: float = 0.0,
         instrument: str = "twin",
+        **header: Any,
     ) -> Shard:
-        frames = [image_frame(n, session=session, value=value, instrument=instrument) for n in sequences]
+        frames = [
+            image_frame(n, session=session, value=value, instrument=instrument, **header) for n in sequences
+        ]
+        return self.seal_frames(frames, index=index)
+
+    def seal_frames(self, frames: Sequence[Frame], *, index: int = 0) -> Shard:
+        headers = [frame.header for frame in frames]
+        sequences = sorted({header.sequence for header in headers})
         path = self.work / "shard.h5"
         write_shard(path, frames, software="eucentric 0.test")
         shard = Shard(
-            instrument=instrument,
-            session=session,
+            instrument=headers[0].instrument,
+            session=headers[0].session,
             index=index,
-            first_sequence=min(sequences),
-            last_sequence=max(sequences),
+            first_sequence=sequences[0],
+            last_sequence=sequences[-1],
             frames=len(sequences),
-            streams=("haadf",),
+            streams=tuple(sorted({header.stream for header in headers})),
             sha256=sha256_file(path),
             size_bytes=path.stat().st_size,
             sealed_utc=utc_now(),
-            simulated=True,
-            material="mos2",
+            simulated=headers[0].simulated,
+            sample=headers[0].sample,
+            material=headers[0].material,
         )
         path.replace(self.work / shard.file_name)
         self.sealed.append(shard)
@@ -82,24 +95,31 @@ class Sender:
 
 @dataclass
 class Repository:
-    """The folders, one look at a time."""
+    """The folders and their catalogue, one look at a time."""
 
     folders: RepositoryFolders
+    database: Database
+
+    def registrar(self) -> Registrar:
+        return Registrar(self.database, registered_by="repository-1")
 
     def ingest(self) -> list[AnyEvent]:
-        registrar = Registrar(self.folders.database, registered_by="repository-1")
-        try:
+        with self.registrar() as registrar:
             return ingest_once(self.folders.root, registrar)
-        finally:
-            registrar.close()
 
     def catalogue(self) -> Catalogue:
-        return Catalogue(self.folders.database)
+        return Catalogue(self.database)
 
     def quarantined(self) -> list[str]:
         return sorted(
             p.name for p in self.folders.quarantine.iterdir() if not p.name.endswith(".reason.json")
         )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture
@@ -109,9 +129,23 @@ def repository_folders(tmp_path: Path) -> RepositoryFolders:
     return folders
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(
+    request: pytest.FixtureRequest, repository_folders: RepositoryFolders, tmp_path: Path
+) -> Database:
+    """A catalogue that is not made yet, in each kind of database."""
+    if request.param == "sqlite":
+        return Database.at(repository_folders.database)
+    server: Postgres = request.getfixturevalue("postgres")
+    password = tmp_path / "database-password"
+    password.write_text(server.password)
+    password.chmod(0o600)
+    return Database(server.create_database(), repository_folders.root, password)
+
+
 @pytest.fixture
-def repository(repository_folders: RepositoryFolders) -> Repository:
-    return Repository(repository_folders)
+def repository(repository_folders: RepositoryFolders, database: Database) -> Repository:
+    return Repository(repository_folders, database)
 
 
 @pytest.fixture

@@ -37,6 +37,13 @@ ROLES = (
     Role("demo", "eucentric.demo", "demo", "demo", "Close the whole loop on this machine and watch it."),
     Role("agent", "eucentric_agents._cli", "app", "agent", "Serve the microscope from its control PC."),
     Role("audit", "eucentric_agents._audit_cli", "audit_app", "agent", "Check, show and copy the audit log."),
+    Role(
+        "import",
+        "eucentric_agents.importing._cli",
+        "import_command",
+        "vendor-formats",
+        "Import vendors' files.",
+    ),
     Role("edge", "eucentric_edge._cli", "app", "edge", "Answer frames beside the microscope."),
     Role("repository", "eucentric_data_repository._cli", "app", "hub", "Receive, verify and list data sets."),
     Role("flows", "eucentric_flows._cli", "app", "hub", "Serve the flows that retrain and publish."),

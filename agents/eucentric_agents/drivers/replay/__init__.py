@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...vendor_files import metres_per_unit
 from ._errors import UnknownPixelSizeError
 from ._images import Calibration, ImageSeries
 from ._labels import Labels
@@ -9,7 +10,6 @@ from ._options import ReplayOptions
 from ._readers import builtin_suffixes, is_recording, read_images
 from ._replay import ReplayInstrument
 from ._source import FrameSource, RecordedFrame
-from ._units import metres_per_unit
 
 __all__ = [
     "Calibration",

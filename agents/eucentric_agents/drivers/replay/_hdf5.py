@@ -11,10 +11,10 @@ import numpy as np
 from eucentric_core import ConfigurationError, DataFormatError
 from eucentric_transfer import ShardReader
 
+from ...vendor_files import metres_per_unit
 from ._errors import refuse
 from ._images import Calibration, ImageSeries, grey_series
 from ._labels import labels_of_truth
-from ._units import metres_per_unit
 
 __all__ = ["read_hdf5"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ...vendor_files import metres_per_unit
 from ._errors import refuse
 from ._images import Calibration, ImageSeries, grey_series
-from ._units import metres_per_unit
 
 __all__ = ["read_tiff"]
 

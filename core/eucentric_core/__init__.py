@@ -109,6 +109,7 @@ from ._settings_sources import load_settings, settings_origins
 from ._shard import DatasetManifest, Receipt, Shard
 from ._sqlite import open_database, transaction
 from ._steering import SteeringClient, connect, control_connections
+from ._steps import reached
 from ._units import explain_problem, unit_hint
 from ._verbs import InstrumentVerbs
 from ._verification import MAX_ENVELOPE_BYTES, TrustedKeys, verify_bundle
@@ -231,6 +232,7 @@ __all__ = [
     "local_address",
     "open_database",
     "parse_event",
+    "reached",
     "read_console",
     "require_free_space",
     "server_context",

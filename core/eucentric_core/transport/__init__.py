@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._marking import kernel_pace, mark_bulk, mark_control
 from ._network import find_free_port, require_loopback, require_port_free
 from ._pacing import UNPACED, Pacer, PacerStatus, open_pacer
+from ._pacing_measured import LinkMeasurement, read_link_measurement, write_link_measurement
 from ._protocols import ControlClient, ControlServer, Method, Methods, MethodsFor, SubscriptionMode
 from ._pyro import MAX_CONTROL_BYTES
 from ._pyro_client import PyroControlClient
@@ -24,6 +25,7 @@ __all__ = [
     "ControlLimits",
     "ControlServer",
     "DataServer",
+    "LinkMeasurement",
     "Method",
     "Methods",
     "MethodsFor",
@@ -41,7 +43,9 @@ __all__ = [
     "mark_bulk",
     "mark_control",
     "open_pacer",
+    "read_link_measurement",
     "require_loopback",
     "require_port_free",
     "round_trip_s",
+    "write_link_measurement",
 ]

@@ -13,6 +13,7 @@ from .._model import FrozenModel
 from .._settings_link import LinkMode, LinkSettings
 from ._pacing_adaptive import AdaptiveRate
 from ._pacing_bucket import FairQueue, TokenBucket
+from ._pacing_measured import read_link_measurement
 
 __all__ = ["UNPACED", "Pacer", "PacerStatus", "open_pacer"]
 
@@ -20,7 +21,7 @@ _BURST_S = 0.002
 _PIECE_S = 0.001
 _MIN_PIECE_BYTES = 4 << 10
 _MAX_PIECE_BYTES = 256 << 10
-_START_BYTES_S = 50e6 / 8
+_START_BYTES_S = 100e6 / 8
 _SLICE_S = 0.05
 
 
@@ -164,8 +165,10 @@ def open_pacer(link: LinkSettings, *, home: Path | None = None) -> Pacer:
     if mode == "off":
         return UNPACED
     line_bit_s = link.line_rate_bit_s
-    if mode == "measured":
-        line_bit_s = None  # until the doctor remembers
+    if mode == "measured" or line_bit_s is None:
+        remembered = None if home is None else read_link_measurement(home)
+        line_bit_s = None if remembered is None else remembered.line_rate_bit_s
+    if mode == "measured" and line_bit_s is None:
         raise ConfigurationError(
             "Bulk data are to be held at the measured rate of the link, and none was measured.",
             safe="nothing was sent.",
@@ -175,7 +178,7 @@ def open_pacer(link: LinkSettings, *, home: Path | None = None) -> Pacer:
         math.inf if line_bit_s is None else line_bit_s * link.fraction,
         math.inf if link.max_rate_bit_s is None else link.max_rate_bit_s,
     )
-    if mode == "fixed":
+    if mode in ("fixed", "measured"):
         return Pacer(highest_bit_s / 8, mode=mode)
     adaptive = AdaptiveRate(
         start_bytes_s=_START_BYTES_S if math.isinf(highest_bit_s) else highest_bit_s / 8,

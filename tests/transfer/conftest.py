@@ -9,6 +9,7 @@ import pytest
 from eucentric_transfer import Mover
 
 from .far_ends import FAR_ENDS, FarEnd, Folder
+from .globus_site import globus_emulator, globus_far_end  # noqa: F401 - fixtures
 
 
 @pytest.fixture

@@ -28,9 +28,29 @@ def _open_posix(url: str, options: MoverOptions) -> Mover:
     return PosixMover(Path(unquote(parts.path)), options)
 
 
+def _open_s3(url: str, options: MoverOptions) -> Mover:
+    from .s3 import open_s3
+
+    return open_s3(url, options)
+
+
+def _open_globus(url: str, options: MoverOptions) -> Mover:
+    try:
+        from .globus import open_globus
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"Addresses of Globus need a package that is not installed here: {error.name}.",
+            safe="nothing was opened.",
+            next_step='pip install "eucentric[globus]"',
+        ) from error
+    return open_globus(url, options)
+
+
 MOVER_SCHEMES: Mapping[str, Callable[[str, MoverOptions], Mover]] = {
     "posix": _open_posix,
     "file": _open_posix,
+    "s3": _open_s3,
+    "globus": _open_globus,
 }
 """What opens an address, by its scheme. A mover's SDK is imported when one of its kind is opened."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, Select, case, func, select
+from sqlalchemy import Connection, Engine, Row, Select, case, func, select
 
 from eucentric_core import (
     AnyEvent,
@@ -68,6 +68,11 @@ class Catalogue:
     def database(self) -> Database:
         """Where the catalogue is; whoever writes opens the same."""
         return self._database
+
+    @property
+    def engine(self) -> Engine:
+        """The open database, for this package's own questions."""
+        return self._engine
 
     @property
     def root(self) -> Path:

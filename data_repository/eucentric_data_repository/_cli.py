@@ -1,18 +1,14 @@
-"""`eucentric repository`: serve, list, verify."""
+"""`eucentric repository`: the service, and what operators look at; `eucentric data` is for everybody."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
-
-if TYPE_CHECKING:
-    from ._catalogue import Catalogue
-    from ._entries import DatasetEntry
 
 __all__ = ["app"]
 
@@ -25,13 +21,6 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object inste
 _Root = Annotated[Path | None, typer.Option("--root", help="The repository's root; wins over the settings.")]
 
 
-def _open(config: Path | None, root: Path | None) -> Catalogue:
-    from ._catalogue import open_catalogue
-
-    flags = {"repository": {"root": root}} if root is not None else {}
-    return open_catalogue(load_settings(config, flags=flags))
-
-
 @app.command()
 def serve(config: _Config = None, root: _Root = None) -> None:
     """Take in what arrives until SIGTERM or Ctrl-C."""
@@ -41,7 +30,7 @@ def serve(config: _Config = None, root: _Root = None) -> None:
         settings = load_settings(config, flags={"repository": {"root": root}} if root is not None else {})
         configure_logging("repository", settings.logs)
         with service_lifetime("repository", settings.home) as lifetime:
-            service = RepositoryService(settings)
+            service = RepositoryService(settings, stopping=lifetime.stopping)
             service.start()
             try:
                 repository = settings.repository
@@ -50,6 +39,7 @@ def serve(config: _Config = None, root: _Root = None) -> None:
                         "host": repository.host,
                         "control_port": repository.control_port,
                         "data_port": repository.data_port,
+                        "http_port": repository.http_port,
                         "root": str(service.root),
                     }
                 )
@@ -58,49 +48,23 @@ def serve(config: _Config = None, root: _Root = None) -> None:
                 service.stop()
 
 
-def _table(datasets: list[DatasetEntry]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("data set", "material", "frames", "missing", "shards", "MiB", "state", "since (UTC)")
-    for dataset in datasets:
-        table.add_row(
-            dataset.dataset_id + (" SIMULATED" if dataset.simulated else ""),
-            dataset.material or "-",
-            str(dataset.frames),
-            str(dataset.missing),
-            str(dataset.shards),
-            f"{dataset.size_bytes / 2**20:.1f}",
-            dataset.state,
-            f"{dataset.first_registered_utc:%Y-%m-%d %H:%M:%S}",
-        )
-    Console().print(table)
-
-
 @app.command(name="ls")
 def list_datasets(config: _Config = None, root: _Root = None, as_json: _Json = False) -> None:
     """List the data sets."""
-    with clear_errors(), _open(config, root) as catalogue:
+    from .data_cli._look import print_datasets
+    from .data_cli._options import open_for_reading
+
+    with clear_errors(), open_for_reading(config, root) as catalogue:
         datasets = catalogue.datasets()
     if as_json:
         typer.echo(json.dumps({"datasets": [dataset.model_dump(mode="json") for dataset in datasets]}))
     else:
-        _table(datasets)
+        print_datasets(tuple(datasets))
 
 
 @app.command()
 def verify(config: _Config = None, root: _Root = None, as_json: _Json = False) -> None:
     """Hash every registered shard again; exit status 1 if one is not as it was registered."""
-    from ._verify import verify_shards
+    from .data_cli._take import verify as verify_all
 
-    with clear_errors(), _open(config, root) as catalogue:
-        findings = list(verify_shards(catalogue))
-    bad = [finding for finding in findings if finding.state != "intact"]
-    if as_json:
-        typer.echo(json.dumps({"shards": len(findings), "bad": [f.model_dump(mode="json") for f in bad]}))
-    else:
-        for finding in bad:
-            typer.echo(f"{finding.state}: {finding.dataset_id}/{finding.file_name}")
-        typer.echo(f"{len(findings) - len(bad)} of {len(findings)} shards intact")
-    if bad:
-        raise typer.Exit(1)
+    verify_all(None, config, root, as_json)

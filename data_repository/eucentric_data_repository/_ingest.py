@@ -16,6 +16,7 @@ from eucentric_core import (
     Receipt,
     Shard,
     fsync_directory,
+    reached,
     sha256_file,
     utc_now,
     write_atomic,
@@ -113,18 +114,21 @@ def _take_shard(folders: RepositoryFolders, registrar: Registrar, document: Path
     final = folders.shard(dataset_id, shard.file_name)
     # A crash after the move and before the registration leaves the file at its final place.
     recorded_with, facts = _verify(arrived if arrived.exists() or arrived.is_symlink() else final, shard)
+    reached("register.verified")
     if arrived.exists():
         _require_no_clash(final, shard, registrar)
         final.parent.mkdir(exist_ok=True)
         fsync_directory(folders.shards)
         arrived.replace(final)
         fsync_directory(final.parent)
+    reached("register.moved")
     events: list[AnyEvent] = []
     try:
         events = registrar.register_shard(shard, recorded_with=recorded_with, facts=facts)
     except IntegrityError as error:
         folders.set_aside(final, error.report())
         raise
+    reached("register.entered")
     receipt = Receipt(
         idempotency_key=shard.idempotency_key,
         sha256=shard.sha256,
@@ -133,8 +137,11 @@ def _take_shard(folders: RepositoryFolders, registrar: Registrar, document: Path
         dataset_id=dataset_id,
     )
     write_atomic(folders.receipts / document.name, receipt.model_dump_json().encode())
+    reached("register.receipted")
     registrar.note_receipt(shard)
+    reached("register.noted")
     document.unlink()
+    reached("register.done")
     return events
 
 
@@ -146,6 +153,7 @@ def _take_dataset(folders: RepositoryFolders, registrar: Registrar, document: Pa
     if document.name != f"{manifest.dataset_id}{_DATASET_SUFFIX}":
         raise _refuse(f"{document.name} is the manifest of {manifest.dataset_id}.")
     events = registrar.register_dataset(manifest)
+    reached("dataset.entered")
     document.unlink()
     return events
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
+import time
 from importlib.metadata import version
+from typing import Literal
 
 import zmq
 from pydantic import JsonValue
@@ -15,14 +18,17 @@ from eucentric_core import (
     OutOfSpaceError,
     ServiceUnavailableError,
     Settings,
+    TransferFailedError,
     TransportError,
 )
 from eucentric_core.transport import DataServer, PyroControlServer, StreamPublisher, require_port_free
+from eucentric_transfer import MoverOptions, open_mover
 
 from ._backfill import read_missing_facts
 from ._catalogue import Catalogue
 from ._database import database_of
 from ._folders import RepositoryFolders
+from ._inbox import Inbox
 from ._ingest import ingest_once
 from ._registrar import Registrar
 from ._root_lock import root_lock
@@ -32,6 +38,7 @@ __all__ = ["RepositoryService"]
 _POLL_S = 0.2
 _PUBLISH_TIMEOUT_S = 2.0
 _JOIN_S = 3.0
+_INBOX_POLL_S = 3.0
 _INGEST_ENDPOINT = "inproc://repository-events"
 
 _log = logging.getLogger(__name__)
@@ -45,7 +52,7 @@ class RepositoryService:
         OutOfSpaceError, ServiceUnavailableError: the catalogue cannot be opened.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, stopping: threading.Event | None = None) -> None:
         repository = settings.repository
         self.root = settings.repository_path
         folders = RepositoryFolders(self.root)
@@ -63,8 +70,11 @@ class RepositoryService:
         self._catalogue = Catalogue(database)
         self._error: ErrorReport | None = None
         self._in_reserve = False
+        self._inbox_due_s = 0.0
+        self._inbox_error: ErrorReport | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         methods = {"ping": self._ping, "status": self._status}
+        self._inbox = _open_inbox(settings, folders, stopping)
         try:
             require_port_free(repository.host, repository.control_port, "the repository's control channel")
             self._data = DataServer(
@@ -103,9 +113,7 @@ class RepositoryService:
         try:
             with root_lock(self.root) as ours:
                 if ours:
-                    ingest_once(self.root, self._registrar)
-                    self._publish_due()
-                    read_missing_facts(self._folders, self._registrar)
+                    self._take_in()
             self._in_reserve = not ours
             self._error = None
         except (OutOfSpaceError, ServiceUnavailableError, TransportError) as error:
@@ -118,6 +126,32 @@ class RepositoryService:
                     next_step="check that it is mounted and may be written; it is tried again.",
                 ).report()
             )
+
+    def _take_in(self) -> None:
+        due = self._inbox is not None and time.monotonic() >= self._inbox_due_s
+        if due:
+            self._inbox_due_s = time.monotonic() + _INBOX_POLL_S * random.uniform(0.8, 1.2)  # noqa: S311
+            self._look_into_inbox("fetched")
+        # What lies in the root's own folder does not wait for a far end.
+        ingest_once(self.root, self._registrar)
+        self._publish_due()
+        read_missing_facts(self._folders, self._registrar)
+        if due:
+            self._look_into_inbox("answered")
+
+    def _look_into_inbox(self, what: Literal["fetched", "answered"]) -> None:
+        if self._inbox is None:
+            return
+        try:
+            count = self._inbox.fetch() if what == "fetched" else self._inbox.answer()
+        except TransferFailedError as error:
+            if self._inbox_error is None:
+                _log.error("the inbox: %s", error.what)
+            self._inbox_error = error.report()
+            return
+        self._inbox_error = None
+        if count:
+            _log.info("%s %d documents of the inbox", what, count)
 
     def stop(self) -> None:
         """Close both channels and the catalogue."""
@@ -140,12 +174,18 @@ class RepositoryService:
             _log.error("%s", report.what)
         self._error = report
 
+    @property
+    def _trouble(self) -> ErrorReport | None:
+        return self._error or self._inbox_error
+
     def _close_catalogue(self) -> None:
+        if self._inbox is not None:
+            self._inbox.close()
         self._catalogue.close()
         self._registrar.close()
 
     def _ping(self, _payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        state = "failing" if self._error is not None else "in reserve" if self._in_reserve else "serving"
+        state = "failing" if self._trouble is not None else "in reserve" if self._in_reserve else "serving"
         return {"service": "repository", "version": version("eucentric"), "state": state}
 
     def _status(self, _payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -158,5 +198,15 @@ class RepositoryService:
             "frames": sum(dataset.frames for dataset in datasets),
             "quarantined": sum(1 for _ in self._folders.quarantine.glob("*.reason.json")),
             "unpublished_events": len(self._registrar.unpublished()),
-            "error": self._error.model_dump(mode="json") if self._error is not None else None,
+            "error": self._trouble.model_dump(mode="json") if self._trouble is not None else None,
         }
+
+
+def _open_inbox(
+    settings: Settings, folders: RepositoryFolders, stopping: threading.Event | None
+) -> Inbox | None:
+    where = settings.repository.inbox
+    if where is None:
+        return None
+    options = MoverOptions(state=settings.home / "repository-inbox", stopping=stopping, s3=settings.s3)
+    return Inbox(open_mover(where, options=options), folders)

@@ -46,6 +46,9 @@ ROLES = (
     ),
     Role("edge", "eucentric_edge._cli", "app", "edge", "Answer frames beside the microscope."),
     Role("repository", "eucentric_data_repository._cli", "app", "hub", "Receive, verify and list data sets."),
+    Role(
+        "data", "eucentric_data_repository.data_cli", "app", "repository", "Find, fetch and keep data sets."
+    ),
     Role("flows", "eucentric_flows._cli", "app", "hub", "Serve the flows that retrain and publish."),
     Role("policy", "eucentric_flows._cli", "policy_app", "hub", "Check and apply retraining policies."),
     Role("run", "eucentric_flows._cli", "run_app", "hub", "Look at runs of the loop."),

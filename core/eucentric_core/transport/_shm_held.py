@@ -8,18 +8,18 @@ file's lock that the reader's process has ended.
 from __future__ import annotations
 
 import secrets
+import struct
 import weakref
 from collections import deque
-from typing import Annotated, Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from ._shm_file import TOKEN_BYTES, SharedFile, SharedMemoryError
-from ._shm_ring import SlotReference
+from ._shm_ring import REFERENCE_BYTES, SlotReference, parse_slot
 
-__all__ = ["N_TICKETS", "HeldSlots", "LentSlots", "Ticket"]
+__all__ = ["N_TICKETS", "HeldSlots", "LentSlots", "Ticket", "parse_ticket"]
 
 N_TICKETS: Final = 1024
 _KIND = "held"
@@ -29,13 +29,35 @@ _RECEIVED_AT = 64
 _RELEASED_AT = _RECEIVED_AT + N_TICKETS
 _FILE_BYTES = _RELEASED_AT + N_TICKETS
 _SERIALS = 255
+_TICKET = struct.Struct(f"<{REFERENCE_BYTES}sHB")
+"""Reference, number and serial."""
 
 
-class Ticket(SlotReference):
-    """A slot that is lent to one reader: `serial` is what it writes at `ticket` when it lets go."""
+class Ticket(NamedTuple):
+    """A slot that is lent to one reader: `serial` is what it writes at `number` when it lets go."""
 
-    ticket: Annotated[int, Field(ge=0, lt=N_TICKETS)]
-    serial: Annotated[int, Field(ge=1, le=_SERIALS)]
+    reference: SlotReference
+    number: int
+    serial: int
+
+    def pack(self, stream: bytes) -> bytes:
+        """As it travels, with the name of the stream that the array is of."""
+        return _TICKET.pack(self.reference.pack(), self.number, self.serial) + stream
+
+
+def parse_ticket(text: bytes) -> tuple[bytes, Ticket]:
+    """The stream and the ticket in what `pack` returned.
+
+    Raises:
+        SharedMemoryError: it is none.
+    """
+    try:
+        reference, number, serial = _TICKET.unpack_from(text)
+    except struct.error as error:
+        raise SharedMemoryError(f"no ticket for a slot: {error}") from error
+    if number >= N_TICKETS or serial < 1:
+        raise SharedMemoryError(f"no ticket has the number {number}")
+    return text[_TICKET.size :], Ticket(parse_slot(reference), number, serial)
 
 
 class HeldSlots:
@@ -66,13 +88,13 @@ class HeldSlots:
 
     def hold(self, ticket: Ticket, view: npt.NDArray[np.uint8]) -> None:
         """Let go of a slot by itself as soon as nothing refers to `view` or what was made of it."""
-        self._file.map[_RECEIVED_AT + ticket.ticket] = ticket.serial
-        letting_go = weakref.finalize(view, _let_go, self._file, ticket.ticket, ticket.serial)
+        self._file.map[_RECEIVED_AT + ticket.number] = ticket.serial
+        letting_go = weakref.finalize(view, _let_go, self._file, ticket.number, ticket.serial)
         letting_go.atexit = False
 
     def refuse(self, ticket: Ticket) -> None:
         """Let go of a slot that was not used."""
-        _let_go(self._file, ticket.ticket, ticket.serial)
+        _let_go(self._file, ticket.number, ticket.serial)
 
     def close(self) -> None:
         """Nothing more will be received. What was stays valid for as long as somebody refers to it."""
@@ -127,13 +149,7 @@ class LentSlots:
         serial = self._serials[ticket] = self._serials[ticket] % _SERIALS + 1
         self._lent[ticket] = (serial, n_bytes, kept)
         self.n_bytes += n_bytes
-        return Ticket.model_construct(
-            ring=reference.ring,
-            slot=reference.slot,
-            generation=reference.generation,
-            ticket=ticket,
-            serial=serial,
-        )
+        return Ticket(reference, ticket, serial)
 
     def take_back(self) -> None:
         """Drop what the reader has let go of, and what never reached it."""

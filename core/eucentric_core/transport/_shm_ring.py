@@ -11,16 +11,14 @@ import logging
 import secrets
 import struct
 from bisect import insort
-from typing import Annotated, Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError
 
-from .._model import FrozenModel
 from ._shm_file import TOKEN_BYTES, SharedFile, SharedMemoryError, sweep_shared_files
 
-__all__ = ["RING_KIND", "MappedRing", "RingWriter", "SlotReference", "parse_slot"]
+__all__ = ["REFERENCE_BYTES", "RING_KIND", "MappedRing", "RingWriter", "SlotReference", "parse_slot"]
 
 RING_KIND: Final = "ring"
 
@@ -30,6 +28,9 @@ _STATES_AT = 128
 _RECORDS_AT = 4096
 _RECORD = struct.Struct("<IxxxxQQ")
 """Generation, offset and length of a slot."""
+_REFERENCE = struct.Struct("<64sII")
+"""Name of the ring, number and generation of the slot."""
+REFERENCE_BYTES: Final = _REFERENCE.size
 _DATA_AT = 64 << 10
 _TOKEN_AT = len(_MAGIC)
 _SERVER_AT = _TOKEN_AT + TOKEN_BYTES
@@ -42,24 +43,32 @@ _LARGEST_SHARE = 4
 _log = logging.getLogger(__name__)
 
 
-class SlotReference(FrozenModel):
+class SlotReference(NamedTuple):
     """What travels instead of an array: where it lies. The rest is read from the ring itself."""
 
-    ring: Annotated[str, Field(max_length=64)]
-    slot: Annotated[int, Field(ge=0, lt=_N_SLOTS)]
-    generation: Annotated[int, Field(ge=1, lt=1 << 32)]
+    ring: str
+    slot: int
+    generation: int
+
+    def pack(self) -> bytes:
+        """As it travels."""
+        return _REFERENCE.pack(self.ring.encode("ascii"), self.slot, self.generation)
 
 
 def parse_slot(text: bytes) -> SlotReference:
-    """The reference in a JSON text.
+    """The reference in what `pack` returned.
 
     Raises:
         SharedMemoryError: it is none.
     """
     try:
-        return SlotReference.model_validate_json(text)
-    except ValidationError as error:
-        raise SharedMemoryError(f"no reference to a slot: {error.errors()[0]['msg']}") from error
+        ring, slot, generation = _REFERENCE.unpack(text)
+        name = ring.rstrip(b"\0").decode("ascii")
+    except (struct.error, ValueError) as error:
+        raise SharedMemoryError(f"no reference to a slot: {error}") from error
+    if slot >= _N_SLOTS:
+        raise SharedMemoryError(f"no slot has the number {slot}")
+    return SlotReference(name, slot, generation)
 
 
 class RingWriter:
@@ -89,6 +98,7 @@ class RingWriter:
         self._free_slots = list(range(_N_SLOTS - 1, -1, -1))
         self._extents: list[tuple[int, int, int]] = []
         """(offset, end, slot) of what lies in the ring, by offset."""
+        self._waiting: list[int] = []
 
     @property
     def name(self) -> str:
@@ -106,9 +116,11 @@ class RingWriter:
         return self._file.map[_RETIRED_AT] != 0
 
     @property
-    def is_delivered(self) -> bool:
-        """Whether a server has taken everything that was put here."""
-        return all(self._file.map[_STATES_AT + slot] != _USED for _, _, slot in self._extents)
+    def undelivered(self) -> int:
+        """How many slots wait for the server to take them."""
+        states = self._file.map
+        self._waiting = [slot for slot in self._waiting if states[_STATES_AT + slot] == _USED]
+        return len(self._waiting)
 
     def put(self, payload: memoryview) -> SlotReference | None:
         """Copy an array's bytes in; None if there is no room for them."""
@@ -127,7 +139,8 @@ class RingWriter:
         insort(self._extents, (offset, offset + n_bytes, slot))
         _RECORD.pack_into(self._file.map, _RECORDS_AT + slot * _RECORD.size, generation, at, n_bytes)
         self._file.map[_STATES_AT + slot] = _USED
-        return SlotReference.model_construct(ring=self.name, slot=slot, generation=generation)
+        self._waiting.append(slot)
+        return SlotReference(self.name, slot, generation)
 
     def take_back(self, reference: SlotReference) -> None:
         """Free a slot whose reference was never sent."""

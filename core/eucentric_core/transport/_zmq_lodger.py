@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from pydantic import ValidationError
-
 from ._shm_file import SharedMemoryError
-from ._shm_held import HeldSlots, Ticket
+from ._shm_held import HeldSlots, parse_ticket
 from ._shm_ring import MappedRing
 from ._zmq_message import ArrayPayload
 from ._zmq_protocol import Mapped, ReaderFile
@@ -57,23 +55,23 @@ class SlotLodger:
         self._rings[text] = ring
         return Mapped(ring=text, token=ring.token.hex())
 
-    def take(self, text: bytes) -> ArrayPayload | None:
-        """The array that a ticket is for; None, and a line in the log, if it is not what it says."""
+    def take(self, text: bytes) -> tuple[bytes, ArrayPayload] | None:
+        """Stream and array that a ticket is for; None, and a line in the log, if it is not what it says."""
         if self._held is None:
             return None
         try:
-            ticket = Ticket.model_validate_json(text)
-        except ValidationError as error:
-            _log.error("a message in shared memory was refused: %s", error.errors()[0]["msg"])
+            stream, ticket = parse_ticket(text)
+        except SharedMemoryError as error:
+            _log.error("a message in shared memory was refused: %s", error)
             return None
         try:
-            view = self._rings[ticket.ring].view(ticket)
+            view = self._rings[ticket.reference.ring].view(ticket.reference)
         except (KeyError, SharedMemoryError) as error:
             _log.error("a message in shared memory was refused: %s", error)
             self._held.refuse(ticket)
             return None
         self._held.hold(ticket, view)
-        return ArrayPayload(view)
+        return stream, ArrayPayload(view)
 
     def close(self) -> None:
         """Take nothing more. What was taken stays valid for as long as somebody refers to it."""

@@ -25,6 +25,9 @@ _CHECK_CLOSING_MS = 100
 _SMALLEST_SHARED_BYTES = 32 << 10
 _MAX_RETIRED = 2
 _DELIVERY_POLL_S = 0.005
+_UNDELIVERED_SLOTS = 8
+_FIRST_PAUSE_S = 0.0001
+_LONGEST_PAUSE_S = 0.005
 
 _log = logging.getLogger(__name__)
 
@@ -92,12 +95,13 @@ class StreamPublisher:
         deadline = time.monotonic() + self._timeout_s
         with self._lock:
             while not self._closing.is_set():
-                if self._socket.poll(_CHECK_CLOSING_MS, zmq.POLLOUT):
+                if self._is_ready():
                     slot = self._share(payload)
-                    parts: list[bytes | memoryview] = [stream.encode(), header, b"" if slot else payload]
-                    if slot is not None:
-                        parts.append(slot.model_dump_json().encode())
-                    self._socket.send_multipart(parts, copy=False, flags=zmq.NOBLOCK)
+                    if slot is None:
+                        parts = [stream.encode(), header, payload]
+                        self._socket.send_multipart(parts, copy=False, flags=zmq.NOBLOCK)
+                    else:
+                        self._socket.send_multipart([slot.pack() + stream.encode(), header], zmq.NOBLOCK)
                     return
                 if time.monotonic() > deadline:
                     raise TransportError(
@@ -110,6 +114,18 @@ class StreamPublisher:
             safe="what was sent before is on its way.",
             next_step="none, if the service is stopping; otherwise report this.",
         )
+
+    def _is_ready(self) -> bool:
+        # References are small: the system's buffers would take thousands of them. What counts is how many
+        # frames wait, whichever way they go.
+        pause_s = _FIRST_PAUSE_S
+        until = time.monotonic() + _CHECK_CLOSING_MS / 1000
+        while self._ring is not None and self._ring.undelivered >= _UNDELIVERED_SLOTS:
+            if time.monotonic() > until:
+                return False
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        return bool(self._socket.poll(_CHECK_CLOSING_MS, zmq.POLLOUT))
 
     def _share(self, payload: memoryview) -> SlotReference | None:
         if not self._ring_bytes or payload.nbytes < _SMALLEST_SHARED_BYTES:
@@ -127,7 +143,7 @@ class StreamPublisher:
         if self._ring is not None:
             self._retired.append(self._ring)
             self._ring = None
-        for ring in self._retired[:-_MAX_RETIRED] + [r for r in self._retired if r.is_delivered]:
+        for ring in self._retired[:-_MAX_RETIRED] + [r for r in self._retired if not r.undelivered]:
             ring.close()
             if ring in self._retired:
                 self._retired.remove(ring)
@@ -144,7 +160,7 @@ class StreamPublisher:
         rings = [*self._retired, *([self._ring] if self._ring else [])]
         self._retired, self._ring = [], None
         deadline = time.monotonic() + _LINGER_MS / 1000
-        while not all(ring.is_delivered for ring in rings) and time.monotonic() < deadline:
+        while any(ring.undelivered for ring in rings) and time.monotonic() < deadline:
             time.sleep(_DELIVERY_POLL_S)
         for ring in rings:
             ring.close()

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from ._network import cannot_listen, require_loopback
 from ._shm_file import SharedMemoryError
+from ._shm_ring import REFERENCE_BYTES
 from ._zmq_binding import bind, endpoint_of
 from ._zmq_protocol import (
     HEARTBEAT_INTERVAL_MS,
@@ -39,6 +40,7 @@ SUBSCRIPTION_EXPIRY_S = 10.0
 _MAX_SUBSCRIBERS = 64
 _LINGER_MS = 1000
 _TIDY_S = 1.0
+_TURN_MESSAGES = 16
 
 _log = logging.getLogger(__name__)
 
@@ -139,9 +141,9 @@ class DataServer:
                 if self._wake_receiver in ready:
                     return
                 if self._router in ready:
-                    self._answer()
+                    self._answer_all()
                 if self._ingest in ready:
-                    self._fan_out()
+                    self._fan_out_all()
                 self._deliver()
                 self._expire()
         finally:
@@ -165,8 +167,15 @@ class DataServer:
         elif not hold_back and self._ingest not in poller:
             poller.register(self._ingest, zmq.POLLIN)
 
-    def _answer(self) -> None:
-        identity, *parts = self._router.recv_multipart()
+    def _answer_all(self) -> None:
+        for _ in range(_TURN_MESSAGES):
+            try:
+                parts = self._router.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._answer(*parts)
+
+    def _answer(self, identity: bytes, *parts: bytes) -> None:
         try:
             request = parse_request(b"".join(parts))
         except ValidationError as error:
@@ -220,26 +229,39 @@ class DataServer:
         if subscriber.reader is not None:
             self._send(subscriber.identity, [b"ring", ring.encode()])
 
-    def _fan_out(self) -> None:
-        parts = self._ingest.recv_multipart(copy=False)
+    def _fan_out_all(self) -> None:
+        for _ in range(_TURN_MESSAGES):
+            try:
+                parts = self._ingest.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            self._fan_out(parts)
+            if any(subscriber.holds_source_back for subscriber in self._subscribers.values()):
+                return
+
+    def _fan_out(self, parts: Sequence[zmq.Frame]) -> None:
         try:
-            stream_part, header, payload, *slot_parts = parts
-            stream = stream_part.bytes.decode("ascii")
-            slot = self._take_slot(*slot_parts) if slot_parts else None
-        except (ValueError, TypeError, SharedMemoryError) as error:
+            match parts:
+                case [stream, header, payload]:
+                    message = Message(stream.bytes.decode("ascii"), header, payload)
+                case [reference, header]:
+                    stream_of_slot, slot = self._take_slot(reference.bytes)
+                    message = Message(stream_of_slot.decode("ascii"), header, slot)
+                case _:
+                    raise ValueError(f"it has {len(parts)} parts")
+        except (ValueError, SharedMemoryError) as error:
             _log.warning("malformed message from a publisher dropped: %s", error)
             return
-        message = Message(stream, stream_part, header, payload if slot is None else slot)
         for subscriber in self._subscribers.values():
             subscriber.offer(message)
 
-    def _take_slot(self, reference: zmq.Frame) -> SharedSlot:
+    def _take_slot(self, text: bytes) -> tuple[bytes, SharedSlot]:
         self._slots.take_back()
-        slot, is_new_ring = self._slots.take(reference.bytes)
+        slot, is_new_ring = self._slots.take(text[:REFERENCE_BYTES])
         if is_new_ring:
             for subscriber in list(self._subscribers.values()):
                 self._invite(subscriber, slot.ring.name)
-        return slot
+        return text[REFERENCE_BYTES:], slot
 
     def _deliver(self) -> None:
         for subscriber in list(self._subscribers.values()):
@@ -252,8 +274,8 @@ class DataServer:
         if isinstance(slot, SharedSlot) and subscriber.reader is not None:
             ticket = self._slots.lend(subscriber.reader, slot)
             if ticket is not None:
-                return [b"slot", message.stream_part, message.header, ticket.model_dump_json().encode()]
-        return [b"data", message.stream_part, message.header, message.frame()]
+                return [b"slot", ticket.pack(message.stream.encode()), message.header]
+        return [b"data", message.stream.encode(), message.header, message.frame()]
 
     def _send(self, identity: bytes, message: Sequence[Any]) -> bool:
         try:

@@ -83,7 +83,8 @@ class StreamSubscriber:
         )
         self._credit = credit
         self._unacknowledged = 0
-        self._received: queue.Queue[StreamMessage] = queue.Queue(maxsize=credit)
+        self._unsaid = 0
+        self._received: queue.SimpleQueue[StreamMessage] = queue.SimpleQueue()
         self._requests_lock = threading.Lock()
         self._subscribed = threading.Event()
         self._full = False
@@ -138,8 +139,11 @@ class StreamSubscriber:
     def acknowledge(self, messages: int = 1) -> None:
         """Say that messages are dealt with; as many more may be sent. After `close` it has no effect."""
         with self._requests_lock:
-            if not self._closed:
-                self._requests_out.send(str(messages).encode())
+            self._unsaid += messages
+            # A quarter of the credit at a time: the server is told a quarter as often, and never runs dry.
+            if not self._closed and self._unsaid * 4 >= self._credit:
+                self._requests_out.send(str(self._unsaid).encode())
+                self._unsaid = 0
 
     def close(self) -> None:
         """End the subscription. What waits here can still be received."""
@@ -177,13 +181,13 @@ class StreamSubscriber:
             while True:
                 ready = dict(poller.poll(timeout=math.ceil(max(next_alive - time.monotonic(), 0) * 1000)))
                 if dealer in ready:
-                    self._take(dealer)
+                    self._take_all(dealer)
                 if self._requests_in in ready:
-                    acknowledged = self._requests_in.recv()
-                    if not acknowledged:
+                    acknowledged = self._requests()
+                    if acknowledged is None:
                         _say(dealer, Unsubscribe())
                         return
-                    self._return_credit(dealer, int(acknowledged))
+                    self._return_credit(dealer, acknowledged)
                 if time.monotonic() >= next_alive:
                     _say(dealer, KeepAlive(generation=self._request.generation))
                     next_alive = time.monotonic() + keep_alive_s
@@ -192,6 +196,18 @@ class StreamSubscriber:
             self._requests_in.close()
             self._slots.close()
 
+    def _requests(self) -> int | None:
+        """How many messages were acknowledged since; None: the end."""
+        acknowledged = 0
+        while True:
+            try:
+                request = self._requests_in.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return acknowledged
+            if not request:
+                return None
+            acknowledged += int(request)
+
     def _return_credit(self, dealer: zmq.Socket[bytes], acknowledged: int) -> None:
         # Acknowledging more than was received must not make room that is not there.
         messages = min(acknowledged, self._unacknowledged)
@@ -199,16 +215,23 @@ class StreamSubscriber:
             self._unacknowledged -= messages
             _say(dealer, Credit(generation=self._request.generation, messages=messages))
 
-    def _take(self, dealer: zmq.Socket[bytes]) -> None:
-        kind, *parts = dealer.recv_multipart(copy=False)
+    def _take_all(self, dealer: zmq.Socket[bytes]) -> None:
+        for _ in range(self._credit):
+            try:
+                parts = dealer.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            self._take(dealer, *parts)
+
+    def _take(self, dealer: zmq.Socket[bytes], kind: zmq.Frame, *parts: zmq.Frame) -> None:
         self._last_heard = time.monotonic()
-        match kind.bytes, parts:
+        match kind.bytes, [*parts]:
             case b"data", [stream, header, payload]:
-                self._keep(stream, header, payload)
-            case b"slot", [stream, header, ticket]:
+                self._keep(stream.bytes, header, payload)
+            case b"slot", [ticket, header]:
                 lodged = self._slots.take(ticket.bytes)
                 if lodged is not None:
-                    self._keep(stream, header, lodged)
+                    self._keep(lodged[0], header, lodged[1])
                 else:
                     # It was counted as sent: without this a lossless stream would stand still.
                     _say(dealer, Credit(generation=self._request.generation, messages=1))
@@ -235,13 +258,12 @@ class StreamSubscriber:
                 # `alive`, which only says that the server is there, or an answer to what no longer counts.
                 return
 
-    def _keep(self, stream: zmq.Frame, header: zmq.Frame, payload: Payload) -> None:
-        try:
-            self._received.put_nowait(StreamMessage(stream.bytes.decode(), header.bytes, payload))
-        except queue.Full:
+    def _keep(self, stream: bytes, header: zmq.Frame, payload: Payload) -> None:
+        if self._received.qsize() >= self._credit:
             _log.error("the data service at %s sent more than its credit; a message was dropped", self._where)
-        else:
-            self._unacknowledged += 1
+            return
+        self._received.put(StreamMessage(stream.decode(), header.bytes, payload))
+        self._unacknowledged += 1
 
 
 def _say(dealer: zmq.Socket[bytes], request: Subscribe | KeepAlive | Credit | Mapped | Unsubscribe) -> None:

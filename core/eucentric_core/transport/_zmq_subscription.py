@@ -14,7 +14,8 @@ from ._zmq_slots import SharedSlot
 __all__ = ["BACKLOG_MESSAGES", "Message", "Subscription"]
 
 BACKLOG_MESSAGES = 32
-"""A lossless subscriber with this many messages to come holds the source back."""
+BACKLOG_BYTES = 32 << 20
+"""A lossless subscriber with this much to come holds the source back."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +23,6 @@ class Message:
     """One message on its way through the server. Its array is not copied, however many want it."""
 
     stream: str
-    stream_part: zmq.Frame
     header: zmq.Frame
     payload: zmq.Frame | SharedSlot
 
@@ -49,11 +49,12 @@ class Subscription:
     reader: LentSlots | None = None
     backlog: deque[Message] = field(default_factory=deque)
     newest: dict[str, Message] = field(default_factory=dict)
+    backlog_bytes: int = 0
 
     @property
     def holds_source_back(self) -> bool:
         """Whether nothing more may be read from the producers before this one has taken something."""
-        return len(self.backlog) >= BACKLOG_MESSAGES
+        return len(self.backlog) >= BACKLOG_MESSAGES or self.backlog_bytes >= BACKLOG_BYTES
 
     def offer(self, message: Message) -> None:
         """Keep a message for it, if it is of a stream that it wants."""
@@ -61,6 +62,7 @@ class Subscription:
             return
         if self.mode == "lossless":
             self.backlog.append(message)
+            self.backlog_bytes += message.n_bytes
         else:
             self.newest[message.stream] = message
 
@@ -70,6 +72,7 @@ class Subscription:
             return None
         if self.backlog:
             message = self.backlog.popleft()
+            self.backlog_bytes -= message.n_bytes
         elif self.newest:
             message = self.newest.pop(next(iter(self.newest)))
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -12,7 +12,7 @@ from ._model import FrozenModel
 __all__ = ["S3Settings"]
 
 _AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-_Url = Annotated[str, Field(pattern=r"^https?://[^\s/@]+$")]
+_Url = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+$")]
 _Seconds = Annotated[float, Field(gt=0, le=600)]
 
 
@@ -26,11 +26,15 @@ class S3Settings(FrozenModel):
         endpoint: URL of a store of the site; None for Amazon's.
         region: name the signature is made for.
         profile: which of the profiles in the credentials file; None for the default one.
-        credentials: a shared-credentials file (INI) that only this service may read.
-        authority: certificates (PEM) the store's own must descend from; None for the system's.
+        credentials: a shared-credentials file (INI) that only the account of the service may read.
+        authority: certificates (PEM) that the store's own must descend from; None for the system's.
         path_style: bucket in the path (`endpoint/bucket/name`), not in the host name.
         part_bytes: larger files go in parts of this size; a transfer that was cut goes on at the part.
-        server_checksums: whether the store understands `x-amz-checksum-sha256` (Amazon, MinIO, Ceph).
+        connections: how many parts or small files are on their way at a time.
+        confirm: how a file's arrival is confirmed: `read_back` reads it again and hashes it; `checksums`
+            takes the SHA-256 that the store itself verified, and reads back where the store has none.
+        abandon_after_s: an upload in parts that nobody has ended for so long is given up at the store.
+        attempts: how often a request is sent before its failure is reported.
         connect_timeout_s: longest wait for a connection.
         read_timeout_s: longest wait for an answer.
     """
@@ -42,6 +46,9 @@ class S3Settings(FrozenModel):
     authority: _AbsolutePath | None = None
     path_style: bool = True
     part_bytes: Annotated[int, Field(ge=5 << 20, le=1 << 30)] = 16 << 20
-    server_checksums: bool = False
+    connections: Annotated[int, Field(ge=1, le=32)] = 4
+    confirm: Literal["read_back", "checksums"] = "read_back"
+    abandon_after_s: Annotated[float, Field(ge=3600, le=90 * 86400)] = 7 * 86400.0
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
     connect_timeout_s: _Seconds = 10.0
     read_timeout_s: _Seconds = 60.0

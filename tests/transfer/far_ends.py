@@ -15,7 +15,7 @@ from typing import BinaryIO, Literal
 from eucentric_transfer import Mover, MoverOptions, PosixMover
 from eucentric_transfer._passage import Passage
 
-FAR_ENDS = ["posix", "globus"]
+FAR_ENDS = ["posix", "s3", "globus"]
 """Kinds of far ends, in the order they are tested."""
 
 Fault = Literal["gone", "damaging"]

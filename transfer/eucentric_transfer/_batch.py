@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 
 from eucentric_core import EucentricError, OutOfSpaceError
 
@@ -22,20 +23,27 @@ def stopped(name: str) -> FarEndError:
 
 
 def put_each(
-    put: Callable[[Outgoing], RemoteFile], files: Sequence[Outgoing], stopping: threading.Event | None
+    put: Callable[[Outgoing], RemoteFile],
+    files: Sequence[Outgoing],
+    stopping: threading.Event | None,
+    *,
+    pool: Executor | None = None,
 ) -> tuple[RemoteFile | EucentricError, ...]:
-    """Send one after the other; see `Mover.put_many`."""
-    answers: list[RemoteFile | EucentricError] = []
-    for file in files:
+    """Send one after the other, or as many at a time as the pool takes; see `Mover.put_many`."""
+    down: list[EucentricError] = []
+
+    def send(file: Outgoing) -> RemoteFile | EucentricError:
         if stopping is not None and stopping.is_set():
-            answers.append(stopped(file.name))
-            continue
-        try:
-            answers.append(put(file))
-        except (FarEndError, OutOfSpaceError) as error:
+            return stopped(file.name)
+        if down:
             # To try the others would only take its time-outs once for each of them.
-            answers += [error] * (len(files) - len(answers))
-            break
+            return down[0]
+        try:
+            return put(file)
+        except (FarEndError, OutOfSpaceError) as error:
+            down.append(error)
+            return error
         except EucentricError as error:
-            answers.append(error)
-    return tuple(answers)
+            return error
+
+    return tuple(map(send, files) if pool is None else pool.map(send, files))

@@ -46,9 +46,17 @@ class Passage:
         """
         if self._bandwidth is not None:
             self._bandwidth.take(n_bytes, self._stopping)
+        self.go_on()
+        self.count(n_bytes)
+
+    def go_on(self) -> None:
+        """Nothing, while this side goes on.
+
+        Raises:
+            FarEndError: this side stops.
+        """
         if self._stopping is not None and self._stopping.is_set():
             raise stopped(self.name)
-        self.count(n_bytes)
 
     def count(self, n_bytes: int) -> None:
         """Show `n_bytes` as arrived that need not be sent again; negative for some that must be."""

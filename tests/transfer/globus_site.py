@@ -1,4 +1,4 @@
-"""A site with Globus, emulated: our collection and the far end's, and an account for each kind of application."""
+"""A site with Globus, emulated: our collection and the far end's, and accounts for services and people."""
 
 from __future__ import annotations
 

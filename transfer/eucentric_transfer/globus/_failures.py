@@ -173,8 +173,8 @@ def task_failure(
         events: the newest of the task's events.
         what: instead of the usual sentence.
     """
-    trouble = next((event for event in events if event.get("is_error")), None)
-    blocked = str(trouble["code"]) if trouble is not None else code
+    troubles = (str(event["code"]) for event in events if event.get("is_error"))
+    blocked = next((trouble for trouble in troubles if trouble != code), code)
     cause = f"; last trouble: {blocked}" if blocked != code else ""
     # A task that ran out of time says why in its events only.
     step = _NEXT_STEPS.get(blocked if code in ("EXPIRED", "CANCELED") else code)

@@ -285,9 +285,14 @@ def _is_it(landed: Answer | None, file: Outgoing) -> bool:
     """Whether what a killed process had under way is this file."""
     if not isinstance(landed, RemoteFile):
         return False
-    if file.sha256 is not None:
-        return landed.sha256 == file.sha256
-    return isinstance(file.source, bytes) and landed.sha256 == hashlib.sha256(file.source).hexdigest()
+    if isinstance(file.source, bytes):
+        content = hashlib.sha256(file.source).hexdigest()
+        return landed.sha256 == content and file.sha256 in (None, content)
+    try:
+        return landed.sha256 == (file.sha256 or sha256_file(file.source))
+    except OSError:
+        # It is an error of its own, said when it is prepared.
+        return False
 
 
 def _is_finished(entry: RemoteEntry) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -150,7 +151,8 @@ class TaskRunner:
         try:
             task_id = self.service.submit(stored.kind, stored.document)
         except FarEndError as error:
-            if error.details.get("reason") in ("consent", "permission", "collection"):
+            refused = error.details.get("reason") in ("consent", "permission", "collection")
+            if refused or stored.purpose != "put":
                 self.ledger.forget(stored.submission_id)
             else:
                 # It may have arrived, or not; it takes nobody's place until somebody knows.
@@ -177,8 +179,11 @@ class TaskRunner:
                 self.service, task_id, deadline_s=max(left_s, _LEAST_WAIT_S), patience=self._patience
             )
         except FarEndError as error:
-            if error.details.get("globus_code") == "EXPIRED" or error.details.get("reason") == "request":
+            if error.details.get("globus_code") == "EXPIRED":
                 self.ledger.forget(stored.submission_id)
+            elif error.details.get("reason") != "stopped":
+                # It goes on or not; it takes nobody's place until somebody asks for its files again.
+                self.ledger.ended(stored.submission_id)
             raise
         except TransferFailedError:
             self.ledger.forget(stored.submission_id)
@@ -188,8 +193,12 @@ class TaskRunner:
         return ended
 
     def finish(self, stored: StoredTask, task_id: str) -> TaskEnd:
-        """Wait for a task whose effect needs no second look, and settle it."""
+        """Wait for a task that nobody goes on with after a crash, and settle it."""
         try:
             return self.wait(stored, task_id)
+        except FarEndError:
+            with contextlib.suppress(EucentricError):
+                self.service.cancel(task_id)
+            raise
         finally:
             self.ledger.forget(stored.submission_id)

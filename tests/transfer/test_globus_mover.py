@@ -1,0 +1,663 @@
+"""What only Globus has: tasks and their limits, waiting, a service that fails, is away, or lies.
+
+The real globus-sdk speaks to an emulator of the service (tests/servers/globus.py, SIMULATED) that moves files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from globus_sdk import TransferData
+
+from eucentric_core import (
+    ConfigurationError,
+    EucentricError,
+    GlobusSettings,
+    IntegrityError,
+    OutOfSpaceError,
+    TransferFailedError,
+)
+from eucentric_transfer import FarEndError, MoverOptions, Outgoing, RemoteFile, open_mover
+from eucentric_transfer.globus import GlobusAddress, _account, _tasks
+from eucentric_transfer.globus._source import LocalSide
+
+from ..servers.globus import Collection
+from .globus_site import Site
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def batch(count: int, *, size_bytes: int = 100) -> list[Outgoing]:
+    """Small documents that differ."""
+    contents = [(b"%d." % number).ljust(size_bytes, b"x") for number in range(count)]
+    return [Outgoing(content, f"incoming/{n:03}.h5", sha256(content)) for n, content in enumerate(contents)]
+
+
+def all_arrived(answers: tuple[RemoteFile | EucentricError, ...]) -> bool:
+    return all(isinstance(answer, RemoteFile) for answer in answers)
+
+
+def wait_until(reached: Callable[[], object], *, timeout_s: float = 10.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not reached():
+        assert time.monotonic() < end, "was never reached"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def site(globus_far_end: Site) -> Site:
+    return globus_far_end
+
+
+@pytest.fixture
+def short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is retried is retried soon."""
+    monkeypatch.setattr(_account, "_MAX_RETRY_SLEEP_S", 0.01)
+
+
+# One task for a batch, and a few at a time.
+
+
+def test_a_batch_is_one_task_that_the_service_confirms_by_our_hash(site: Site) -> None:
+    files = batch(60)
+    assert all_arrived(site.mover().put_many(files))
+    (task,) = site.emulator.tasks.of_kind("transfer")[-1:]
+    assert site.transfers() == 1
+    order = task.order
+    assert (order["verify_checksum"], order["encrypt_data"], order["fail_on_quota_errors"]) == (
+        True,
+        True,
+        True,
+    )
+    assert [order[f"notify_on_{what}"] for what in ("succeeded", "failed", "inactive")] == [False] * 3
+    first = order["DATA"][0]
+    assert first["external_checksum"] == files[0].sha256
+    assert first["checksum_algorithm"] == "SHA256"
+    assert first["destination_path"] == "/base/incoming/.000.h5.part"
+    assert set(site.files()) == {file.name for file in files}
+    assert site.staged() == []
+
+
+def test_our_document_is_the_one_globus_sdk_would_write(site: Site) -> None:
+    site.mover().put_many(batch(2))
+    ours = dict(site.emulator.tasks.of_kind("transfer")[-1].order)
+    theirs = TransferData(
+        site.near_id,
+        site.far_id,
+        label=ours["label"],
+        submission_id=ours["submission_id"],
+        deadline=ours["deadline"],
+        verify_checksum=True,
+        encrypt_data=True,
+        fail_on_quota_errors=True,
+        skip_source_errors=False,
+        notify_on_succeeded=False,
+        notify_on_failed=False,
+        notify_on_inactive=False,
+    )
+    for item in ours["DATA"]:
+        theirs.add_item(
+            item["source_path"],
+            item["destination_path"],
+            external_checksum=item["external_checksum"],
+            checksum_algorithm=item["checksum_algorithm"],
+        )
+    assert ours == without_what_is_missing(dict(theirs))
+
+
+def without_what_is_missing(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {key: without_what_is_missing(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in kept.items() if type(inner).__name__ != "MissingType"}
+    return [without_what_is_missing(inner) for inner in value] if isinstance(value, list) else value
+
+
+def test_a_batch_that_is_too_long_becomes_several_tasks_and_a_few_run_at_a_time(site: Site) -> None:
+    site.change(max_files_per_task=2, max_active_tasks=2)
+    site.emulator.faults.seconds_per_chunk = 0.05
+    site.emulator.tasks.most_worked_on = 0
+    assert all_arrived(site.mover().put_many(batch(10)))
+    assert site.transfers() == 5
+    assert site.emulator.tasks.most_worked_on == 2
+
+
+def test_tasks_of_all_movers_of_a_machine_are_counted_together(site: Site) -> None:
+    site.change(max_active_tasks=1)
+    site.emulator.faults.seconds_per_chunk = 0.05
+    site.emulator.tasks.most_worked_on = 0
+    movers = [site.mover() for _ in range(3)]
+    files = batch(3)
+    threads = [
+        threading.Thread(target=mover.put_many, args=([file],))
+        for mover, file in zip(movers, files, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(site.files()) == 3
+    assert site.emulator.tasks.most_worked_on == 1
+
+
+def test_a_place_that_nobody_uses_any_more_is_free_again(site: Site) -> None:
+    site.change(max_active_tasks=1)
+    mover = site.mover()
+    # As if a process had been killed while it fetched something: its task has ended since.
+    stored, _ = mover._runner.transfer("fetch", (site.far_id, site.near_id), [item_of_nothing()])
+    wait_until(lambda: site.emulator.tasks.of_kind("transfer")[-1].status == "FAILED")
+    assert [task.submission_id for task in mover._ledger.active()] == [stored.submission_id]
+    assert all_arrived(mover.put_many(batch(1)))
+
+
+def item_of_nothing() -> dict[str, Any]:
+    return {"source_path": "/base/nothing", "destination_path": "/base/nothing"}
+
+
+def test_what_waits_behind_somebody_elses_tasks_arrives_after_them(site: Site) -> None:
+    hog = site.mover()
+    site.emulator.faults.stall = True
+    for _ in range(3):
+        order = {
+            "source_endpoint": site.near_id,
+            "destination_endpoint": site.far_id,
+            "DATA": [item_of_nothing()],
+            "submission_id": hog._service.submission_id(),
+        }
+        hog._service.submit("transfer", order)
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(site.mover().put_many(batch(2))))
+    thread.start()
+    wait_until(lambda: site.transfers() == 4)
+    ours = site.emulator.tasks.of_kind("transfer")[-1]
+    assert ours.document()["nice_status"] == "Queued"
+    site.emulator.faults.stall = False
+    thread.join()
+    assert all_arrived(answers[0])
+
+
+def test_of_two_files_of_one_name_the_later_stays(site: Site) -> None:
+    answers = site.mover().put_many([Outgoing(b"early", "a.json"), Outgoing(b"late", "a.json")])
+    assert all_arrived(answers)
+    assert site.files() == {"a.json": b"late"}
+
+
+def test_documents_are_read_by_one_listing_and_one_task(site: Site) -> None:
+    for number in range(40):
+        site.plant(f"receipts/{number}.json", b"%d" % number)
+    names = [f"receipts/{number}.json" for number in range(0, 60, 2)]
+    mover = site.mover()
+    mover.size("receipts/0.json")
+    del site.emulator.requests[:]
+    found = mover.read_many(names, max_bytes=10)
+    assert [found[name] for name in names] == [b"%d" % n if n < 40 else None for n in range(0, 60, 2)]
+    assert site.transfers() == 1
+    assert sum(path.endswith("/ls") for _, path in site.emulator.requests) == 1
+
+
+def test_a_server_that_replaces_files_by_renaming_needs_no_deletion(site: Site) -> None:
+    site.emulator.tasks.rename_replaces = True
+    deletions = len(site.emulator.tasks.of_kind("delete"))
+    mover = site.mover()
+    mover.put_bytes(b"old", "a.json")
+    mover.put_bytes(b"new", "a.json")
+    site.emulator.tasks.rename_replaces = False
+    assert len(site.emulator.tasks.of_kind("delete")) == deletions
+    assert site.files() == {"a.json": b"new"}
+
+
+# Which local file is which path of the collection.
+
+
+def test_a_file_within_the_shown_folder_is_sent_from_where_it_lies(site: Site) -> None:
+    shard = site.near / "base" / "shards" / "a.h5"
+    shard.parent.mkdir()
+    shard.write_bytes(b"shard")
+    site.mover().put(shard, "incoming/a.h5")
+    (item,) = site.emulator.tasks.of_kind("transfer")[-1].order["DATA"]
+    assert item["source_path"] == "/base/shards/a.h5"
+    assert shard.read_bytes() == b"shard"
+
+
+def test_a_link_out_of_the_shown_folder_is_copied_like_any_file_from_elsewhere(
+    site: Site, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside.h5"
+    outside.write_bytes(b"outside")
+    link = site.near / "base" / "link.h5"
+    link.symlink_to(outside)
+    site.mover().put(link, "incoming/a.h5")
+    (item,) = site.emulator.tasks.of_kind("transfer")[-1].order["DATA"]
+    assert item["source_path"].startswith("/base/globus-staging/out/")
+    assert site.staged() == []
+    assert outside.exists()
+
+
+@pytest.mark.parametrize(("base", "path"), [("/C/eucentric", "/C/eucentric/a/b.h5"), ("/", "/a/b.h5")])
+def test_the_path_of_a_file_in_its_collection(tmp_path: Path, base: str, path: str) -> None:
+    assert LocalSide(tmp_path, base, "sha256").path_of(tmp_path / "a" / "b.h5") == path
+    assert LocalSide(tmp_path / "a", base, "sha256").path_of(tmp_path / "b.h5") is None
+
+
+def test_a_collection_that_shows_another_folder_is_said(site: Site) -> None:
+    site.change(source_base="/elsewhere")
+    with pytest.raises(TransferFailedError, match="FILE_NOT_FOUND") as caught:
+        site.mover().put_bytes(b"x", "a.json")
+    assert "source_base" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "globus://tutorial/path",
+        "globus:///path",
+        "globus://6c54cade-bde5-45c1-bdea-f4bd71dba2cc/a/../b",
+        "globus://6c54cade-bde5-45c1-bdea-f4bd71dba2cc/a/%2e%2e/b",
+        "globus://6c54cade-bde5-45c1-bdea-f4bd71dba2cc/a//b",
+        "globus://6c54cade-bde5-45c1-bdea-f4bd71dba2cc/a%0ab",
+        "globus://user@6c54cade-bde5-45c1-bdea-f4bd71dba2cc/a",
+    ],
+)
+def test_an_address_that_could_mean_another_folder_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="no address"):
+        GlobusAddress.parse(url)
+
+
+def test_an_address_of_an_accounts_home() -> None:
+    address = GlobusAddress.parse("globus://6C54CADE-bde5-45c1-bdea-f4bd71dba2cc/~/data/")
+    assert address.path("incoming/a.h5") == "/~/data/incoming/a.h5"
+    assert str(address) == "globus://6c54cade-bde5-45c1-bdea-f4bd71dba2cc/~/data"
+
+
+def test_without_settings_nothing_is_opened() -> None:
+    with pytest.raises(ConfigurationError, match="which collection"):
+        open_mover("globus://6c54cade-bde5-45c1-bdea-f4bd71dba2cc/a", options=MoverOptions())
+
+
+def test_the_base_folder_itself_is_never_made(site: Site) -> None:
+    site.root.rmdir()
+    with pytest.raises(FarEndError, match="no folder /base"):
+        site.mover().put_bytes(b"x", "incoming/a.json")
+    assert not site.root.exists()
+    site.root.mkdir()
+
+
+# A task that fails says why, and what to do.
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "step"),
+    [
+        ("PERMISSION_DENIED", FarEndError, "Permissions page"),
+        ("NO_CREDENTIALS", FarEndError, "globus login"),
+        ("QUOTA_EXCEEDED", OutOfSpaceError, "quota"),
+        ("NO_SPACE_LEFT", OutOfSpaceError, "free space"),
+        ("FILE_NOT_FOUND", TransferFailedError, "source_base"),
+        ("ENDPOINT_ERROR", FarEndError, "collection's page"),
+        ("SOMETHING_NEW", FarEndError, "app.globus.org"),
+    ],
+)
+def test_a_failed_task_is_an_error_with_its_events(
+    site: Site, code: str, kind: type[EucentricError], step: str
+) -> None:
+    site.emulator.faults.fail = code
+    site.emulator.faults.fail_tasks = 1
+    mover = site.mover()
+    answers = mover.put_many(batch(3))
+    task = site.emulator.tasks.of_kind("transfer")[-1]
+    for answer in answers:
+        assert type(answer) is kind
+        assert isinstance(answer, EucentricError)
+        assert (answer.details["task_id"], answer.details["globus_code"]) == (task.id, code)
+        assert task.id in answer.what
+        assert step in answer.next_step
+        events = answer.details["events"]
+        assert isinstance(events, list)
+        assert [event["code"] for event in events if isinstance(event, dict)] == [code, "STARTED"]
+    assert site.files() == {}
+    assert site.staged() == []
+    assert all_arrived(mover.put_many(batch(3)))
+
+
+def test_events_are_cut_to_a_bearable_length(site: Site) -> None:
+    site.emulator.faults.corrupt = 300
+    site.change(deadline_s=30)
+    mover = site.mover()
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.extend(mover.put_many(batch(1))))
+    thread.start()
+    wait_until(lambda: site.transfers() and site.emulator.tasks.of_kind("transfer")[-1].faults > 30)
+    mover._service.cancel(site.emulator.tasks.of_kind("transfer")[-1].id)
+    thread.join()
+    assert len(answers[0].details["events"]) == 20
+    assert "VERIFY_CHECKSUM" in answers[0].what
+
+
+def test_what_a_failed_task_had_brought_over_is_not_sent_again(site: Site) -> None:
+    files = batch(4)
+    far = site.emulator.collections[site.far_id]
+    far.space_bytes = 1000
+    large = Outgoing(bytes(2000), "incoming/zz.h5")
+    answers = site.mover().put_many([*files, large])
+    assert all_arrived(answers[:4])
+    assert isinstance(answers[4], OutOfSpaceError)
+    assert set(site.files()) == {file.name for file in files}
+
+
+def test_a_source_that_changes_after_it_was_confirmed_does_not_arrive(site: Site) -> None:
+    shard = site.near / "base" / "a.h5"
+    shard.write_bytes(b"as it was")
+    site.emulator.faults.stall = True
+    answers: list[Any] = []
+    thread = threading.Thread(
+        target=lambda: answers.extend(site.mover().put_many([Outgoing(shard, "incoming/a.h5")]))
+    )
+    thread.start()
+    wait_until(site.transfers)
+    shard.write_bytes(b"as it is!")
+    site.emulator.faults.stall = False
+    thread.join()
+    assert isinstance(answers[0], TransferFailedError)
+    assert answers[0].details["globus_code"] == "EXTERNAL_CHECKSUM_MISMATCH"
+    assert "incoming/a.h5" not in site.files()
+    # The next try sees it before anything is submitted.
+    with pytest.raises(IntegrityError):
+        site.mover().put(shard, "incoming/a.h5", sha256=sha256(b"as it was"))
+
+
+def test_a_collection_that_may_only_be_read_is_said(site: Site) -> None:
+    site.emulator.collections[site.far_id].read_only = True
+    with pytest.raises(FarEndError) as caught:
+        site.mover().put_bytes(b"x", "incoming/a.json")
+    assert caught.value.details["reason"] == "permission"
+    assert "Permissions page" in caught.value.next_step
+
+
+def test_md5_where_a_collection_offers_no_sha256(site: Site) -> None:
+    site.change(checksum="md5")
+    site.mover().put_bytes(b"x", "a.json")
+    (item,) = site.emulator.tasks.of_kind("transfer")[-1].order["DATA"]
+    assert item["external_checksum"] == hashlib.md5(b"x", usedforsecurity=False).hexdigest()
+
+
+def test_a_file_that_arrives_changed_once_is_sent_again_by_the_service(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.emulator.faults.corrupt = 1
+    site.emulator.faults.seconds_per_chunk = 0.1
+    site.mover().put_bytes(b"content", "a.json")
+    assert site.files() == {"a.json": b"content"}
+    assert "VERIFY_CHECKSUM" in caplog.text
+
+
+# A service that says SUCCEEDED is not believed.
+
+
+def test_succeeded_without_a_file_is_an_error_for_every_file(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.emulator.faults.lie_succeeded = 1
+    answers = site.mover().put_many(batch(7))
+    assert all(isinstance(answer, TransferFailedError) for answer in answers)
+    assert all("says SUCCEEDED, but" in str(answer) and "not there" in str(answer) for answer in answers)
+    assert site.files() == {}
+    assert caplog.text.count("says SUCCEEDED, but") == 7
+
+
+def test_succeeded_for_all_but_one(site: Site) -> None:
+    site.emulator.faults.lie_last_file = 1
+    answers = site.mover().put_many(batch(7))
+    assert all_arrived(answers[:6])
+    assert isinstance(answers[6], TransferFailedError)
+    assert len(site.files()) == 6
+
+
+def test_a_file_that_was_there_before_does_not_cover_for_one_that_did_not_come(site: Site) -> None:
+    (file,) = batch(1)
+    site.plant("incoming/.000.h5.part", b"y" * 100)
+    site.emulator.faults.lie_last_file = 1
+    (answer,) = site.mover().put_many([file])
+    assert isinstance(answer, TransferFailedError)
+    assert "does not list it" in answer.what
+    assert file.name not in site.files()
+
+
+def test_a_size_that_is_another_is_an_error(site: Site) -> None:
+    site.emulator.faults.lie_size_bytes = 1
+    (answer,) = site.mover().put_many(batch(1))
+    assert isinstance(answer, TransferFailedError)
+    assert (answer.details["expected_bytes"], answer.details["found_bytes"]) == (100, 101)
+    assert set(site.files()) <= {"incoming/.000.h5.part"}
+
+
+def test_something_fetched_that_did_not_come_is_an_error(site: Site, tmp_path: Path) -> None:
+    mover = site.mover()
+    mover.put_bytes(b"x", "a.json")
+    site.emulator.faults.lie_succeeded = 2
+    with pytest.raises(TransferFailedError, match="it is not here"):
+        mover.read_bytes("a.json", max_bytes=10)
+    with pytest.raises(TransferFailedError, match="it is not here"):
+        mover.get("a.json", tmp_path / "a.json")
+    assert site.staged() == []
+
+
+def test_a_deletion_that_did_not_happen_is_an_error(site: Site) -> None:
+    mover = site.mover()
+    mover.put_bytes(b"x", "a.json")
+    site.emulator.tasks.faults.lie_succeeded = 0
+    deletions = len(site.emulator.tasks.of_kind("delete"))
+    site.emulator.collections[site.far_id].read_only = True
+    with pytest.raises(TransferFailedError, match="could not be deleted"):
+        mover.remove("a.json", sha256=sha256(b"x"))
+    assert len(site.emulator.tasks.of_kind("delete")) == deletions + 1
+    assert site.files() == {"a.json": b"x"}
+
+
+# A service that is away, slow, or in a bad mood.
+
+
+@pytest.mark.usefixtures("short_retries")
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_an_answer_that_passes_is_asked_for_again(site: Site, status: int) -> None:
+    headers = {"Retry-After": "1"} if status == 429 else {}
+    site.emulator.faults.answers = [
+        (path, status, headers) for path in ("submission_id", "/transfer", "/task/", "/stat", "/rename") * 2
+    ]
+    site.mover().put_bytes(b"x", "a.json")
+    assert site.files() == {"a.json": b"x"}
+    assert site.emulator.faults.answers == []
+    assert site.transfers() == 1
+
+
+@pytest.mark.usefixtures("short_retries")
+@pytest.mark.parametrize(("status", "reason"), [(429, "rate"), (500, "service"), (503, "service")])
+def test_one_that_lasts_is_an_error_after_a_few_tries(site: Site, status: int, reason: str) -> None:
+    site.emulator.faults.answers = [("/submission_id", status, {})] * 50
+    (answer,) = site.mover().put_many(batch(1))
+    assert isinstance(answer, FarEndError)
+    assert answer.details["reason"] == reason
+    assert 50 - len(site.emulator.faults.answers) == 1 + _account._MAX_RETRIES
+
+
+@pytest.mark.usefixtures("short_retries")
+def test_a_running_task_is_waited_for_although_the_service_is_away(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.emulator.faults.answers = [("/task/", 503, {})] * 12
+    site.mover().put_bytes(b"x", "a.json")
+    assert site.transfers() == 1
+    assert "waited for although Globus does not answer" in caplog.text
+    assert "answers again" in caplog.text
+
+
+@pytest.mark.usefixtures("short_retries")
+def test_a_submission_whose_answer_was_lost_is_still_one_task(site: Site) -> None:
+    site.emulator.faults.drop_reply = 2
+    site.mover().put_bytes(b"x", "a.json")
+    assert site.transfers() == 1
+    assert site.files() == {"a.json": b"x"}
+
+
+@pytest.mark.usefixtures("short_retries")
+def test_a_submission_that_may_have_arrived_is_found_again(site: Site) -> None:
+    site.emulator.faults.drop_reply = 1 + _account._MAX_RETRIES
+    mover = site.mover()
+    (file,) = batch(1)
+    (answer,) = mover.put_many([file])
+    assert isinstance(answer, FarEndError)
+    assert all_arrived(mover.put_many([file]))
+    assert site.transfers() == 1
+    assert mover._ledger.unsettled() == ()
+    assert site.staged() == []
+
+
+def test_a_service_that_is_not_there_at_all(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_account, "_MAX_RETRY_SLEEP_S", 0.01)
+    monkeypatch.setenv("GLOBUS_SDK_SERVICE_URL_TRANSFER", "http://127.0.0.1:9/")
+    with pytest.raises(FarEndError, match="does not answer") as caught:
+        site.mover().list("incoming")
+    assert caught.value.details["reason"] == "network"
+
+
+def test_a_machine_that_is_off_is_waited_for_and_said(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    near = site.emulator.collections[site.near_id]
+    near.offline = True
+    done = threading.Event()
+    thread = threading.Thread(target=lambda: (site.mover().put_bytes(b"x", "a.json"), done.set()))
+    thread.start()
+    wait_until(lambda: "GC_NOT_CONNECTED" in caplog.text)
+    assert not done.is_set()
+    near.offline = False
+    thread.join()
+    assert done.is_set()
+
+
+def test_a_task_that_is_paused_is_waited_for_and_said(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.emulator.faults.stall = True
+    thread = threading.Thread(target=lambda: site.mover().put_bytes(b"x", "a.json"))
+    thread.start()
+    wait_until(site.transfers)
+    task = site.emulator.tasks.of_kind("transfer")[-1]
+    site.emulator.tasks.suspend(task)
+    site.emulator.faults.stall = False
+    wait_until(lambda: "is paused by the administrator" in caplog.text)
+    task.paused = False
+    thread.join()
+    assert site.files() == {"a.json": b"x"}
+
+
+def test_a_task_whose_credentials_expired_goes_on_after_a_new_login(site: Site) -> None:
+    site.emulator.faults.stall = True
+    mover = site.mover()
+    answers: list[Any] = []
+    (file,) = batch(1)
+    thread = threading.Thread(target=lambda: answers.extend(mover.put_many([file])))
+    thread.start()
+    wait_until(site.transfers)
+    task = site.emulator.tasks.of_kind("transfer")[-1]
+    site.emulator.tasks.suspend(task, inactive=True)
+    thread.join()
+    assert isinstance(answers[0], FarEndError)
+    assert "suspended" in answers[0].what
+    assert "globus login" in answers[0].next_step
+    task.status = "ACTIVE"
+    site.emulator.faults.stall = False
+    assert all_arrived(mover.put_many([file]))
+    assert site.transfers() == 1
+
+
+def test_a_task_that_misses_its_deadline_is_said_to_have_expired(site: Site) -> None:
+    site.change(deadline_s=1)
+    site.emulator.faults.stall = True
+    (answer,) = site.mover().put_many(batch(1))
+    assert isinstance(answer, FarEndError)
+    assert answer.details["globus_code"] == "EXPIRED"
+    assert site.files() == {}
+
+
+def test_a_service_that_does_not_end_a_task_is_told_to(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tasks, "_LEAST_WAIT_S", 0.1)
+    site.change(deadline_s=1)
+    site.emulator.faults.stall = site.emulator.faults.ignore_deadlines = True
+    mover = site.mover()
+    (answer,) = mover.put_many(batch(1))
+    assert isinstance(answer, FarEndError)
+    assert "was cancelled" in answer.what
+    task = site.emulator.tasks.of_kind("transfer")[-1]
+    assert task.fatal_error is not None
+    assert task.fatal_error["code"] == "CANCELED"
+    assert mover._ledger.unsettled() == ()
+    assert site.staged() == []
+    site.emulator.mend()
+    site.change(deadline_s=60)
+    assert all_arrived(site.mover().put_many(batch(1)))
+
+
+def test_a_place_that_never_comes_free_is_an_error(site: Site) -> None:
+    site.change(max_active_tasks=1)
+    site.emulator.faults.stall = True
+    first = site.mover()
+    first._runner.transfer("fetch", (site.far_id, site.near_id), [item_of_nothing()])
+    site.change(deadline_s=1)
+    (answer,) = site.mover().put_many(batch(1))
+    assert isinstance(answer, FarEndError)
+    assert answer.details["reason"] == "queue"
+
+
+def test_a_mover_that_is_stopped_leaves_its_task_to_the_next(site: Site) -> None:
+    site.emulator.faults.stall = True
+    stopping = threading.Event()
+    mover = site.open(MoverOptions(stopping=stopping))
+    answers: list[Any] = []
+    files = batch(3)
+    thread = threading.Thread(target=lambda: answers.extend(mover.put_many(files)))
+    thread.start()
+    wait_until(site.transfers)
+    stopping.set()
+    thread.join()
+    assert {type(answer) for answer in answers} == {FarEndError}
+    assert answers[0].details["reason"] == "stopped"
+    site.emulator.faults.stall = False
+    assert all_arrived(site.mover().put_many(files))
+    assert site.transfers() == 1
+    assert site.staged() == []
+
+
+def test_what_was_under_way_is_not_taken_for_another_content(site: Site) -> None:
+    site.emulator.faults.stall = True
+    stopping = threading.Event()
+    mover = site.open(MoverOptions(stopping=stopping))
+    thread = threading.Thread(target=lambda: mover.put_many([Outgoing(b"old", "a.json")]))
+    thread.start()
+    wait_until(site.transfers)
+    stopping.set()
+    thread.join()
+    site.emulator.faults.stall = False
+    assert site.mover().put_bytes(b"new", "a.json").sha256 == sha256(b"new")
+    assert site.files() == {"a.json": b"new"}
+
+
+def test_settings_out_of_bounds_are_refused(site: Site) -> None:
+    for wrong in (
+        {"max_active_tasks": 4},
+        {"poll_min_s": 5, "poll_max_s": 1},
+        {"source_base": "C:/data"},
+        {"source_base": "/a/../b"},
+        {"client_id": "me"},
+        {"client_secret": "x"},
+    ):
+        with pytest.raises(ValueError, match="validation error"):
+            GlobusSettings.model_validate(wrong)
+
+
+def test_a_collection_of_connect_server_lets_a_service_in_by_itself(site: Site) -> None:
+    site.emulator.collections[site.far_id] = Collection(site.far, mapped=True)
+    site.mover().put_bytes(b"x", "a.json")
+    assert site.files() == {"a.json": b"x"}

@@ -184,7 +184,8 @@ class NetworkLab:
         self._start_delay()
         for host in hosts:
             self._set(host, "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0",
-                      "net.ipv4.conf.default.rp_filter=0", "net.ipv4.tcp_no_metrics_save=1")  # fmt: skip
+                      "net.ipv4.conf.default.rp_filter=0", "net.ipv4.tcp_no_metrics_save=1",
+                      "net.ipv4.tcp_congestion_control=cubic")  # fmt: skip
         for host, device in (("pc", "front0"), ("pc", "eth0"), ("hpc", "eth0"), ("other", "eth0")):
             self._set(host, f"net.ipv4.conf.{device}.rp_filter=0")
         self._ip("hpc", "link", "set", "back0", "mtu", "1500", "txqueuelen", "10000", "up")

@@ -1,0 +1,210 @@
+"""Control round trips over a shaped link while bulk data fill it, in a network of namespaces on this machine.
+
+A link of 100 Mbit/s and one of 1 Gbit/s, 10 ms away. Control is the product's own channel (mutual TLS);
+bulk data are frames. Beside it, in the same run: plain Pyro5 with the frames through the proxy, and a
+separate TCP connection that nothing holds back. A ratio is to the p99 over the same link while it is idle.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness import arguments, quantile, report
+from netlab import HPC, OTHER, PC, Host, LabUnavailableError, NetworkLab, end, wait_for_line
+
+from eucentric.certs import Authority
+from eucentric_core import Role, TlsSettings
+
+LINKS = {"100mbit_10ms": 100e6, "1gbit_10ms": 1e9}
+ROLES = str(Path(__file__).with_name("netlab_roles.py"))
+FRAME_BYTES = 2048 * 2048 * 2
+FRACTION = 0.92
+OTHERS_SHARE = 0.5
+UNPACED_STREAMS = 4
+CONTROL_PORT, BULK_PORT, OTHER_PORT, PROXY_PORT = 4310, 4311, 4390, 4399
+PERIOD_S = 0.01
+
+Figures = dict[str, Any]
+
+
+class Bench:
+    """The lab with its control server, measured over one link after the other."""
+
+    def __init__(self, lab: NetworkLab, folder: Path, *, duration_s: float) -> None:
+        self._lab = lab
+        self._duration_s = duration_s
+        authority = Authority.create(folder / "authority", name="bench", days=60)
+        server = authority.issue("agent", hosts=[lab.addresses[PC]], days=60)
+        person = authority.issue("scientist", role=Role.SCIENTIST, days=60)
+        self._server_tls, self._client_tls = (
+            TlsSettings(
+                authority=issued.folder / "authority.pem",
+                certificate=issued.folder / "certificate.pem",
+                key=issued.folder / "key.pem",
+            ).model_dump(mode="json")
+            for issued in (server, person)
+        )
+
+    def start(self, machine: Host, role: str, /, **options: Any) -> subprocess.Popen[str]:
+        """Start a role on a host and wait until it is ready."""
+        process = self._lab.start_python(machine, ROLES, role, json.dumps(options))
+        ready = wait_for_line(process)
+        if ready != "ready":
+            raise RuntimeError(f"{role} said {ready!r}")
+        return process
+
+    @contextmanager
+    def running(self, machine: Host, role: str, /, **options: Any) -> Iterator[subprocess.Popen[str]]:
+        """A role, while the block runs."""
+        process = self.start(machine, role, **options)
+        try:
+            yield process
+        finally:
+            end(process)
+
+    def control_server(self) -> subprocess.Popen[str]:
+        """The control channel, until the lab is closed."""
+        return self.start(
+            PC, "control_server", host=self._lab.addresses[PC], port=CONTROL_PORT, tls=self._server_tls
+        )
+
+    def round_trips_ms(self) -> list[float]:
+        """Round trips of control from the far end, over the link as it is now."""
+        options = {
+            "host": self._lab.addresses[PC],
+            "port": CONTROL_PORT,
+            "tls": self._client_tls,
+            "duration_s": self._duration_s,
+            "period_s": PERIOD_S,
+        }
+        with self.running(HPC, "control_client", **options) as client:
+            return [float(sample) for sample in json.loads(wait_for_line(client, timeout_s=120))]
+
+    def under_load(
+        self, link: Figures | None, *, others_bit_s: float = 0.0, settle_s: float
+    ) -> tuple[list[float], float]:
+        """Round trips while bulk data flow, and their rate (bit/s)."""
+        there = self._lab.addresses[HPC]
+        streams = UNPACED_STREAMS if link is None else 1
+        bulk = {"host": there, "port": BULK_PORT, "streams": streams}
+        with (
+            self.running(HPC, "bulk_sink", **bulk) as sink,
+            self.running(PC, "bulk_source", **bulk, link=link),
+            self._others(others_bit_s),
+        ):
+            time.sleep(settle_s)
+            _tell(sink)
+            samples = self.round_trips_ms()
+            _tell(sink)
+            return samples, float(json.loads(wait_for_line(sink))["bit_s"])
+
+    @contextmanager
+    def _others(self, bit_s: float) -> Iterator[None]:
+        if not bit_s:
+            yield
+            return
+        there = self._lab.addresses[HPC]
+        with (
+            self.running(HPC, "bulk_sink", host=there, port=OTHER_PORT, streams=1),
+            self.running(OTHER, "other_traffic", host=there, port=OTHER_PORT, bit_s=bit_s),
+        ):
+            yield
+
+    def through_proxy(self) -> tuple[list[float], float]:
+        """The same with stock Pyro5, frames and control through one proxy."""
+        address = {"host": self._lab.addresses[PC], "port": PROXY_PORT}
+        with (
+            self.running(PC, "proxy_server", **address, frame_bytes=FRAME_BYTES),
+            self.running(
+                HPC, "proxy_client", **address, duration_s=max(self._duration_s, 10.0), period_s=PERIOD_S
+            ) as client,
+        ):
+            answer = json.loads(wait_for_line(client, timeout_s=120))
+            return answer["samples"], float(answer["bit_s"])
+
+
+def _tell(process: subprocess.Popen[str]) -> None:
+    if process.stdin is None:
+        raise RuntimeError("the process has no input")
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def measure(lab: NetworkLab, bench: Bench, rate_bit_s: float) -> Figures:
+    """All cases over one link."""
+    fixed = {"mode": "fixed", "line_rate_bit_s": rate_bit_s, "fraction": FRACTION}
+    knowing = {**fixed, "mode": "adaptive"}
+    searching = {"mode": "adaptive"}
+    off = {"mode": "off"}
+    others_bit_s = OTHERS_SHARE * rate_bit_s
+
+    lab.dumb(rate_bit_s)
+    idle = bench.round_trips_ms()
+    paced, paced_bit_s = bench.under_load(fixed, settle_s=2)
+    unpaced, unpaced_bit_s = bench.under_load(None, settle_s=8)
+    known, known_bit_s = bench.under_load(knowing, settle_s=2)
+    adaptive, adaptive_bit_s = bench.under_load(searching, settle_s=6)
+    crossed, crossed_bit_s = bench.under_load(knowing, others_bit_s=others_bit_s, settle_s=4)
+    crossed_fixed, _ = bench.under_load(fixed, others_bit_s=others_bit_s, settle_s=3)
+    proxy, proxy_bit_s = bench.through_proxy()
+    idle += bench.round_trips_ms()
+    lab.honouring(rate_bit_s)
+    marked, marked_bit_s = bench.under_load(off, settle_s=3)
+    crossed_marked, crossed_marked_bit_s = bench.under_load(off, others_bit_s=others_bit_s, settle_s=3)
+
+    p99_ms = quantile(idle, 0.99)
+
+    def ratio(samples: list[float]) -> float:
+        return quantile(samples, 0.99) / p99_ms
+
+    return {
+        "idle_p50_ms": quantile(idle, 0.5),
+        "idle_p99_ms": p99_ms,
+        "loaded_p50_ms": quantile(paced, 0.5),
+        "loaded_p99_ms": quantile(paced, 0.99),
+        "control_p99_ratio": ratio(paced),
+        "bulk_fraction": paced_bit_s / rate_bit_s,
+        "marked_p99_ratio": ratio(marked),
+        "marked_bulk_fraction": marked_bit_s / rate_bit_s,
+        "adaptive_known_p99_ratio": ratio(known),
+        "adaptive_known_bulk_fraction": known_bit_s / rate_bit_s,
+        "adaptive_p99_ratio": ratio(adaptive),
+        "adaptive_bulk_fraction": adaptive_bit_s / rate_bit_s,
+        "proxy_p99_ratio": ratio(proxy),
+        "proxy_bulk_fraction": proxy_bit_s / rate_bit_s,
+        "unpaced_p99_ratio": ratio(unpaced),
+        "unpaced_bulk_fraction": unpaced_bit_s / rate_bit_s,
+        "crossed_p99_ratio": ratio(crossed),
+        "crossed_bulk_fraction": crossed_bit_s / rate_bit_s,
+        "crossed_marked_p99_ratio": ratio(crossed_marked),
+        "crossed_marked_bulk_fraction": crossed_marked_bit_s / rate_bit_s,
+        "crossed_fixed_p99_ratio": ratio(crossed_fixed),
+        "samples_per_case": len(paced),
+    }
+
+
+def main() -> None:
+    """Measure and report."""
+    options = arguments(__doc__ or "").parse_args()
+    try:
+        with NetworkLab() as lab, tempfile.TemporaryDirectory(prefix="bench-channels-") as folder:
+            bench = Bench(lab, Path(folder), duration_s=3.0 if options.quick else 6.0)
+            bench.control_server()
+            links = {name: measure(lab, bench, rate_bit_s) for name, rate_bit_s in LINKS.items()}
+    except LabUnavailableError as error:
+        print(f"skipped: {error}", file=sys.stderr)
+        report({"skipped": str(error)}, as_json=options.json, packages=["Pyro5", "pyzmq"])
+        return
+    report({"links": links}, as_json=options.json, packages=["Pyro5", "pyzmq"])
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,8 @@ from ._search import SearchQuery, conditions, ordered
 from ._tables import datasets, events, holds, notes, shards, site_metadata, tags
 
 __all__ = ["Catalogue", "open_catalogue"]
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,250}", re.ASCII)
 
 
 def open_catalogue(settings: Settings) -> Catalogue:
@@ -103,6 +106,7 @@ class Catalogue:
         Raises:
             ConfigurationError: there is no such data set.
         """
+        require_name(dataset_id)
         with reading(self._engine, self._database) as connection:
             entries = _datasets(connection, _entries().where(datasets.c.dataset_id == dataset_id))
             if not entries:
@@ -212,6 +216,16 @@ class Catalogue:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def require_name(dataset_id: str) -> None:
+    """Let what may be the name of a data set pass; a database need not be asked for anything else.
+
+    Raises:
+        ConfigurationError: no data set can have this name.
+    """
+    if _NAME.fullmatch(dataset_id) is None:
+        raise unknown_dataset(dataset_id)
 
 
 def unknown_dataset(dataset_id: str) -> ConfigurationError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from ._catalogue import unknown_dataset
+from ._catalogue import require_name, unknown_dataset
 from ._tables import datasets
 
 __all__ = ["require_dataset"]
@@ -16,6 +16,7 @@ def require_dataset(connection: Connection, dataset_id: str) -> None:
     Raises:
         ConfigurationError: there is no such data set.
     """
+    require_name(dataset_id)
     held = select(datasets.c.dataset_id).where(datasets.c.dataset_id == dataset_id)
     if connection.execute(held).first() is None:
         raise unknown_dataset(dataset_id)

@@ -20,6 +20,7 @@ from ._tables import datasets, lineage_edges, lineage_nodes, shards
 __all__ = ["ProvenanceEdge", "ProvenanceGraph", "ProvenanceNode", "trace"]
 
 _MAX_NODES = 10_000
+_MAX_NAME = 1000
 
 
 class ProvenanceNode(FrozenModel):
@@ -68,6 +69,14 @@ def trace(catalogue: Catalogue, name: str, *, with_shards: bool = False) -> Prov
     )
 
 
+def _unknown(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"Nothing is known of {name[:200]!r}.",
+        safe="nothing was changed.",
+        next_step="give the name of a data set, run:ID or model:NAME/VERSION.",
+    )
+
+
 class _Walk:
     def __init__(self, connection: Connection, with_shards: bool) -> None:
         self._connection = connection
@@ -76,14 +85,12 @@ class _Walk:
         self.edges: list[ProvenanceEdge] = []
 
     def find(self, name: str) -> str:
+        if "\x00" in name or len(name) > _MAX_NAME:
+            raise _unknown(name)
         for candidate in (f"dataset:{name}", name, f"run:{name}", f"model:{name}"):
             if self._load(candidate) is not None:
                 return candidate
-        raise ConfigurationError(
-            f"Nothing is known of {name[:200]!r}.",
-            safe="nothing was changed.",
-            next_step="give the name of a data set, run:ID or model:NAME/VERSION.",
-        )
+        raise _unknown(name)
 
     def follow(self, start: str) -> None:
         for step in (self._origins, self._descendants):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 
 from eucentric_core import FrozenModel, UtcDatetime
@@ -17,7 +17,15 @@ __all__ = ["Bounds", "DatasetOrder", "SearchQuery", "conditions", "ordered"]
 DatasetOrder = Literal["newest", "oldest", "name", "largest"]
 """In which order data sets are listed; times are those of acquisition."""
 
-_Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+def _require_storable(text: str) -> str:
+    # PostgreSQL has no NUL in texts; a half of a surrogate pair is no text at all.
+    if "\x00" in text or (not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)):
+        raise ValueError("holds a character that no text has")
+    return text
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_require_storable)]
 
 
 class Bounds(FrozenModel):

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from importlib.metadata import version
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import zmq
 from pydantic import JsonValue
@@ -32,6 +32,9 @@ from ._inbox import Inbox
 from ._ingest import ingest_once
 from ._registrar import Registrar
 from ._root_lock import root_lock
+
+if TYPE_CHECKING:
+    from .http_door import HttpDoor
 
 __all__ = ["RepositoryService"]
 
@@ -84,6 +87,7 @@ class RepositoryService:
                 context=self._context,
             )
             self._control = PyroControlServer(methods, host=repository.host, port=repository.control_port)
+            self._http = self._open_http(settings)
         except ConfigurationError:
             self._close_catalogue()
             # Sockets of a half-built service are closed with the context.
@@ -101,6 +105,9 @@ class RepositoryService:
         self._publisher = StreamPublisher(
             _INGEST_ENDPOINT, context=self._context, timeout_s=_PUBLISH_TIMEOUT_S
         )
+
+        if self._http is not None:
+            self._http.start()
 
     def run(self, stopping: threading.Event) -> None:
         """Take in what arrives until told to stop."""
@@ -155,6 +162,8 @@ class RepositoryService:
 
     def stop(self) -> None:
         """Close both channels and the catalogue."""
+        if self._http is not None:
+            self._http.stop()
         self._publisher.close()
         self._control.stop()
         self._data.stop()
@@ -173,6 +182,14 @@ class RepositoryService:
         if self._error is None or self._error.code != report.code:
             _log.error("%s", report.what)
         self._error = report
+
+    def _open_http(self, settings: Settings) -> HttpDoor | None:
+        if settings.repository.http_port is None:
+            return None
+        # FastAPI is loaded where there is a door, and nowhere else.
+        from .http_door import HttpDoor
+
+        return HttpDoor(self._catalogue, settings.repository)
 
     @property
     def _trouble(self) -> ErrorReport | None:

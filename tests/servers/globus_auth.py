@@ -197,6 +197,7 @@ class Auth:
         first, *others = (self._access(grant, server, scopes) for server, scopes in by_server.items())
         if any(scope.scope_string == "openid" for scope in grant.scopes):
             first["id_token"] = self._id_token(grant)
+            self.issued.append(first["id_token"])
         return {**first, "other_tokens": others}
 
     def _access(self, grant: Grant, server: str, scopes: list[Scope]) -> dict[str, Any]:
@@ -261,4 +262,7 @@ class Auth:
 
 
 def _invalid_grant() -> Refusal:
-    return Refusal(400, "invalid_grant", "the grant is not valid any more", error="invalid_grant")
+    refusal = Refusal(401, "invalid_grant", "the grant is not valid any more")
+    # As globus-sdk recorded it.
+    refusal.body = {"error": "invalid_grant"}
+    return refusal

@@ -1,6 +1,6 @@
 """What only Globus has: tasks and their limits, waiting, a service that fails, is away, or lies.
 
-The real globus-sdk speaks to an emulator of the service (tests/servers/globus.py, SIMULATED) that moves files.
+The real globus-sdk speaks to an emulator (tests/servers/globus.py, SIMULATED) that moves the files.
 """
 
 from __future__ import annotations
@@ -530,7 +530,12 @@ def test_a_machine_that_is_off_is_waited_for_and_said(site: Site, caplog: pytest
     near = site.emulator.collections[site.near_id]
     near.offline = True
     done = threading.Event()
-    thread = threading.Thread(target=lambda: (site.mover().put_bytes(b"x", "a.json"), done.set()))
+
+    def send() -> None:
+        site.mover().put_bytes(b"x", "a.json")
+        done.set()
+
+    thread = threading.Thread(target=send)
     thread.start()
     wait_until(lambda: "GC_NOT_CONNECTED" in caplog.text)
     assert not done.is_set()

@@ -14,6 +14,7 @@ from eucentric_core import clear_errors
 
 from ..certs import app as certs_app
 from ..doctor import command as doctor_command
+from ..globus import app as globus_app
 from . import _config, _interlocks, _lease, _scope
 from ._roles import ROLES, Role, run_role
 from ._stop import stop
@@ -68,6 +69,7 @@ app.add_typer(_lease.app, name="lease")
 app.add_typer(_interlocks.app, name="interlocks")
 app.add_typer(_config.app, name="config")
 app.add_typer(certs_app, name="certs")
+app.add_typer(globus_app, name="globus")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

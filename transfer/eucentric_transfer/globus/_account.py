@@ -30,6 +30,7 @@ from globus_sdk.transport import RetryConfig
 
 from eucentric_core import ConfigurationError, GlobusSettings
 
+from .._mover import FarEndError
 from ._failures import login_needed, readable_failures
 
 __all__ = ["SECRET_VARIABLE", "GlobusAccount", "HeldToken"]
@@ -38,6 +39,7 @@ SECRET_VARIABLE = "EUCENTRIC_GLOBUS_SECRET"  # noqa: S105 - the name of a variab
 """Environment variable that may hold a service's secret instead of `globus.secret_file`."""
 
 _APP_NAME = "eucentric"
+_WHO = [AuthScopes.openid, AuthScopes.profile]
 _MAX_RETRIES = 4
 _MAX_RETRY_SLEEP_S = 8.0
 _MAX_SECRET_BYTES = 4096
@@ -81,7 +83,8 @@ class GlobusAccount:
         config = GlobusAppConfig(
             token_storage=self._storage,
             request_refresh_tokens=settings.app == "person",
-            auto_redrive_gares=True,
+            # Without a person to ask, a consent that is missing is an error that says so.
+            auto_redrive_gares=settings.app == "service" or ask_code is not None,
             login_flow_manager=_login_flow(ask_code) if settings.app == "person" else None,
         )
         try:
@@ -103,14 +106,24 @@ class GlobusAccount:
             FarEndError: Globus does not answer, or the secret or the code is not accepted.
         """
         with self.lock, readable_failures("logging in"):
-            self.app.add_scope_requirements(
-                {AuthScopes.resource_server: [AuthScopes.openid, AuthScopes.profile]}
-            )
-            self.app.login(force=self.settings.app == "service")
+            self.app.add_scope_requirements({AuthScopes.resource_server: _WHO})
+            self.app.login(force=self.settings.app == "service" or not self._still_counts())
             mapped = [collection for collection in collections if self._wants_data_access(collection)]
             if mapped:
                 self.transfer.add_app_data_access_scope(mapped)
                 self.app.login(force=True)
+
+    def _still_counts(self) -> bool:
+        """Whether the tokens held are still accepted; none held is for the app to see."""
+        if not self.logged_in():
+            return True
+        try:
+            self.who()
+        except FarEndError as error:
+            if error.details.get("reason") != "credentials":
+                raise
+            return False
+        return True
 
     def _wants_data_access(self, collection: str) -> bool:
         found = self.transfer.get_endpoint(collection)
@@ -136,7 +149,7 @@ class GlobusAccount:
             FarEndError: Globus does not answer, or nobody is logged in.
         """
         with self.lock, readable_failures("asking who is logged in"):
-            with AuthClient(app=self.app) as client:
+            with AuthClient(app=self.app, app_scopes=_WHO) as client:
                 found: dict[str, Any] = dict(client.userinfo().data)
             return str(found.get("preferred_username") or found["sub"])
 

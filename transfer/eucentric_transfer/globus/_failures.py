@@ -131,8 +131,10 @@ def _refused(error: GlobusAPIError, doing: str) -> EucentricError:
             required_scopes=list[JsonValue](scopes),
             **details,
         )
-    if status == 401 or code in ("invalid_grant", "invalid_client"):
-        return FarEndError(what, safe=_KEPT, next_step=_credentials(code), reason="credentials", **details)
+    oauth = (error.raw_json or {}).get("error")
+    if status == 401 or oauth in ("invalid_grant", "invalid_client"):
+        step = f"{_LOG_IN[:-1]}; for a service, check `globus.client_id` and `globus.secret_file` first."
+        return FarEndError(what, safe=_KEPT, next_step=step, reason="credentials", **details)
     if code.endswith("EndpointNotFound"):
         step = "compare the id in the address and `globus.source_collection` with the collections' pages."
         return FarEndError(what, safe=_KEPT, next_step=step, reason="collection", **details)
@@ -149,12 +151,6 @@ def _refused(error: GlobusAPIError, doing: str) -> EucentricError:
     return TransferFailedError(
         what, safe=_KEPT, next_step="check the paths, and this machine's clock.", reason="request", **details
     )
-
-
-def _credentials(code: str) -> str:
-    if code == "invalid_client" or code == "UNAUTHORIZED":
-        return "check the application's id and secret (`globus.client_id`, `globus.secret_file`)."
-    return _LOG_IN
 
 
 def task_failure(

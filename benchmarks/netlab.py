@@ -29,7 +29,17 @@ from typing import Literal, Self
 
 import psutil
 
-__all__ = ["HPC", "OTHER", "PC", "Host", "LabUnavailableError", "NetworkLab", "end", "wait_for_line"]
+__all__ = [
+    "HPC",
+    "OTHER",
+    "PC",
+    "Host",
+    "LabUnavailableError",
+    "NetworkLab",
+    "end",
+    "require_lab",
+    "wait_for_line",
+]
 
 Host = Literal["pc", "switch", "other", "hpc"]
 PC: Host = "pc"
@@ -53,6 +63,7 @@ class NetworkLab:
 
     Args:
         delay_s: of the way back, and so of the round trip over the idle link.
+        name: tells the labs of one process apart.
 
     Raises:
         LabUnavailableError: on entering, where namespaces cannot be made.
@@ -60,17 +71,18 @@ class NetworkLab:
 
     addresses: dict[str, str] = {"pc": "10.91.1.1", "other": "10.91.3.1", "hpc": "10.91.2.1"}
 
-    def __init__(self, *, delay_s: float = 0.010) -> None:
+    def __init__(self, *, delay_s: float = 0.010, name: str = "lab") -> None:
         self._delay_s = delay_s
-        self._names = {host: f"{_PREFIX}-{os.getpid()}-{host}" for host in ("pc", "switch", "other", "hpc")}
-        self._folder = ""
+        hosts = ("pc", "switch", "other", "hpc")
+        self._names = {host: f"{_PREFIX}-{os.getpid()}-{name}-{host}" for host in hosts}
+        self.folder = ""
         self._delay: subprocess.Popen[str] | None = None
         self._running: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Self:
-        _require_tools()
+        require_lab()
         _sweep()
-        self._folder = tempfile.mkdtemp(prefix="netlab-")
+        self.folder = tempfile.mkdtemp(prefix="netlab-")
         try:
             self._build()
         except BaseException:
@@ -91,7 +103,7 @@ class NetworkLab:
             end(self._delay)
         for name in self._names.values():
             _run("ip", "netns", "del", name, check=False)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def command(self, host: Host, words: Sequence[str]) -> list[str]:
         """The command that runs `words` on a host."""
@@ -135,6 +147,9 @@ class NetworkLab:
                      "pfifo", "limit", str(limit))  # fmt: skip
         self._tc("switch", "filter", "add", *device, "parent", "1:", "protocol", "ip", "prio", "1",
                  "u32", "match", "ip", "dsfield", "0xb8", "0xfc", "flowid", "1:10")  # fmt: skip
+        # Who has which address is the switch's own business.
+        self._tc("switch", "filter", "add", *device, "parent", "1:", "protocol", "arp", "prio", "2",
+                 "u32", "match", "u32", "0", "0", "flowid", "1:10")  # fmt: skip
         self._shape_way_back(rate_bit_s)
 
     def wide(self) -> None:
@@ -142,10 +157,15 @@ class NetworkLab:
         self._tc("switch", "qdisc", "del", "dev", "up0", "root", check=False)
         self._tc("hpc", "qdisc", "del", "dev", "back0", "root", check=False)
 
-    def sent_packets(self, handle: str) -> int:
-        """How many packets a queue of the uplink has sent: `10:` those marked EF, `20:` the others."""
+    def queue(self, handle: str) -> dict[str, int]:
+        """What a queue of the uplink has done: `packets` sent, `drops`, and more.
+
+        `1:` is the only one of a plain switch; of one that honours marks, `10:` takes those marked EF and
+        `20:` the others.
+        """
         listed = json.loads(_run(*self.command("switch", ["tc", "-s", "-j", "qdisc", "show", "dev", "up0"])))
-        return int(next(queue["packets"] for queue in listed if queue["handle"] == handle))
+        found = next(queue for queue in listed if queue["handle"] == handle)
+        return {key: value for key, value in found.items() if isinstance(value, int)}
 
     def _shape_way_back(self, rate_bit_s: float) -> None:
         self._tc("hpc", "qdisc", "replace", "dev", "back0", "root", "tbf", "rate", f"{rate_bit_s:.0f}",
@@ -164,6 +184,7 @@ class NetworkLab:
         hosts: tuple[Host, ...] = ("pc", "switch", "other", "hpc")
         for host in hosts:
             _run("ip", "netns", "add", self._names[host])
+            self._set(host, "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
             self._ip(host, "link", "set", "lo", "up")
         cables: tuple[tuple[Host, str, str, int], ...] = (
             ("pc", "eth0", "pc0", 1), ("hpc", "eth0", "up0", 2), ("other", "eth0", "other0", 3)
@@ -184,8 +205,7 @@ class NetworkLab:
         self._start_delay()
         for host in hosts:
             self._set(host, "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0",
-                      "net.ipv4.conf.default.rp_filter=0", "net.ipv4.tcp_no_metrics_save=1",
-                      "net.ipv4.tcp_congestion_control=cubic")  # fmt: skip
+                      "net.ipv4.conf.default.rp_filter=0", "net.ipv4.tcp_no_metrics_save=1")  # fmt: skip
         for host, device in (("pc", "front0"), ("pc", "eth0"), ("hpc", "eth0"), ("other", "eth0")):
             self._set(host, f"net.ipv4.conf.{device}.rp_filter=0")
         self._ip("hpc", "link", "set", "back0", "mtu", "1500", "txqueuelen", "10000", "up")
@@ -198,7 +218,7 @@ class NetworkLab:
             )
 
     def _start_delay(self) -> None:
-        program = str(Path(self._folder) / "delay")
+        program = str(Path(self.folder) / "delay")
         _run("gcc", "-O2", "-Wall", "-Wextra", "-o", program, str(_SOURCE))
         words = [
             program,
@@ -231,7 +251,12 @@ def end(process: subprocess.Popen[str]) -> None:
                 pipe.close()
 
 
-def _require_tools() -> None:
+def require_lab() -> None:
+    """Say whether there can be a lab here.
+
+    Raises:
+        LabUnavailableError: there cannot, and why.
+    """
     if sys.platform != "linux":
         raise LabUnavailableError("only Linux has network namespaces")
     missing = [name for name in ("ip", "tc", "ethtool", "gcc", "sysctl") if shutil.which(name) is None]
@@ -249,7 +274,7 @@ def _require_tools() -> None:
 
 def _sweep() -> None:
     for line in _run("ip", "netns", "list").splitlines():
-        match = re.match(rf"({_PREFIX}-(\d+)-\w+)", line)
+        match = re.match(rf"({_PREFIX}-(\d+)-[\w-]+)", line)
         if match and not psutil.pid_exists(int(match[2])):
             _run("ip", "netns", "del", match[1], check=False)
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from eucentric_core import LinkSettings, TlsSettings
@@ -111,9 +111,7 @@ def bulk_source(options: Options) -> None:
     address = (options["host"], options["port"])
     if options["link"] is None:
         with ExitStack() as stack:
-            socks = [
-                stack.enter_context(socket.create_connection(address)) for _ in range(options["streams"])
-            ]
+            socks = [stack.enter_context(_ordinary(address)) for _ in range(options["streams"])]
             say("ready")
             threads = [threading.Thread(target=_send_for_ever, args=(sock, block)) for sock in socks]
             for thread in threads:
@@ -135,6 +133,14 @@ def bulk_source(options: Options) -> None:
                 sock.sendall(block[:piece])
 
 
+def _ordinary(address: tuple[str, int]) -> socket.socket:
+    # What Windows and most Linux systems do, whatever this machine prefers.
+    sock = socket.create_connection(address)
+    with suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
+    return sock
+
+
 def _send_for_ever(sock: socket.socket, block: bytes) -> None:
     while True:
         sock.sendall(block)
@@ -143,7 +149,7 @@ def _send_for_ever(sock: socket.socket, block: bytes) -> None:
 def other_traffic(options: Options) -> None:
     """Another machine's transfer over the same link: TCP that would go at `bit_s`, and marks nothing."""
     block = bytes(_BLOCK_BYTES)
-    with socket.create_connection((options["host"], options["port"])) as sock:
+    with _ordinary((options["host"], options["port"])) as sock:
         kernel_pace(sock, options["bit_s"] / 8)
         say("ready")
         while True:

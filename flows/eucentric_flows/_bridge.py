@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from tenacity import (
@@ -19,7 +19,7 @@ from tenacity import (
 )
 
 from eucentric_core import AnyEvent, DataFormatError, ServiceUnavailableError, Settings
-from eucentric_core.transport import EVENT_STREAM, StreamSubscriber
+from eucentric_core.transport import EVENT_STREAM, DataAccess, StreamSubscriber
 
 from ._event_outbox import EventOutbox
 from ._prefect_events import EventSink
@@ -57,6 +57,7 @@ class EventBridge:
         sink: where they go.
         on_end: called when the bridge stops by itself, which it does only on an unforeseen error (a full
             disk); leaving the context then raises that error.
+        access: gets the keys of the sources that have some.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class EventBridge:
         sink: EventSink,
         *,
         on_end: Callable[[], None] = lambda: None,
+        access: Mapping[str, DataAccess] = MappingProxyType({}),
     ) -> None:
+        self._access = dict(access)
         self._sources = dict(sources)
         self._outbox = outbox
         self._sink = sink
@@ -102,7 +105,10 @@ class EventBridge:
     def _collect(self, name: str) -> None:
         host, port = self._sources[name]
         answered = True
-        with StreamSubscriber(host, port, streams=[EVENT_STREAM], mode="lossless") as subscriber:
+        access = self._access.get(name)
+        with StreamSubscriber(
+            host, port, streams=[EVENT_STREAM], mode="lossless", access=access
+        ) as subscriber:
             while not self._stopping.is_set():
                 try:
                     message = subscriber.receive(_RECEIVE_S)

@@ -30,6 +30,7 @@ from .stages import (
     install,
     judge_challenger,
     promote,
+    record_lineage,
     register,
     retraining_request,
     seed_of,
@@ -243,10 +244,12 @@ def _publish(
         ),
     )
     version = run_stage("register", lambda _: register(publication))
+    record_lineage(publication, version.version)
     if not verdict.accepted:
         return Ending("rejected", verdict.sentence, version.version)
     run_stage("promote", lambda _: promote(publication, version, verdict.sentence, outbox))
     if installing:
         folder = publication.workspace.bundle
         run_stage("install", lambda say: install(publication.settings, folder, version.version, say))
+        record_lineage(publication, version.version, edge=publication.settings.edge.name)
     return Ending("promoted", verdict.sentence, version.version)

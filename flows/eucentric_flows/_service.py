@@ -11,7 +11,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.types.entrypoint import EntrypointType
 
-from eucentric_core import ServiceLifetime, ServiceUnavailableError, Settings
+from eucentric_core import ServiceLifetime, ServiceUnavailableError, Settings, agent_data_access
 
 from ._automation import publish_policies
 from ._bridge import EventBridge, event_sources
@@ -66,7 +66,14 @@ async def _serve(
     deployment_id = await runner.aadd_deployment(_deployment())
     async with get_client() as client:
         automations = await publish_policies(client, policies, deployment_id)
-    bridge = EventBridge(event_sources(settings), outbox, sink, on_end=lifetime.stopping.set)
+    access = agent_data_access(settings, client="flows")
+    bridge = EventBridge(
+        event_sources(settings),
+        outbox,
+        sink,
+        on_end=lifetime.stopping.set,
+        access={} if access is None else {"agent": access},
+    )
     with bridge:
         running = asyncio.create_task(runner.start())
         told_to_stop = asyncio.create_task(asyncio.to_thread(lifetime.stopping.wait))

@@ -12,6 +12,7 @@ import pytest
 
 from eucentric_core import ManagedProcess, Settings, load_settings
 from eucentric_core.transport import PyroControlClient, find_free_port
+from eucentric_data_repository import open_catalogue, provenance_tree, trace
 from eucentric_flows import EventOutbox, HeldError, NotEnoughFramesError
 from eucentric_flows._pipeline import Ending, Say, Site, bootstrap, retrain
 from eucentric_flows.policy import RetrainAction, RetrainRequest
@@ -189,6 +190,12 @@ def test_a_better_model_replaces_the_champion_once_per_trigger(
     assert champion.lineage.trained_from == "v1"
     assert champion.metrics["recent_f1"] > champion.metrics["recent_f1_of_champion"]
     assert [event.kind for event in hub.site.outbox.pending()] == ["model.promoted", "model.promoted"]
+
+    with open_catalogue(hub.site.settings) as catalogue:
+        lines = provenance_tree(trace(catalogue, "model:atoms/2"))
+    said = "\n".join(lines)
+    for part in ("instrument microscope-1", "data set microscope-1.drifted", "atoms version 1", "on edge-1"):
+        assert part in said
 
     assert hub.retrain("drift-1", "drifted") == ending
     assert hub.versions() == [2, 1]

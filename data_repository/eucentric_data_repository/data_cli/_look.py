@@ -22,21 +22,20 @@ _Offset = Annotated[int, typer.Option("--offset", min=0, help="How many to leave
 _Order = Annotated[DatasetOrder, typer.Option("--order", help="newest, oldest, name or largest.")]
 _Range = str | None
 
-_COLUMNS = ("data set", "sample", "material", "frames", "missing", "shards", "MiB", "state", "since (UTC)")
+_COLUMNS = ("material", "frames", "missing", "shards", "MiB", "state", "since (UTC)")
 
 
 def print_datasets(datasets: tuple[DatasetEntry, ...]) -> None:
     """A table of data sets."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(*_COLUMNS)
+    table = Table(Column("data set", no_wrap=True), *_COLUMNS)
     for dataset in datasets:
         began = dataset.first_acquired_utc or dataset.first_registered_utc
         pruned = f" ({dataset.pruned} pruned)" if dataset.pruned else ""
         table.add_row(
             dataset.dataset_id + (" SIMULATED" if dataset.simulated else ""),
-            dataset.sample or "-",
             dataset.material or "-",
             str(dataset.frames),
             str(dataset.missing),

@@ -6,7 +6,7 @@ from ._blueprint import Blueprint, Champion, fetch_champion
 from ._gather import FRAME_STREAM, Gathered, gather
 from ._install import install
 from ._judge import Judgement, ModelFiles, judge_challenger
-from ._publish import Publication, promote, register, sign
+from ._publish import Publication, promote, record_lineage, register, sign
 from ._train import retraining_request, seed_of, start_request, train
 from ._workspace import StartData, Workspace, start_data
 
@@ -25,6 +25,7 @@ __all__ = [
     "install",
     "judge_challenger",
     "promote",
+    "record_lineage",
     "register",
     "retraining_request",
     "seed_of",

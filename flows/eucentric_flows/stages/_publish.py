@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,12 +13,14 @@ import numpy as np
 
 from eucentric_core import (
     BundleError,
+    EucentricError,
     Lineage,
     ModelPromoted,
     Settings,
     TrustedKeys,
     verify_bundle,
 )
+from eucentric_data_repository import LineageRecorder, database_of
 from eucentric_model_registry import (
     BundleContent,
     RegisteredVersion,
@@ -35,9 +38,10 @@ from ._workspace import Workspace
 if TYPE_CHECKING:
     from eucentric_hpc import EnsembleResult
 
-__all__ = ["Publication", "promote", "register", "sign"]
+__all__ = ["Publication", "promote", "record_lineage", "register", "sign"]
 
 _SOURCE = "hub"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,26 @@ def promote(publication: Publication, version: RegisteredVersion, reason: str, o
             trace_id=publication.trigger_id,
         )
     )
+
+
+def record_lineage(publication: Publication, version: int, *, edge: str | None = None) -> None:
+    """Tell the repository what the version was trained on and, if so, at which edge it serves; once.
+
+    The signed bundle says the same: a catalogue that cannot be written does not hold up a model.
+    """
+    try:
+        manifest = verify_bundle(
+            publication.workspace.bundle,
+            publication.trusted,
+            expected_name=publication.model,
+            newer_than=None,
+        )
+        with LineageRecorder(database_of(publication.settings)) as lineage:
+            lineage.record_training(publication.model, version, manifest.lineage)
+            if edge is not None:
+                lineage.record_installation(publication.model, version, edge=edge)
+    except EucentricError as error:
+        _log.warning("the lineage of version %d is not in the catalogue: %s", version, error.what)
 
 
 def _signed_version(publication: Publication) -> int | None:

@@ -1,0 +1,161 @@
+"""`eucentric data`: what people type, and what they are told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from eucentric_data_repository import Database
+from eucentric_data_repository.data_cli import app
+
+
+@pytest.fixture
+def database(repository_folders: Any) -> Database:
+    """The command's words do not depend on the kind of database."""
+    return Database.at(repository_folders.database)
+
+
+@pytest.fixture
+def filled(repository: Any, sender: Any, tmp_path: Path) -> Path:
+    """Two data sets, one complete; returns the settings file."""
+    pair = [sender.seal(range(2), sample="grid-1"), sender.seal(range(2, 4), index=1, sample="grid-1")]
+    for shard in pair:
+        sender.deliver(shard)
+    sender.deliver_manifest(sender.manifest(*pair))
+    sender.deliver(sender.seal(range(3), session="s2"))
+    repository.ingest()
+    schema = tmp_path / "schema.json"
+    schema.write_text(json.dumps({"properties": {"dose": {"type": "number"}}}))
+    config = tmp_path / "machine.toml"
+    root, archive = repository.folders.root, tmp_path / "archive"
+    archive.mkdir()
+    config.write_text(
+        f"home = {json.dumps(str(tmp_path / 'home'))}\n[client]\nname = 'ada'\n"
+        f"[repository]\nroot = {json.dumps(str(root))}\nmetadata_schema = {json.dumps(str(schema))}\n"
+        f"archives = [{json.dumps(str(archive))}]\n"
+        "[[repository.retention]]\nname = 'papers'\ntag = 'paper'\n"
+        "[[repository.retention]]\nname = 'copied'\nsimulated = true\nkeep = 'until_copied'\ncopies = 1\n"
+    )
+    return config
+
+
+def run(config: Path, *arguments: str, status: int = 0) -> Result:
+    outcome = CliRunner().invoke(app, [*arguments, "--config", str(config)])
+    assert outcome.exit_code == status, outcome.output
+    assert "Traceback" not in outcome.output
+    return outcome
+
+
+def answer(config: Path, *arguments: str, status: int = 0) -> Any:
+    return json.loads(run(config, *arguments, "--json", status=status).stdout)
+
+
+def names(found: Any) -> list[str]:
+    return [entry["dataset_id"] for entry in found["datasets"]]
+
+
+def test_data_sets_are_listed_and_found(filled: Path) -> None:
+    assert "twin.s1 SIMULATED" in run(filled, "ls").stdout.replace("\n", " ")
+    assert sorted(names(answer(filled, "ls"))) == ["twin.s1", "twin.s2"]
+    assert names(answer(filled, "search", "--sample", "grid-1", "--high-tension-kv", "60")) == ["twin.s1"]
+    assert names(answer(filled, "search", "--field-of-view-nm", "0.1..", "--state", "open")) == ["twin.s2"]
+    assert names(answer(filled, "search", "--pixel-size-pm", "..19")) == []
+    assert names(answer(filled, "search", "--measured")) == []
+    assert names(answer(filled, "search", "--since", "2999-01-01")) == []
+    assert "1 to 1 of 2" in run(filled, "search", "--limit", "1").stdout
+    for wrong in (
+        ("--high-tension-kv", "much"),
+        ("--defocus-nm", "20..10"),
+        ("--dwell-time-us", "nan"),
+        ("--since", "yesterday"),
+        ("--text", "x" * 300),
+    ):
+        assert "next:" in run(filled, "search", *wrong, status=2).stderr
+
+
+def test_a_data_set_is_described_and_shown(filled: Path) -> None:
+    run(filled, "tag", "twin.s1", "good", "for paper")
+    run(filled, "tag", "twin.s1", "good", "--remove")
+    run(filled, "note", "twin.s1", "drifts a little")
+    run(filled, "annotate", "twin.s1", "operator=Grace", "dose=2.5")
+    assert answer(filled, "annotate", "twin.s1", "dose=3")["metadata"] == {"operator": "Grace", "dose": 3}
+    refused = run(filled, "annotate", "twin.s1", "dose=much", status=2)
+    assert "$.dose: 'much' is not of type 'number'" in refused.stderr
+    run(filled, "hold", "twin.s1", "for the referee")
+    shown = run(filled, "show", "twin.s1").stdout
+    for part in (
+        "twin.s1 SIMULATED (complete)",
+        "operator Grace",
+        "4 frames (0 missing) in 2 shards",
+        "stream haadf: 4 frames, 8 x 8 float32",
+        "high_tension_kv 60",
+        "pixel_size_pm 20",
+        "tags: for paper",
+        "note by ada",
+        "metadata dose: 3",
+        "held by ada: for the referee",
+    ):
+        assert part in shown
+    assert answer(filled, "show", "twin.s1")["hold"]["why"] == "for the referee"
+    run(filled, "release", "twin.s1")
+    assert answer(filled, "show", "twin.s1")["hold"] is None
+    assert "no data set" in run(filled, "tag", "twin.nothing", "x", status=2).stderr
+
+
+def test_a_mistyped_root_is_no_new_repository(filled: Path, tmp_path: Path) -> None:
+    outcome = CliRunner().invoke(app, ["tag", "twin.s1", "x", "--root", str(tmp_path)])
+    assert outcome.exit_code == 2
+    assert not (tmp_path / "catalogue.sqlite").exists()
+
+
+def test_files_are_fetched_copied_and_checked(filled: Path, tmp_path: Path, repository: Any) -> None:
+    fetched = answer(filled, "get", "twin.s1", str(tmp_path / "out"))
+    assert len(fetched["files"]) == 2
+    assert "3 of 3 shards intact" in run(filled, "verify").stdout
+    assert "2 shards confirmed" in run(filled, "copy", "twin.s1", str(tmp_path / "archive")).stdout
+    with repository.catalogue() as catalogue:
+        catalogue.shards()[0].path.unlink()
+    verified = run(filled, "verify", "twin.s1", status=1).stdout
+    assert "missing: twin.s1/" in verified
+    assert "deliver it again" in verified
+
+
+def test_pruning_is_dry_unless_told_otherwise(filled: Path, tmp_path: Path) -> None:
+    assert answer(filled, "prune")["deletable"] == 0
+    run(filled, "copy", "twin.s1", str(tmp_path / "archive"))
+    dry = run(filled, "prune", "--kept").stdout
+    assert dry.count("would delete twin.s1/") == 2
+    assert "keeps twin.s2/" in dry
+    assert "its data set is open" in dry
+    assert "3 of 3 shards intact" in run(filled, "verify").stdout
+    run(filled, "tag", "twin.s1", "paper")
+    assert answer(filled, "prune", "--delete")["deleted"] == 0
+    run(filled, "tag", "twin.s1", "paper", "--remove")
+    assert answer(filled, "prune", "--delete")["deleted"] == 2
+    assert "1 of 3 shards intact, 2 pruned" in run(filled, "verify").stdout
+    assert "was pruned" in run(filled, "get", "twin.s1", str(tmp_path / "out"), status=2).stderr
+    assert "2 of them pruned" in run(filled, "show", "twin.s1").stdout
+
+
+def test_provenance_is_a_tree_prov_or_a_picture(filled: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "graph.mmd"
+    assert "instrument twin" in run(filled, "provenance", "twin.s1", "--mermaid", str(picture)).stdout
+    assert picture.read_text().startswith("flowchart LR")
+    assert "entity" in answer(filled, "provenance", "twin.s1")
+
+
+def test_an_exported_crate_keeps_its_data_set(filled: Path, tmp_path: Path) -> None:
+    given = ("--title", "t", "--publisher", "p", "--year", "2026", "--licence", "CC-BY-4.0")
+    citation = tmp_path / "citation.toml"
+    citation.write_text('creators = [{name = "Doe, Jane"}]\n')
+    run(filled, "copy", "twin.s1", str(tmp_path / "archive"))
+    crate = ("export", "twin.s1", str(tmp_path / "crate"), "--format", "ro-crate")
+    run(filled, *crate, *given, "--citation", str(citation))
+    assert (tmp_path / "crate" / "ro-crate-metadata.json").is_file()
+    assert answer(filled, "prune", "--delete")["deleted"] == 0
+    run(filled, "export", "twin.s1", str(tmp_path / "plain"), "--format", "hdf5")
+    assert len(list((tmp_path / "plain/twin.s1").iterdir())) == 2

@@ -18,6 +18,8 @@ from typing import Any, Literal
 from eucentric_core import (
     ConfigurationError,
     DatasetManifest,
+    ErrorReport,
+    FrozenModel,
     Receipt,
     Shard,
     open_database,
@@ -27,7 +29,7 @@ from eucentric_core import (
 
 from ._errors import disk_errors
 
-__all__ = ["Ledger", "OutboxEntry", "OutboxState", "SessionRow"]
+__all__ = ["Ledger", "OutboxEntry", "OutboxState", "SessionRow", "StuckEntry"]
 
 OutboxState = Literal["pending", "delivered", "confirmed", "done", "stuck"]
 """pending: to be sent. delivered: at the far end, hash confirmed. confirmed: receipt stored, the local
@@ -60,6 +62,11 @@ CREATE TABLE IF NOT EXISTS outbox (
     receipt TEXT
 );
 CREATE INDEX IF NOT EXISTS outbox_state ON outbox (state, id);
+CREATE TABLE IF NOT EXISTS outbox_failures (
+    name TEXT PRIMARY KEY REFERENCES outbox (name),
+    failures INTEGER NOT NULL,
+    report TEXT NOT NULL
+);
 """
 
 
@@ -88,8 +95,19 @@ class OutboxEntry:
     name: str
     kind: Literal["shard", "dataset"]
     document: str
+    size_bytes: int
     state: OutboxState
     attempts: int
+
+
+class StuckEntry(FrozenModel):
+    """Something that is not sent any more, and why; `error` is None if that was not kept."""
+
+    name: str
+    kind: Literal["shard", "dataset"]
+    size_bytes: int
+    failures: int
+    error: ErrorReport | None
 
 
 def _session_row(row: sqlite3.Row) -> SessionRow:
@@ -204,7 +222,8 @@ class Ledger:
     def outbox(self, state: OutboxState, *, limit: int = 256) -> list[OutboxEntry]:
         """Entries in a state, oldest first."""
         rows = self._query(
-            "SELECT name, kind, document, state, attempts FROM outbox WHERE state = ? ORDER BY id LIMIT ?",
+            "SELECT name, kind, document, size_bytes, state, attempts FROM outbox "
+            "WHERE state = ? ORDER BY id LIMIT ?",
             (state, limit),
         )
         return [OutboxEntry(**dict(row)) for row in rows]
@@ -217,6 +236,56 @@ class Ledger:
                 "attempts = attempts + (:state = 'delivered') WHERE name = :name",
                 {"state": state, "receipt": receipt and receipt.model_dump_json(), "name": name},
             )
+            if state in ("confirmed", "done"):
+                connection.execute("DELETE FROM outbox_failures WHERE name = ?", (name,))
+
+    def note_failure(self, name: str, error: ErrorReport, *, stuck_after: int = 1) -> bool:
+        """Keep why an entry failed. At the `stuck_after`th failure it is stuck; returns whether it is."""
+        with self._transaction("noting a failure") as connection:
+            connection.execute(
+                "INSERT INTO outbox_failures (name, failures, report) VALUES (?, 1, ?) "
+                "ON CONFLICT (name) DO UPDATE SET failures = failures + 1, report = excluded.report",
+                (name, error.model_dump_json()),
+            )
+            moved = connection.execute(
+                "UPDATE outbox SET state = 'stuck' WHERE name = ? AND EXISTS (SELECT 1 FROM outbox_failures "
+                "WHERE outbox_failures.name = outbox.name AND failures >= ?)",
+                (name, stuck_after),
+            )
+            return moved.rowcount > 0
+
+    def stuck(self, *, limit: int = 256) -> list[StuckEntry]:
+        """What is stuck and why, oldest first."""
+        rows = self._query(
+            "SELECT outbox.name, kind, size_bytes, COALESCE(failures, attempts) AS failures, report "
+            "FROM outbox LEFT JOIN outbox_failures ON outbox_failures.name = outbox.name "
+            "WHERE state = 'stuck' ORDER BY outbox.id LIMIT ?",
+            (limit,),
+        )
+        return [
+            StuckEntry(
+                name=row["name"],
+                kind=row["kind"],
+                size_bytes=row["size_bytes"],
+                failures=row["failures"],
+                error=ErrorReport.model_validate_json(row["report"]) if row["report"] else None,
+            )
+            for row in rows
+        ]
+
+    def retry_stuck(self, name: str | None = None) -> tuple[str, ...]:
+        """Send what is stuck again, as if for the first time: one entry, or all; returns their names."""
+        with self._transaction("sending again what was stuck") as connection:
+            chosen = connection.execute(
+                "SELECT name FROM outbox WHERE state = 'stuck' AND name = COALESCE(?, name) ORDER BY id",
+                (name,),
+            ).fetchall()
+            for row in chosen:
+                connection.execute("DELETE FROM outbox_failures WHERE name = ?", (row["name"],))
+                connection.execute(
+                    "UPDATE outbox SET state = 'pending', attempts = 0 WHERE name = ?", (row["name"],)
+                )
+        return tuple(row["name"] for row in chosen)
 
     def backlog(self) -> dict[OutboxState, tuple[int, int]]:
         """Number of shards and their bytes, by state."""

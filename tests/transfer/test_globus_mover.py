@@ -6,6 +6,7 @@ The real globus-sdk speaks to an emulator (tests/servers/globus.py, SIMULATED) t
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from eucentric_core import (
 )
 from eucentric_transfer import FarEndError, MoverOptions, Outgoing, RemoteFile, open_mover
 from eucentric_transfer.globus import GlobusAddress, _account, _tasks
+from eucentric_transfer.globus._ledger import StoredFile, StoredTask
 from eucentric_transfer.globus._source import LocalSide
 
 from ..servers.globus import Collection
@@ -647,6 +649,66 @@ def test_what_was_under_way_is_not_taken_for_another_content(site: Site) -> None
     site.emulator.faults.stall = False
     assert site.mover().put_bytes(b"new", "a.json").sha256 == sha256(b"new")
     assert site.files() == {"a.json": b"new"}
+
+
+def test_a_file_that_vanishes_before_it_has_its_name_is_an_error(site: Site) -> None:
+    site.emulator.faults.stall = True
+    stopping = threading.Event()
+    mover = site.open(MoverOptions(stopping=stopping))
+    (file,) = batch(1)
+    thread = threading.Thread(target=lambda: mover.put_many([file]))
+    thread.start()
+    wait_until(site.transfers)
+    stopping.set()
+    thread.join()
+    site.emulator.faults.stall = False
+    wait_until(lambda: "incoming/.000.h5.part" in site.files())
+    later = site.mover()
+    (stored,) = later._ledger.unsettled("put")
+    later._ledger.ended(stored.submission_id, landed=True)
+    (site.root / "incoming" / ".000.h5.part").unlink()
+    (answer,) = later.put_many([file])
+    # It was seen there, and is gone: it is sent anew, and nobody is told that it had arrived.
+    assert isinstance(answer, RemoteFile)
+    assert site.transfers() == 2
+    assert set(site.files()) == {file.name}
+
+
+def test_one_batch_of_a_mover_at_a_time(site: Site) -> None:
+    site.emulator.faults.seconds_per_chunk = 0.05
+    site.emulator.tasks.most_worked_on = 0
+    mover = site.mover()
+    threads = [
+        threading.Thread(target=mover.put_bytes, args=(b"%d" % number, "a.json")) for number in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert site.emulator.tasks.most_worked_on == 1
+    assert set(site.files()) == {"a.json"}
+
+
+def test_what_killed_transfers_left_is_removed_after_a_while(site: Site) -> None:
+    folder = site.near / "base" / "globus-staging" / "out"
+    folder.mkdir(parents=True)
+    for name, age_days in (("old", 40), ("new", 1), ("of-a-task", 1)):
+        (folder / name).write_bytes(b"copy")
+        then = time.time() - age_days * 86400
+        os.utime(folder / name, (then, then))
+    first = site.mover()
+    forgotten = StoredTask(
+        "number",
+        "put",
+        str(first.address),
+        {},
+        (StoredFile("a.json", 4, sha256(b"copy"), str(folder / "of-a-task")),),
+        created_s=time.time() - 30 * 86400,
+        deadline_s=86400,
+    )
+    assert first._ledger.store(forgotten, max_active=1)
+    assert site.mover()._ledger.unsettled() == ()
+    assert [path.name for path in folder.iterdir()] == ["new"]
 
 
 def test_settings_out_of_bounds_are_refused(site: Site) -> None:

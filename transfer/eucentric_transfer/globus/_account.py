@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
 import threading
@@ -74,8 +73,6 @@ class GlobusAccount:
                 safe="nothing was opened.",
                 next_step="set `client_id` in the section [globus]; docs/globus.md says how to get one.",
             )
-        # Its debug lines hold identity tokens.
-        logging.getLogger("globus_sdk").setLevel(logging.INFO)
         self.lock = threading.RLock()
         self.settings = settings
         secret = _read_secret(settings) if settings.app == "service" else None

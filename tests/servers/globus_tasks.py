@@ -190,6 +190,7 @@ class Tasks:
         self.worked_on = 0
         self.most_worked_on = 0
         self.rename_replaces = False
+        self.spells_home_out = False
         self._slots: dict[tuple[str, str], threading.Semaphore] = {}
         self._threads: list[threading.Thread] = []
         self._lock = threading.RLock()
@@ -402,7 +403,8 @@ class Tasks:
                 raise _TaskError("EXTERNAL_CHECKSUM_MISMATCH", f"{item['source_path']} is not what was said")
         if self.faults.takes("shorten"):
             os.truncate(target, target.stat().st_size - 1)
-        task.moved.append((item["source_path"], item["destination_path"]))
+        home = "/home/anna/" if self.spells_home_out else "/~/"
+        task.moved.append((item["source_path"], item["destination_path"].replace("/~/", home, 1)))
 
     def _copy(self, task: Task, source: Path, target: Path) -> None:
         with source.open("rb") as reader, target.open("wb") as writer:

@@ -25,7 +25,7 @@ from eucentric_core import (
     TransferFailedError,
 )
 from eucentric_transfer import FarEndError, MoverOptions, Outgoing, RemoteFile, open_mover
-from eucentric_transfer.globus import GlobusAddress, _account, _tasks
+from eucentric_transfer.globus import GlobusAddress, _account, _service, _tasks
 from eucentric_transfer.globus._ledger import StoredFile, StoredTask
 from eucentric_transfer.globus._source import LocalSide
 
@@ -202,6 +202,15 @@ def test_documents_are_read_by_one_listing_and_one_task(site: Site) -> None:
     assert [found[name] for name in names] == [b"%d" % n if n < 40 else None for n in range(0, 60, 2)]
     assert site.transfers() == 1
     assert sum(path.endswith("/ls") for _, path in site.emulator.requests) == 1
+
+
+def test_long_listings_come_in_pages(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_service, "_MAX_ENTRIES", 10)
+    for number in range(25):
+        site.plant(f"receipts/{number:02}.json", b"")
+    site.plant("receipts/.hidden.part", b"")
+    assert site.mover().list("receipts") == tuple(f"{number:02}.json" for number in range(25))
+    assert site.mover().list("receipts/00.json") == ()
 
 
 def test_a_server_that_replaces_files_by_renaming_needs_no_deletion(site: Site) -> None:
@@ -421,6 +430,17 @@ def test_succeeded_for_all_but_one(site: Site) -> None:
     assert len(site.files()) == 6
 
 
+@pytest.mark.parametrize("spelt_out", [False, True])
+def test_the_account_s_home_may_be_spelt_out_in_what_was_moved(
+    site: Site, spelt_out: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.emulator.tasks, "spells_home_out", spelt_out)
+    mover = open_mover(f"globus://{site.far_id}/~/base", options=MoverOptions(globus=site.settings))
+    assert all_arrived(mover.put_many(batch(6)))
+    assert len(site.files()) == 6
+    mover.close()
+
+
 def test_a_file_that_was_there_before_does_not_cover_for_one_that_did_not_come(site: Site) -> None:
     (file,) = batch(1)
     site.plant("incoming/.000.h5.part", b"y" * 100)
@@ -517,6 +537,20 @@ def test_a_submission_that_may_have_arrived_is_found_again(site: Site) -> None:
     assert all_arrived(mover.put_many([file]))
     assert site.transfers() == 1
     assert mover._ledger.unsettled() == ()
+    assert site.staged() == []
+
+
+@pytest.mark.usefixtures("short_retries")
+def test_a_submission_that_may_have_arrived_keeps_what_it_needs(site: Site) -> None:
+    site.emulator.faults.drop_reply = 1 + _account._MAX_RETRIES
+    site.emulator.faults.stall = True
+    mover = site.mover()
+    (file,) = batch(1)
+    assert isinstance(mover.put_many([file])[0], FarEndError)
+    assert len(site.staged()) == 1
+    site.emulator.faults.stall = False
+    assert all_arrived(mover.put_many([file]))
+    assert site.transfers() == 1
     assert site.staged() == []
 
 

@@ -65,7 +65,9 @@ class Delivery:
             self._make_folders(file.name for file in files)
             stored, task_id = self._runner.transfer("put", (source, self._address.collection), items, files)
         except EucentricError as error:
-            self._discard(files)
+            # A task that may have been submitted is taken up again, and needs its copies then.
+            kept = {file.copy for task in self._ledger.unsettled("put") for file in task.files}
+            self._discard(file for file in files if file.copy not in kept)
             return {file.name: error for file in files}
         return self._follow(stored, task_id)
 
@@ -127,13 +129,15 @@ class Delivery:
         self, stored: StoredTask, task_id: str, ended: TaskEnd
     ) -> tuple[list[StoredFile], dict[str, Answer]]:
         """Which files are there, whole, whatever the task says; an error for each of the others."""
-        said = self._service.arrived(task_id, limit=len(stored.files) + _ROWS_BEYOND)
+        said = _by_last_part(self._service.arrived(task_id, limit=len(stored.files) + _ROWS_BEYOND))
         sizes = self._sizes([staged_name(file.name) for file in stored.files])
         arrived: list[StoredFile] = []
         answers: dict[str, Answer] = {}
         report = ended.report
         for file in stored.files:
-            listed = self._address.path(file.name, staged=True) in said
+            staged = f"/{staged_name(file.name)}"
+            # A base like /~/ may be spelt out there.
+            listed = any(path.endswith(staged) for path in said.get(staged.rpartition("/")[2], ()))
             size_bytes = sizes.get(staged_name(file.name))
             if listed and size_bytes == file.size_bytes:
                 arrived.append(file)
@@ -242,6 +246,13 @@ class Delivery:
     def _discard(self, files: Iterable[StoredFile]) -> None:
         for file in files:
             self._local.discard(file.copy)
+
+
+def _by_last_part(paths: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(path.rpartition("/")[2], []).append(path)
+    return found
 
 
 def _lie(task_id: str, file: StoredFile, listed: bool, size_bytes: int | None) -> TransferFailedError:

@@ -135,10 +135,10 @@ class TransferService:
                     )
                     found = [_entry(row) for row in page]
                     entries += found
-                    if not found or len(entries) >= int(page.get("total", len(entries))):
+                    if len(found) < _MAX_ENTRIES:
                         return tuple(entries)
             except GlobusAPIError as error:
-                if is_missing(error):
+                if is_missing(error) or str(error.code).endswith("NotDirectory"):
                     return ()
                 raise
 

@@ -18,7 +18,7 @@ _BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 def root_lock(root: Path) -> Iterator[bool]:
     """Whether this process may move what has arrived. The lock goes with the process, however it ends.
 
-    A second service that shares the root is in reserve: it takes over when the first one is gone.
+    Services that share a root take turns, and go on without one that is gone.
 
     Raises:
         OSError: the root cannot be written.

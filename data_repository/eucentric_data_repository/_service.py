@@ -72,7 +72,6 @@ class RepositoryService:
         self._registrar = Registrar(database, registered_by=repository.name)
         self._catalogue = Catalogue(database)
         self._error: ErrorReport | None = None
-        self._in_reserve = False
         self._inbox_due_s = 0.0
         self._inbox_error: ErrorReport | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -121,7 +120,6 @@ class RepositoryService:
             with root_lock(self.root) as ours:
                 if ours:
                     self._take_in()
-            self._in_reserve = not ours
             self._error = None
         except (OutOfSpaceError, ServiceUnavailableError, TransportError) as error:
             self._note(error.report())
@@ -202,7 +200,7 @@ class RepositoryService:
         self._registrar.close()
 
     def _ping(self, _payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        state = "failing" if self._trouble is not None else "in reserve" if self._in_reserve else "serving"
+        state = "serving" if self._trouble is None else "failing"
         return {"service": "repository", "version": version("eucentric"), "state": state}
 
     def _status(self, _payload: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,18 +130,49 @@ def repository_folders(tmp_path: Path) -> RepositoryFolders:
     return folders
 
 
+@pytest.fixture(scope="session")
+def made_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue whose tables are made, to begin from: the migrations have their own tests."""
+    path = tmp_path_factory.mktemp("catalogue") / "catalogue.sqlite"
+    Registrar(path, registered_by="repository-1").close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def made_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same in PostgreSQL: the name of a database to copy."""
+    root = tmp_path_factory.mktemp("catalogue")
+    database = password_beside(postgres, postgres.create_database(), root)
+    Registrar(database, registered_by="repository-1").close()
+    return str(database.place).rpartition("/")[2]
+
+
+def password_beside(server: Postgres, address: str, root: Path) -> Database:
+    password = root.parent / "database-password"
+    password.write_text(server.password)
+    password.chmod(0o600)
+    return Database(address, root, password)
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database(
-    request: pytest.FixtureRequest, repository_folders: RepositoryFolders, tmp_path: Path
-) -> Database:
+def database(request: pytest.FixtureRequest, repository_folders: RepositoryFolders) -> Database:
+    """A catalogue with nothing in it, in each kind of database."""
+    if request.param == "sqlite":
+        made: Path = request.getfixturevalue("made_sqlite")
+        shutil.copyfile(made, repository_folders.database)
+        return Database.at(repository_folders.database)
+    server: Postgres = request.getfixturevalue("postgres")
+    address = server.create_database(request.getfixturevalue("made_postgres"))
+    return password_beside(server, address, repository_folders.root)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_database(request: pytest.FixtureRequest, repository_folders: RepositoryFolders) -> Database:
     """A catalogue that is not made yet, in each kind of database."""
     if request.param == "sqlite":
         return Database.at(repository_folders.database)
     server: Postgres = request.getfixturevalue("postgres")
-    password = tmp_path / "database-password"
-    password.write_text(server.password)
-    password.chmod(0o600)
-    return Database(server.create_database(), repository_folders.root, password)
+    return password_beside(server, server.create_database(), repository_folders.root)
 
 
 @pytest.fixture

@@ -85,9 +85,9 @@ def test_shards_of_an_adopted_catalogue_are_searched_once_their_files_were_read(
         assert catalogue.dataset("twin.s2").streams == ()
 
 
-def test_the_migrations_make_the_tables_that_the_code_means(repository: Any) -> None:
-    repository.registrar().close()
-    engine = repository.database.open()
+def test_the_migrations_make_the_tables_that_the_code_means(empty_database: Database) -> None:
+    Registrar(empty_database, registered_by="repository-1").close()
+    engine = empty_database.open()
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         assert compare_metadata(context, metadata) == []
@@ -144,12 +144,12 @@ def test_an_upgrade_that_fails_leaves_the_old_catalogue(old: Path, monkeypatch: 
     assert _migrate.SCHEMA_VERSION == SCHEMA_VERSION
 
 
-def test_services_that_start_together_make_one_catalogue(repository: Any) -> None:
+def test_services_that_start_together_make_one_catalogue(empty_database: Database) -> None:
     failures: list[BaseException] = []
 
     def start() -> None:
         try:
-            repository.registrar().close()
+            Registrar(empty_database, registered_by="repository-1").close()
         except BaseException as error:  # noqa: BLE001
             failures.append(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import zmq
 
 from eucentric_core import DatasetRegistered, ManagedProcess, ShardRegistered
 from eucentric_core.transport import PyroControlClient, StreamSubscriber, find_free_port
+from eucentric_data_repository import Catalogue
 
 WAIT_S = 30.0
 COMMAND = [sys.executable, "-m", "eucentric_data_repository"]
@@ -106,6 +108,45 @@ def test_a_second_service_says_the_port_is_taken(service: ManagedProcess, config
     assert "is in use" in second.stderr
     assert "Traceback" not in second.stderr
     assert service.running
+
+
+def test_two_services_in_the_same_root_take_turns(
+    service: ManagedProcess, config: Path, tmp_path: Path, sender: Any
+) -> None:
+    second_config = tmp_path / "second.toml"
+    ports = {"control_port": find_free_port(), "data_port": find_free_port()}
+    second_config.write_text(
+        f"home = {json.dumps(str(tmp_path / 'second'))}\n[repository]\n"
+        f"root = {json.dumps(str(sender.folders.root))}\n"
+        + "".join(f"{key} = {port}\n" for key, port in ports.items())
+    )
+    second = ManagedProcess(
+        "second", [*COMMAND, "serve", "--config", str(second_config)], log=tmp_path / "second.log"
+    )
+    control = PyroControlClient("127.0.0.1", ports["control_port"])
+    try:
+        second.wait_ready((tmp_path / "second/run/repository.json").exists, timeout_s=WAIT_S)
+        # Each looks again and again; either may have the root at the moment.
+        shards = [sender.seal([number], index=number) for number in range(20)]
+        for shard in shards:
+            sender.deliver(shard)
+        deadline = time.monotonic() + WAIT_S
+        while control.call("status", {})["frames"] != len(shards):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        # Whoever is left goes on alone.
+        service.stop()
+        sender.deliver(sender.seal([20], index=20))
+        while control.call("status", {})["frames"] != len(shards) + 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        status = control.call("status", {})
+        assert (status["quarantined"], status["error"]) == (0, None)
+    finally:
+        control.close()
+        second.stop()
+    with Catalogue(sender.folders.database) as catalogue:
+        assert [event.kind for _, event in catalogue.events()] == ["shard.registered"] * 21
 
 
 def test_listing_a_repository_that_is_not_there_is_one_clear_sentence(tmp_path: Path) -> None:

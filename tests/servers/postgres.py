@@ -46,12 +46,13 @@ class Postgres:
         self.password = password
         self._made = 0
 
-    def create_database(self) -> str:
-        """A new empty database; returns its address without the password."""
+    def create_database(self, template: str = "template1") -> str:
+        """A new database, empty or a copy of another; returns its address without the password."""
         self._made += 1
         name = f"catalogue_{self._made}"
         with self.connect() as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return f"postgresql+psycopg://{_USER}@127.0.0.1:{self.port}/{name}"
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:

@@ -1,0 +1,157 @@
+"""What agents ship to a far end that is not mounted is fetched, registered, answered, then removed there."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eucentric_core import ManagedProcess, Receipt, S3Settings, TransferFailedError
+from eucentric_core.transport import PyroControlClient, find_free_port
+from eucentric_data_repository import Database, Inbox, RepositoryFolders, ingest_once
+from eucentric_transfer import MoverOptions, PosixMover, open_mover
+
+from ..servers.s3_store import bucket, s3_client, s3_credentials, swift  # noqa: F401 - fixtures
+from .test_service import COMMAND, WAIT_S
+
+
+@pytest.fixture
+def database(repository_folders: Any) -> Database:
+    """The inbox does not depend on the kind of database."""
+    return Database.at(repository_folders.database)
+
+
+@pytest.fixture
+def far(tmp_path: Path, sender: Any) -> RepositoryFolders:
+    """A far end in another folder, which the sender delivers to."""
+    folders = RepositoryFolders(tmp_path / "far")
+    folders.make()
+    sender.folders = folders
+    return folders
+
+
+def look(repository: Any, inbox: Inbox) -> list[Any]:
+    inbox.fetch()
+    with repository.registrar() as registrar:
+        events = ingest_once(repository.folders.root, registrar)
+    inbox.answer()
+    return events
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_lies_in_the_inbox_becomes_a_data_set(repository: Any, sender: Any, far: Any) -> None:
+    shard = sender.seal(range(4))
+    sender.deliver(shard)
+    sender.deliver_manifest(sender.manifest(shard))
+    inbox = Inbox(PosixMover(far.root), repository.folders)
+    assert [event.kind for event in look(repository, inbox)] == ["shard.registered", "dataset.registered"]
+    assert names(far.incoming) == []
+    assert names(far.receipts) == [f"{shard.file_name}.json"]
+    assert look(repository, inbox) == []
+    # Its sender did not see the receipt and sends again: answered again, counted once.
+    (far.receipts / f"{shard.file_name}.json").unlink()
+    sender.deliver(shard)
+    assert look(repository, inbox) == []
+    assert names(far.receipts) == [f"{shard.file_name}.json"]
+    assert names(far.incoming) == []
+
+
+def test_what_is_on_its_way_is_left_alone(repository: Any, sender: Any, far: Any) -> None:
+    shard = sender.seal(range(4))
+    PosixMover(far.root).put(sender.work / shard.file_name, f"incoming/{shard.file_name}")
+    inbox = Inbox(PosixMover(far.root), repository.folders)
+    assert look(repository, inbox) == []
+    assert names(far.incoming) == [shard.file_name]
+
+
+def test_what_is_damaged_gets_no_receipt_and_its_sender_sees_it(
+    repository: Any, sender: Any, far: Any
+) -> None:
+    bad, good, gone = sender.seal(range(2)), sender.seal([2], index=1), sender.seal([3], index=2)
+    for shard in (bad, good, gone):
+        sender.deliver(shard)
+    (far.incoming / bad.file_name).write_bytes(b"rotten")
+    (far.incoming / gone.file_name).unlink()
+    sender.deliver_document("x.json", "{}")
+    sender.deliver_document("twin.s9.dataset.json", "{}")
+    inbox = Inbox(PosixMover(far.root), repository.folders)
+    (event,) = look(repository, inbox)
+    assert event.idempotency_key == good.idempotency_key
+    # Without its document the sender knows that it was refused; the file stays until a receipt.
+    assert names(far.incoming) == [bad.file_name]
+    assert names(far.receipts) == [f"{good.file_name}.json"]
+    assert len(repository.quarantined()) == 4
+    sender.deliver(bad)
+    assert len(look(repository, inbox)) == 1
+    assert names(far.incoming) == []
+
+
+def test_a_far_end_that_is_gone_is_said_and_asked_again(repository: Any, sender: Any, far: Any) -> None:
+    sender.deliver(sender.seal(range(2)))
+    away = far.root.with_name("away")
+    inbox = Inbox(PosixMover(far.root), repository.folders)
+    far.root.rename(away)
+    with pytest.raises(TransferFailedError):
+        inbox.fetch()
+    away.rename(far.root)
+    assert len(look(repository, inbox)) == 1
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_the_service_empties_a_bucket_of_a_real_store(
+    repository_folders: Any,
+    sender: Any,
+    tmp_path: Path,
+    swift: Any,  # noqa: F811 - a fixture
+    bucket: str,  # noqa: F811 - a fixture
+    s3_credentials: Path,  # noqa: F811 - a fixture
+) -> None:
+    address, control_port, http_port = f"s3://{bucket}/lab", find_free_port(), find_free_port()
+    config = tmp_path / "repository.toml"
+    config.write_text(
+        f"home = {json.dumps(str(tmp_path / 'home'))}\n"
+        f"[s3]\nendpoint = '{swift.url}'\ncredentials = {json.dumps(str(s3_credentials))}\n"
+        f"[repository]\nroot = {json.dumps(str(repository_folders.root))}\ninbox = '{address}'\n"
+        f"control_port = {control_port}\ndata_port = {find_free_port()}\nhttp_port = {http_port}\n"
+    )
+    settings = S3Settings(endpoint=swift.url, credentials=s3_credentials)
+    mover = open_mover(address, options=MoverOptions(s3=settings))
+    shard = sender.seal(range(4))
+    mover.put(sender.work / shard.file_name, f"incoming/{shard.file_name}", sha256=shard.sha256)
+    mover.put_bytes(shard.model_dump_json().encode(), f"incoming/{shard.file_name}.json")
+    service = ManagedProcess(
+        "repository", [*COMMAND, "serve", "--config", str(config)], log=tmp_path / "repository.log"
+    )
+    try:
+        service.wait_ready((tmp_path / "home/run/repository.json").exists, timeout_s=WAIT_S)
+        wait_for(lambda: not mover.list("incoming"))
+        receipt = Receipt.model_validate_json(
+            mover.read_bytes(f"receipts/{shard.file_name}.json", max_bytes=10_000)
+        )
+        assert receipt.sha256 == shard.sha256
+        control = PyroControlClient("127.0.0.1", control_port)
+        status = control.call("status", {})
+        control.close()
+        assert (status["frames"], status["error"]) == (4, None)
+        # The door is open in the same process.
+        import httpx
+
+        frames = httpx.get(f"http://127.0.0.1:{http_port}/datasets/twin.s1/streams/haadf/frames", timeout=20)
+        assert frames.status_code == 200
+    finally:
+        mover.close()
+        service.stop()
+    assert not (tmp_path / "home/run/repository.json").exists()

@@ -60,6 +60,7 @@ def on_a_link(
     jitter_s: float = 0.0,
     stalls_per_s: float = 0.0,
     seed: int = 1,
+    base_s: float = BASE_S,
 ) -> list[Moment]:
     """What a sender at this rate does to a first-in first-out link that it shares with `others` (bytes/s)."""
     chance = np.random.default_rng(seed)
@@ -77,7 +78,7 @@ def on_a_link(
             noise_s = chance.exponential(jitter_s)
             noise_s += 0.02 if chance.random() < stalls_per_s * every_s else 0.0
             # TCP delivers in order: whoever is held up holds up those behind.
-            arrived_s = max(now_s + BASE_S + queued / line_bytes_s + noise_s, arrived_s)
+            arrived_s = max(now_s + base_s + queued / line_bytes_s + noise_s, arrived_s)
             answers.append((arrived_s, arrived_s - now_s))
         while answers and answers[0][0] <= now_s:
             rate.observe(now_s, answers.popleft()[1])
@@ -190,6 +191,14 @@ def test_it_finds_the_rate_of_a_link_it_knows_nothing_of_and_keeps_its_queue_sho
     assert max(moment.queue_s for moment in log) < 0.04
 
 
+@pytest.mark.parametrize("base_s", [0.0005, 0.1])
+def test_it_finds_the_rate_near_by_and_far_away(base_s: float) -> None:
+    log = on_a_link(searching(), 12.5e6, 25.0, base_s=base_s)
+    settled = between(log, 10.0, 25.0)
+    assert mean_share(settled) >= 0.88
+    assert p99_queue_s(settled) <= 0.012
+
+
 @pytest.mark.parametrize("line", LINES)
 def test_below_a_known_rate_nothing_ever_waits(line: float) -> None:
     log = on_a_link(knowing(line), line, 10.0)
@@ -242,7 +251,8 @@ def test_a_longer_way_to_another_place_is_not_taken_for_a_queue() -> None:
     rate = knowing(12.5e6)
     for step in range(10_000):
         rate.took(int(rate.bytes_s * STEP_S))
-        rate.observe(step * STEP_S, BASE_S, "near")
+        if step < 5000:  # then nothing more goes to the near place
+            rate.observe(step * STEP_S, BASE_S, "near")
         rate.observe(step * STEP_S, 0.150, "far")
     assert rate.bytes_s == pytest.approx(0.92 * 12.5e6)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ._errors import JournalError, disk_errors
 from ._journal import Journal, open_journal
-from ._ledger import OutboxEntry, OutboxState
+from ._ledger import OutboxEntry, OutboxState, StuckEntry
+from ._meter import ShippingMeter
 from ._recorder import Recorder
 from ._recovery import RecoveryReport
 from ._shipper import Shipper
@@ -21,6 +22,8 @@ __all__ = [
     "RecoveryReport",
     "Shipper",
     "ShipperStatus",
+    "ShippingMeter",
+    "StuckEntry",
     "disk_errors",
     "open_journal",
 ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 
-from pydantic import ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
@@ -15,20 +17,25 @@ from eucentric_core import (
     DataFormatError,
     ErrorReport,
     EucentricError,
+    Event,
     IntegrityError,
     OutOfSpaceError,
-    Receipt,
     Shard,
     TransferFailed,
     TransferFailedError,
+    TransferRecovered,
     TransportError,
+    utc_now,
 )
-from eucentric_transfer import Mover
+from eucentric_transfer import FarEndError, Mover, Outgoing, RemoteFile
 
-from ._errors import JournalError, disk_errors
+from ._errors import disk_errors
 from ._journal import Journal
-from ._ledger import OutboxEntry
+from ._ledger import OutboxEntry, StuckEntry
+from ._meter import ShippingMeter
+from ._receipts import checked_receipt
 from ._status import Publish, ShipperStatus
+from ._steps import reached
 
 __all__ = ["Shipper"]
 
@@ -36,6 +43,12 @@ _INCOMING = "incoming"
 _RECEIPTS = "receipts"
 _MAX_RECEIPT_BYTES = 64 << 10
 _MAX_DELIVERIES = 3
+_MAX_FAILURES = 5
+_MAX_WRONG_RECEIPTS = 3
+_BATCH_FILES = 32
+_BATCH_BYTES = 1 << 30
+_RECEIPTS_AT_A_TIME = 64
+_OUTBOX_ROWS = 4096
 _MAX_WAIT_S = 30.0
 _STOP_TIMEOUT_S = 10.0
 
@@ -48,10 +61,16 @@ class Shipper:
     Delivery is at least once, with exactly one effect: names and idempotency keys derive from content.
     A local shard is deleted only after a receipt with its hash is stored in the journal.
 
+    Shards go in batches, their documents after them: where a document is, its shard is whole. A shard that
+    fails while others arrive is stuck after a few tries, with its reason; when nothing arrives it is an
+    outage, in which nothing is counted against anybody and everything is tried less and less often.
+
     Args:
         journal: whose outbox to empty.
-        mover: to the repository's root.
-        publish: sends `TransferFailed`, once per outage.
+        mover: to the repository's root, or to its inbox.
+        publish: sends `TransferFailed` once per outage and per stuck shard, and `TransferRecovered`.
+        meter: what the mover was told to report its progress to.
+        stopping: set to stop; the same that the mover was given, so that it lets go of the file in hand.
         poll_s: how often to look for new shards and receipts.
         max_wait_s: longest wait between tries while the far end does not answer.
     """
@@ -62,17 +81,22 @@ class Shipper:
         mover: Mover,
         *,
         publish: Publish,
+        meter: ShippingMeter | None = None,
+        stopping: threading.Event | None = None,
         poll_s: float = 0.5,
         max_wait_s: float = _MAX_WAIT_S,
     ) -> None:
         self._journal = journal
         self._mover = mover
         self._publish = publish
+        self._meter = meter or ShippingMeter()
         self._poll_s = poll_s
         self._max_wait_s = max_wait_s
-        self._stopping = threading.Event()
+        self._stopping = stopping or threading.Event()
         self._failures = 0
         self._error: ErrorReport | None = None
+        self._outage_since_s: float | None = None
+        self._last_success_utc: datetime | None = None
         self._busy = False
         self._finished = False
         self._thread = threading.Thread(target=self._run, name="shipper", daemon=True)
@@ -82,17 +106,19 @@ class Shipper:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the file in hand; what is not shipped is shipped after the next start."""
+        """End soon; what is not shipped is shipped after the next start."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(timeout=_STOP_TIMEOUT_S)
 
     def status(self) -> ShipperStatus:
-        """State and backlog."""
+        """State, backlog and progress."""
         backlog = self._journal.ledger.backlog()
         pending, pending_bytes = backlog.get("pending", (0, 0))
         running = "retrying" if self._error else "shipping" if self._busy else "idle"
         ended = "stopped" if self._finished or self._thread.ident is None else "failed"
+        shown, since_s = self._meter.read(), self._outage_since_s
+        left_bytes = max(0, pending_bytes - shown.sent_bytes)
         return ShipperStatus(
             state=running if self._thread.is_alive() else ended,
             pending_shards=pending,
@@ -102,102 +128,182 @@ class Shipper:
             stuck=backlog.get("stuck", (0, 0))[0],
             failures=self._failures,
             error=self._error,
+            sending=shown.name,
+            sent_bytes=shown.sent_bytes,
+            sending_bytes=shown.size_bytes,
+            rate_bytes_per_s=shown.rate_bytes_per_s,
+            eta_s=left_bytes / shown.rate_bytes_per_s if pending and shown.rate_bytes_per_s else None,
+            last_success_utc=self._last_success_utc,
+            outage_s=None if since_s is None else time.monotonic() - since_s,
         )
+
+    def stuck(self) -> tuple[StuckEntry, ...]:
+        """What is not sent any more, and why."""
+        return tuple(self._journal.ledger.stuck())
+
+    def retry_stuck(self, name: str | None = None) -> tuple[str, ...]:
+        """Send one stuck shard again, or all of them; returns their names."""
+        return self._journal.ledger.retry_stuck(name)
 
     def ship_once(self) -> None:
         """One pass: free what has a receipt, look for receipts, deliver what is pending.
 
+        One thing's failure does not hold up the others; the first is raised at the end of the pass.
+
         Raises:
-            TransferFailedError, OutOfSpaceError: the far end does not answer or has no room.
+            TransferFailedError, OutOfSpaceError: the far end does not answer or has no room, something did
+                not arrive, or what the far end says is not so.
             JournalError: the local disk failed.
         """
         ledger = self._journal.ledger
         for entry in ledger.outbox("confirmed"):
             self._free(entry)
-        failures: list[TransferFailedError] = []
-        for entry in ledger.outbox("delivered"):
-            try:
-                self._look_for_receipt(entry)
-            except TransferFailedError as error:
-                failures.append(error)
-        for entry in ledger.outbox("pending"):
+        failures: list[EucentricError] = []
+        delivered = ledger.outbox("delivered", limit=_OUTBOX_ROWS)
+        for some in _chunks(delivered, lambda chosen: len(chosen) < _RECEIPTS_AT_A_TIME):
             if self._stopping.is_set():
                 return
-            self._busy = True
-            self._deliver(entry)
-        self._busy = False
+            failures += self._look_for_receipts(some)
+        pending = ledger.outbox("pending", limit=_OUTBOX_ROWS)
+        self._busy = bool(pending)
+        try:
+            for some in _chunks(pending, _fits_in_a_batch):
+                if self._stopping.is_set():
+                    return
+                failed = self._deliver(some)
+                for error in failed:
+                    if isinstance(error, FarEndError | OutOfSpaceError):
+                        raise error
+                failures += failed
+        finally:
+            self._busy = False
+            self._meter.rest()
         if failures:
             raise failures[0]
 
-    def _deliver(self, entry: OutboxEntry) -> None:
-        ledger = self._journal.ledger
-        document = entry.document.encode()
-        if entry.kind == "dataset":
-            self._mover.put_bytes(document, f"{_INCOMING}/{entry.name}")
-            ledger.move(entry.name, "done")
-            return
-        shard = Shard.model_validate_json(document)
-        try:
-            self._mover.put(
-                self._journal.folders.shards / entry.name, f"{_INCOMING}/{entry.name}", sha256=shard.sha256
-            )
-        except (IntegrityError, DataFormatError) as error:
-            # Trying again cannot help; the other shards go on.
-            ledger.move(entry.name, "stuck")
-            self._report(error)
-            return
-        # The document comes second: where it is, the shard is whole.
-        self._mover.put_bytes(document, f"{_INCOMING}/{entry.name}.json")
-        ledger.move(entry.name, "delivered")
+    def _deliver(self, entries: Sequence[OutboxEntry]) -> list[EucentricError]:
+        """Send a batch; returns what failed and is tried again."""
+        shards = [entry for entry in entries if entry.kind == "shard"]
+        reached("ship.begun")
+        answers = self._mover.put_many([self._outgoing(entry) for entry in shards])
+        reached("ship.delivered")
+        documents = [
+            entry for entry, arrived in zip(shards, answers, strict=True) if _is_whole(entry, arrived)
+        ]
+        documents += [entry for entry in entries if entry.kind == "dataset"]
+        # The documents come second: where one is, its shard is whole.
+        told = self._mover.put_many(
+            [Outgoing(entry.document.encode(), f"{_INCOMING}/{_document_name(entry)}") for entry in documents]
+        )
+        reached("ship.documented")
+        outcome = dict(zip((entry.name for entry in shards), answers, strict=True))
+        outcome |= zip((entry.name for entry in documents), told, strict=True)
+        failed = [
+            (entry, answer)
+            for entry in entries
+            if (answer := _failure_of(entry, outcome[entry.name])) is not None
+        ]
+        failed_names = {entry.name for entry, _ in failed}
+        for entry in entries:
+            if entry.name not in failed_names:
+                self._journal.ledger.move(entry.name, "delivered" if entry.kind == "shard" else "done")
+                self._last_success_utc = utc_now()
+                reached("ship.noted")
+        some_arrived = len(failed) < len(entries)
+        return [error for entry, error in failed if not self._is_stuck(entry, error, counts=some_arrived)]
 
-    def _look_for_receipt(self, entry: OutboxEntry) -> None:
-        name = f"{_RECEIPTS}/{entry.name}.json"
-        if self._mover.size(name) is None:
-            self._send_again_if_gone(entry, name)
-            return
+    def _outgoing(self, entry: OutboxEntry) -> Outgoing:
         shard = Shard.model_validate_json(entry.document)
-        try:
-            receipt = Receipt.model_validate_json(self._mover.read_bytes(name, max_bytes=_MAX_RECEIPT_BYTES))
-        except (ValidationError, DataFormatError) as error:
-            raise TransferFailedError(
-                f"The receipt of {entry.name} cannot be read.",
-                safe="the local shard is kept.",
-                next_step="check the repository's version.",
-            ) from error
-        if (receipt.sha256, receipt.size_bytes) != (shard.sha256, shard.size_bytes):
-            raise TransferFailedError(
-                f"The repository's receipt of {entry.name} is for another content.",
-                safe="the local shard is kept.",
-                next_step="check the repository: `eucentric repository verify`.",
-                expected_sha256=shard.sha256,
-                receipt_sha256=receipt.sha256,
-            )
-        self._journal.ledger.move(entry.name, "confirmed", receipt=receipt)
-        self._free(entry)
+        return Outgoing(self._journal.folders.shards / entry.name, f"{_INCOMING}/{entry.name}", shard.sha256)
 
-    def _send_again_if_gone(self, entry: OutboxEntry, receipt_name: str) -> None:
+    def _is_stuck(self, entry: OutboxEntry, error: EucentricError, *, counts: bool) -> bool:
+        """Keep why an entry failed, and give it up if to try again is no use."""
+        if self._stopping.is_set() or isinstance(error, FarEndError | OutOfSpaceError):
+            return False
+        hopeless = isinstance(error, IntegrityError | DataFormatError)
+        if not hopeless and not counts:
+            # Nothing arrives: that says nothing about this one.
+            return False
+        return self._give_up(entry, error, stuck_after=1 if hopeless else _MAX_FAILURES)
+
+    def _look_for_receipts(self, entries: Sequence[OutboxEntry]) -> list[EucentricError]:
+        """Look for a batch's receipts; returns what is wrong with them and is looked at again."""
+        names = {entry.name: f"{_RECEIPTS}/{entry.name}.json" for entry in entries}
+        failures: list[EucentricError] = []
+        for entry, content in self._read_receipts(entries, names):
+            if content is None:
+                failures += self._send_again_if_gone(entry, names[entry.name])
+                continue
+            try:
+                if isinstance(content, EucentricError):
+                    raise content
+                receipt = checked_receipt(entry.name, entry.document, content)
+            except (TransferFailedError, DataFormatError) as error:
+                if not self._give_up(entry, error, stuck_after=_MAX_WRONG_RECEIPTS):
+                    failures.append(error)
+                continue
+            reached("receipt.found")
+            self._journal.ledger.move(entry.name, "confirmed", receipt=receipt)
+            self._last_success_utc = utc_now()
+            reached("receipt.stored")
+            self._free(entry)
+        return failures
+
+    def _read_receipts(
+        self, entries: Sequence[OutboxEntry], names: dict[str, str]
+    ) -> Iterator[tuple[OutboxEntry, bytes | EucentricError | None]]:
+        try:
+            found = self._mover.read_many(list(names.values()), max_bytes=_MAX_RECEIPT_BYTES)
+        except FarEndError:
+            raise
+        except (TransferFailedError, DataFormatError) as error:
+            if len(entries) == 1:
+                yield entries[0], error
+                return
+            # One of them is in the way of the others.
+            for entry in entries:
+                yield from self._read_receipts([entry], {entry.name: names[entry.name]})
+            return
+        for entry in entries:
+            yield entry, found[names[entry.name]]
+
+    def _send_again_if_gone(self, entry: OutboxEntry, receipt_name: str) -> list[EucentricError]:
         """The repository took a shard away without a receipt: it was refused there, or lost."""
         if self._mover.size(f"{_INCOMING}/{entry.name}.json") is not None:
-            return
+            return []
         # It may have been registered between the two looks.
         if self._mover.size(receipt_name) is not None:
-            return
-        stuck = entry.attempts >= _MAX_DELIVERIES
-        self._journal.ledger.move(entry.name, "stuck" if stuck else "pending")
-        raise TransferFailedError(
+            return []
+        last = entry.attempts >= _MAX_DELIVERIES
+        error = TransferFailedError(
             f"The repository has no receipt for {entry.name}, delivered {entry.attempts} times.",
-            safe=f"the local shard is kept and {'not sent again' if stuck else 'sent again'}.",
-            next_step="see the repository's quarantine for the reason.",
+            safe=f"the local shard is kept and {'not sent again' if last else 'sent again'}.",
+            next_step="see the repository's quarantine for the reason; then `eucentric agent retry-stuck`.",
         )
+        if last:
+            self._give_up(entry, error, stuck_after=1)
+            return []
+        self._journal.ledger.move(entry.name, "pending")
+        return [error]
+
+    def _give_up(self, entry: OutboxEntry, error: EucentricError, *, stuck_after: int) -> bool:
+        """Keep why an entry failed; at the last time it is stuck, and somebody is told."""
+        if not self._journal.ledger.note_failure(entry.name, error.report(), stuck_after=stuck_after):
+            return False
+        self._report(error)
+        return True
 
     def _free(self, entry: OutboxEntry) -> None:
         with disk_errors("removing a shard the repository holds"):
             (self._journal.folders.shards / entry.name).unlink(missing_ok=True)
+        reached("delete.removed")
         self._journal.ledger.move(entry.name, "done")
+        reached("delete.noted")
 
     def _run(self) -> None:
         retrying = Retrying(
-            retry=retry_if_exception_type((TransferFailedError, OutOfSpaceError, JournalError)),
+            # Whatever it is, shipping is tried again: a thread that has died ships nothing and tells nobody.
+            retry=retry_if_exception_type(EucentricError),
             stop=stop_when_event_set(self._stopping),
             wait=wait_random_exponential(multiplier=0.5, max=self._max_wait_s),
             sleep=sleep_using_event(self._stopping),
@@ -207,9 +313,9 @@ class Shipper:
         while not self._stopping.is_set():
             try:
                 retrying(self.ship_once)
-                self._error = None
-            except (TransferFailedError, OutOfSpaceError, JournalError) as error:
-                _log.warning("stopped with the far end unreachable: %s", error)
+                self._recovered()
+            except EucentricError as error:
+                _log.warning("stopped before everything was shipped: %s", error)
             self._stopping.wait(self._poll_s)
         self._finished = True
 
@@ -217,14 +323,68 @@ class Shipper:
         error = state.outcome.exception() if state.outcome is not None else None
         if isinstance(error, EucentricError):
             self._failures += 1
-            first = self._error is None
             self._error = error.report()
-            if first:
+            if self._outage_since_s is None:
+                self._outage_since_s = time.monotonic()
                 self._report(error)
+
+    def _recovered(self) -> None:
+        self._error = None
+        if self._outage_since_s is not None and not self._stopping.is_set():
+            outage_s = time.monotonic() - self._outage_since_s
+            self._outage_since_s = None
+            _log.info("transfers arrive again after %.0f s", outage_s)
+            self._tell(TransferRecovered(source="shipper", outage_s=outage_s))
 
     def _report(self, error: EucentricError) -> None:
         _log.error("transfer failed: %s", error)
+        self._tell(TransferFailed(source="shipper", error=error.report()))
+
+    def _tell(self, event: Event) -> None:
         try:
-            self._publish(TransferFailed(source="shipper", error=error.report()))
+            self._publish(event)
         except TransportError as unheard:
-            _log.warning("TransferFailed was not published: %s", unheard)
+            _log.warning("%s was not published: %s", event.kind, unheard)
+
+
+def _document_name(entry: OutboxEntry) -> str:
+    return f"{entry.name}.json" if entry.kind == "shard" else entry.name
+
+
+def _is_whole(entry: OutboxEntry, answer: RemoteFile | EucentricError) -> bool:
+    return _failure_of(entry, answer) is None
+
+
+def _failure_of(entry: OutboxEntry, answer: RemoteFile | EucentricError) -> EucentricError | None:
+    """Why an entry does not count as delivered; a mover that says it is, of another file, does not count."""
+    if isinstance(answer, EucentricError):
+        return answer
+    if entry.kind == "shard" and answer.name == f"{_INCOMING}/{entry.name}":
+        shard = Shard.model_validate_json(entry.document)
+        if (answer.sha256, answer.size_bytes) != (shard.sha256, shard.size_bytes):
+            return TransferFailedError(
+                f"The far end holds {entry.name} with another content than it left with.",
+                safe="the local shard is kept; it does not count as delivered.",
+                next_step="check the far end; it is tried again.",
+                expected_sha256=shard.sha256,
+                arrived_sha256=answer.sha256,
+            )
+    return None
+
+
+def _fits_in_a_batch(chosen: Sequence[OutboxEntry]) -> bool:
+    return len(chosen) < _BATCH_FILES and sum(entry.size_bytes for entry in chosen) < _BATCH_BYTES
+
+
+def _chunks(
+    entries: Sequence[OutboxEntry], has_room: Callable[[Sequence[OutboxEntry]], bool]
+) -> Iterator[list[OutboxEntry]]:
+    """The entries in their order, in groups that are closed when they have no more room."""
+    chosen: list[OutboxEntry] = []
+    for entry in entries:
+        chosen.append(entry)
+        if not has_room(chosen):
+            yield chosen
+            chosen = []
+    if chosen:
+        yield chosen

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from eucentric_core import ErrorReport, Event, FrozenModel
+from eucentric_core import ErrorReport, Event, FrozenModel, UtcDatetime
 
 __all__ = ["Publish", "RecorderStatus", "ShipperStatus"]
 
@@ -30,7 +30,11 @@ class RecorderStatus(FrozenModel):
 
 
 class ShipperStatus(FrozenModel):
-    """State and backlog of a shipper. `stuck` shards are kept here and need a person."""
+    """State, backlog and progress of a shipper. `stuck` shards are kept here and need a person.
+
+    `sending` is the file on its way, of which `sent_bytes` of `sending_bytes` have left. `eta_s` is when the
+    backlog is gone at the present rate. `outage_s` is how long nothing could be shipped.
+    """
 
     state: Literal["idle", "shipping", "retrying", "stopped", "failed"]
     pending_shards: _Count
@@ -40,3 +44,10 @@ class ShipperStatus(FrozenModel):
     stuck: _Count
     failures: _Count
     error: ErrorReport | None = None
+    sending: str | None = None
+    sent_bytes: _Count = 0
+    sending_bytes: _Count = 0
+    rate_bytes_per_s: Annotated[float, Field(ge=0)] | None = None
+    eta_s: Annotated[float, Field(ge=0)] | None = None
+    last_success_utc: UtcDatetime | None = None
+    outage_s: Annotated[float, Field(ge=0)] | None = None

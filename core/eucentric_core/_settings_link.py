@@ -14,7 +14,6 @@ LinkMode = Literal["auto", "off", "fixed", "measured", "adaptive"]
 """How bulk data are held back, see `LinkSettings`."""
 
 _Rate = Annotated[float, Field(ge=1e5, le=1e12)]
-_Dscp = Annotated[int, Field(ge=0, le=63)]
 
 
 class LinkSettings(FrozenModel):
@@ -30,8 +29,8 @@ class LinkSettings(FrozenModel):
             site's switches honour marks, `adaptive` elsewhere.
         line_rate_bit_s: of the narrowest place between this machine and where its data go.
         fraction: of the line rate that bulk data may take together.
-        honours: what the site's switches and routers do with the marks in packets.
-        control_dscp: class of control packets; 46 is expedited forwarding (RFC 3246).
+        honours: what the site's switches and routers do with the marks in packets: nothing, or put those of
+            class EF (DSCP 46, RFC 3246), as every control packet is marked, before others.
         bulk_dscp: class of bulk packets; 1 is lower effort (RFC 8622), 8 its older form CS1.
         probe: `host:port` whose round trips tell how full the link is while files are moved; the port may
             be closed. Live data need none.
@@ -43,8 +42,7 @@ class LinkSettings(FrozenModel):
     line_rate_bit_s: _Rate | None = None
     fraction: Annotated[float, Field(ge=0.5, le=1)] = 0.92
     honours: Literal["none", "dscp"] = "none"
-    control_dscp: _Dscp = 46
-    bulk_dscp: _Dscp = 1
+    bulk_dscp: Annotated[int, Field(ge=0, le=63)] = 1
     probe: Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):[0-9]{1,5}$")] | None = None
     min_rate_bit_s: _Rate = 1e6
     max_rate_bit_s: _Rate | None = None

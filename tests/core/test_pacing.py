@@ -367,7 +367,7 @@ def test_what_the_doctor_measured_is_remembered_and_used(tmp_path: Path) -> None
     [
         {"mode": "fixed"},
         {"fraction": 0.4},
-        {"control_dscp": 64},
+        {"bulk_dscp": 64},
         {"probe": "hpc"},
         {"probe": "hpc:port"},
         {"line_rate_bit_s": float("nan")},

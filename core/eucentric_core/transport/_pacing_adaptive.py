@@ -29,7 +29,6 @@ _PLATEAU_S = 3.0
 _CURVATURE = (1 - _MILDEST) / _PLATEAU_S**3
 _RETURN_AFTER_S = _PLATEAU_S + 3.0
 _IN_USE = 0.7
-_DRAINING = 0.8
 
 
 @dataclass(slots=True)
@@ -93,7 +92,7 @@ class AdaptiveRate:
         self._growing_s = 0.0
         self._turned_s = -math.inf
         self._deaf_until_s = -math.inf
-        self._standing_s: float | None = None
+        self._waiting = False
         self._heard = 0
         self._taken = 0
 
@@ -134,23 +133,19 @@ class AdaptiveRate:
         if queueing_s > TARGET_QUEUEING_S:
             self._give_way(now_s, queueing_s)
             return
-        self._standing_s = None
+        self._waiting = False
         if now_s - self._turned_s >= _INTERVAL_S and self._heard >= _FEWEST:
             self._grow(now_s, queueing_s)
 
     def _give_way(self, now_s: float, queueing_s: float) -> None:
-        draining = self._standing_s is not None and queueing_s < _DRAINING * self._standing_s
-        if not draining:
-            if self._standing_s is None:
-                overshot = self._starting and self._rate < self._max
-                self._full = self._rate / (_STARTING_STEP if overshot else 1)
-                self._rate = self._full
-            self._starting = False
-            self._growing_s = 0.0
-            self._rate = max(
-                self._min, self._rate * max(_SEVEREST, _MILDEST ** (queueing_s / TARGET_QUEUEING_S))
-            )
-        self._standing_s = queueing_s
+        if not self._waiting:
+            overshot = self._starting and self._rate < self._max
+            self._rate = self._full = self._rate / (_STARTING_STEP if overshot else 1)
+        self._waiting = True
+        self._starting = False
+        self._growing_s = 0.0
+        share = max(_SEVEREST, _MILDEST ** (queueing_s / TARGET_QUEUEING_S))
+        self._rate = max(self._min, self._rate * share)
         self._turn(now_s)
         self._deaf_until_s = now_s + (self.base_rtt_s or 0.0) + queueing_s
         for history in self._sources.values():

@@ -25,7 +25,8 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from .globus_auth import Auth, Refusal, Token
-from .globus_tasks import Collection, Faults, Tasks
+from .globus_model import Collection, Faults
+from .globus_tasks import Tasks
 
 __all__ = ["Collection", "Faults", "GlobusEmulator"]
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eucentric_core import Frame, Receipt, TransferFailed, TransferFailedError
+from eucentric_agents.recording import Shipper, ShipperStatus, ShippingMeter
+from eucentric_core import (
+    EucentricError,
+    Frame,
+    Receipt,
+    TransferFailed,
+    TransferFailedError,
+    TransferRecovered,
+)
+from eucentric_transfer import FarEndError, MoverOptions, Outgoing, PosixMover, Progress, RemoteFile
 
 MakeFrame = Callable[..., Frame]
 WAIT_S = 20.0
@@ -23,6 +34,13 @@ def journal(site: Any, make_frame: MakeFrame) -> Any:
     journal.stop_session("twin", "s1", frames=12)
     yield journal
     journal.close()
+
+
+def record(journal: Any, make_frame: MakeFrame, session: str) -> None:
+    """One more shard, of a session of its own."""
+    for sequence in range(4):
+        journal.append(make_frame(sequence, session=session))
+    journal.stop_session("twin", session, frames=4)
 
 
 def local_shards(journal: Any) -> list[str]:
@@ -148,3 +166,165 @@ def test_stopping_during_an_outage_takes_no_time(site: Any, journal: Any) -> Non
     wait_until(lambda: shipper.status().failures >= 1)
     shipper.stop()
     assert shipper.status().state == "stopped"
+
+
+class Troubled(PosixMover):
+    """A folder whose far end fails, or does not tell the truth, about chosen files."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.failing: set[str] = set()
+        self.lying: set[str] = set()
+        self.silent = False
+        self.put_names: list[list[str]] = []
+
+    def put_many(self, files: Sequence[Outgoing]) -> tuple[RemoteFile | EucentricError, ...]:
+        self.put_names.append([file.name for file in files])
+        return tuple(self._answer(file) for file in files)
+
+    def _answer(self, file: Outgoing) -> RemoteFile | EucentricError:
+        name = file.name.removeprefix("incoming/")
+        if self.silent:
+            return FarEndError("Nobody answers.", safe="kept.", next_step="wait.")
+        if name in self.failing:
+            return TransferFailedError("500 Internal Error.", safe="kept.", next_step="wait.")
+        if name in self.lying:
+            # It says that it has it, and has not.
+            return RemoteFile(name=file.name, size_bytes=1, sha256="0" * 64)
+        return super().put_many([file])[0]
+
+
+def troubled(site: Any, journal: Any) -> tuple[Troubled, Shipper]:
+    mover = Troubled(site.folders.root)
+    return mover, Shipper(journal, mover, publish=site.events.append, poll_s=0.02, max_wait_s=0.05)
+
+
+def test_shards_of_a_batch_go_before_their_documents(site: Any, journal: Any) -> None:
+    mover, shipper = troubled(site, journal)
+    shipper.ship_once()
+    shards, documents = mover.put_names
+    assert [name.removeprefix("incoming/") for name in shards] == [
+        entry.name for entry in journal.ledger.outbox("delivered")
+    ]
+    assert documents[:3] == [f"{name}.json" for name in shards]
+    assert documents[3] == "incoming/twin.s1.dataset.json"
+
+
+def test_one_shard_that_the_far_end_will_not_take_is_stuck_with_its_reason_and_the_rest_flows(
+    site: Any, journal: Any, make_frame: MakeFrame
+) -> None:
+    mover, shipper = troubled(site, journal)
+    bad = local_shards(journal)[1]
+    mover.failing = {bad}
+    for n in range(5):
+        # Something else arrives with every try: only then is it this shard's fault.
+        assert shipper.stuck() == ()
+        with pytest.raises(TransferFailedError) if n < 4 else nullcontext():
+            shipper.ship_once()
+        record(journal, make_frame, f"more-{n}")
+        site.ingest()
+    (stuck,) = shipper.stuck()
+    assert (stuck.name, stuck.failures) == (bad, 5)
+    assert stuck.error is not None
+    assert "500" in stuck.error.what
+    assert [event.error.what for event in site.events] == ["500 Internal Error."]
+    mover.failing.clear()
+    for _ in range(2):
+        shipper.ship_once()
+        site.ingest()
+    shipper.ship_once()
+    assert local_shards(journal) == [bad]
+    assert shipper.retry_stuck("no-such-shard") == ()
+    assert shipper.retry_stuck(bad) == (bad,)
+    site.settle(journal)
+    assert local_shards(journal) == []
+    assert shipper.stuck() == ()
+
+
+def test_when_nothing_arrives_no_shard_is_blamed(site: Any, journal: Any) -> None:
+    mover, shipper = troubled(site, journal)
+    mover.failing = set(local_shards(journal))
+    mover.failing |= {f"{name}.json" for name in mover.failing} | {"twin.s1.dataset.json"}
+    for _ in range(8):
+        with pytest.raises(TransferFailedError):
+            shipper.ship_once()
+    mover.failing, mover.silent = set(), True
+    for _ in range(8):
+        with pytest.raises(FarEndError):
+            shipper.ship_once()
+    assert shipper.stuck() == ()
+    mover.silent = False
+    site.settle(journal)
+    assert local_shards(journal) == []
+
+
+def test_a_far_end_that_says_it_holds_another_content_does_not_hold_it(site: Any, journal: Any) -> None:
+    mover, shipper = troubled(site, journal)
+    liar = local_shards(journal)[0]
+    mover.lying = {liar}
+    with pytest.raises(TransferFailedError, match="another content"):
+        shipper.ship_once()
+    assert not (site.folders.incoming / f"{liar}.json").exists()
+    assert shipper.status().awaiting_receipt == 2
+    site.ingest()
+    with pytest.raises(TransferFailedError):
+        shipper.ship_once()
+    assert local_shards(journal) == [liar]
+
+
+def test_a_receipt_that_stays_wrong_makes_its_shard_stuck_and_the_others_go(site: Any, journal: Any) -> None:
+    shipper = site.shipper(journal)
+    shipper.ship_once()
+    site.ingest()
+    names = local_shards(journal)
+    (site.folders.receipts / f"{names[0]}.json").write_bytes(b"x" * 100_000)
+    for n in range(3):
+        with pytest.raises(EucentricError) if n < 2 else nullcontext():
+            shipper.ship_once()
+    assert [entry.name for entry in shipper.stuck()] == names[:1]
+    assert local_shards(journal) == names[:1]
+
+
+def test_an_outage_and_its_end_are_told_once(site: Any, journal: Any) -> None:
+    mover, shipper = troubled(site, journal)
+    mover.silent = True
+    shipper.start()
+    wait_until(lambda: shipper.status().failures >= 4)
+    assert shipper.status().outage_s is not None
+    mover.silent = False
+    wait_until(lambda: shipper.status().awaiting_receipt == 3 and shipper.status().state == "idle")
+    wait_until(lambda: len(site.events) == 2)
+    shipper.stop()
+    failed, recovered = site.events
+    assert isinstance(failed, TransferFailed)
+    assert isinstance(recovered, TransferRecovered)
+    assert shipper.status().outage_s is None
+    assert shipper.status().last_success_utc is not None
+
+
+def test_progress_is_shown_while_a_shard_is_on_its_way(site: Any, journal: Any) -> None:
+    seen: list[ShipperStatus] = []
+
+    class Watched(ShippingMeter):
+        def seen(self, progress: Progress) -> None:
+            super().seen(progress)
+            seen.append(shipper.status())
+
+    meter = Watched()
+    mover = PosixMover(site.folders.root, MoverOptions(on_progress=meter.seen))
+    shipper = Shipper(journal, mover, publish=site.events.append, meter=meter)
+    shipper.ship_once()
+    sizes = {f"incoming/{path.name}": path.stat().st_size for path in journal.folders.shards.glob("*.h5")}
+    shown = {status.sending: (status.sent_bytes, status.sending_bytes) for status in seen}
+    assert {name: shown[name] for name in sizes} == {name: (size, size) for name, size in sizes.items()}
+    assert shipper.status().sending is None
+
+
+def test_a_meter_tells_the_rate_and_counts_what_is_sent_twice_once_more() -> None:
+    meter = ShippingMeter()
+    for sent in (100, 200, 100, 300):
+        meter.seen(Progress("a", sent, 300))
+    reading = meter.read()
+    assert (reading.name, reading.sent_bytes, reading.size_bytes) == ("a", 300, 300)
+    meter.rest()
+    assert meter.read().name is None

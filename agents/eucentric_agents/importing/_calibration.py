@@ -35,7 +35,7 @@ def calibrated_axes(
             and x without a reason.
     """
     axes = tuple(
-        _axis(name, role, signal.axes[dimension], signal.reader, options)
+        _axis(name, role, signal.axes[dimension], options)
         for role, dimension in zip(layout.roles, layout.dimensions, strict=True)
     )
     for first, second in (("y", "x"), ("ky", "kx"), ("detector_y", "detector_x")):
@@ -45,7 +45,7 @@ def calibrated_axes(
     return axes
 
 
-def _axis(name: str, role: Role, axis: VendorAxis, reader: str, options: ImportOptions) -> Axis:
+def _axis(name: str, role: Role, axis: VendorAxis, options: ImportOptions) -> Axis:
     if role in ("y", "x") and options.pixel_size_pm is not None:
         return Axis(name=role, unit="m", scale=options.pixel_size_pm * 1e-12)
     if role == "energy" and options.energy_dispersion_ev is not None:
@@ -55,9 +55,6 @@ def _axis(name: str, role: Role, axis: VendorAxis, reader: str, options: ImportO
     hint = _GIVE_ENERGY if role == "energy" else _GIVE_PIXEL
     if unit is None:
         raise uncalibrated(name, f"it gives no unit along {label}", hint)
-    if reader == "MRC" and axis.scale == 1.0:
-        # What the reader fills in where the file says nothing.
-        raise uncalibrated(name, f"the scale along {label} is only the reader's default", hint)
     scale, offset = axis.scale * unit.factor, axis.offset * unit.factor
     if not (isfinite(scale) and isfinite(offset)):
         raise uncalibrated(name, f"it gives no finite scale along {label}", hint)

@@ -36,7 +36,7 @@ def look_at_files(
                 found = hash_of(path)
                 if isinstance(found, EucentricError):
                     raise found
-                planned, left = planned_of(reader, path, found, options)
+                _, planned, left = planned_of(reader, path, found, options)
             except EucentricError as error:
                 reports.append(FileReport(file=str(path), verdict="refused", error=error.report()))
             else:

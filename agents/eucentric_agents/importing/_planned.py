@@ -17,7 +17,6 @@ from eucentric_core import (
     MAX_FRAME_BYTES,
     MAX_VENDOR_METADATA_BYTES,
     Axis,
-    EucentricError,
     Frame,
     FrameHeader,
     Optics,
@@ -144,21 +143,20 @@ def plan_signals(
             planned.append(_plan(name, index, signal, options, several=len(signals) > 1))
         except UncalibratedError as error:
             if not options.calibrated_only or len(signals) == 1:
-                raise _with_way_out(error, several=len(signals) > 1) from error
-            left.append(LeftOut(signal.title, error.what))
+                raise _with_way_out(error, signal.remark, several=len(signals) > 1) from error
+            left.append(LeftOut(signal.title, signal.remark or error.what))
     if not planned:
         raise refuse(file_name, f"none of its signals is calibrated ({titles})", "give the pixel size.")
     return planned, left
 
 
-def _with_way_out(error: UncalibratedError, *, several: bool) -> EucentricError:
-    if not several:
-        return error
+def _with_way_out(error: UncalibratedError, remark: str, *, several: bool) -> UncalibratedError:
+    """The same error with what is known about the format, and what else can be done."""
+    others = "; or take only what is calibrated (--calibrated-only), or some by title (--signal TITLE)"
     return UncalibratedError(
-        error.what,
+        f"{error.what.rstrip('.')} ({remark})." if remark else error.what,
         safe=error.safe,
-        next_step=f"{error.next_step.rstrip('.')}; or take only what is calibrated (--calibrated-only), or "
-        "signals by their titles (--signal TITLE).",
+        next_step=f"{error.next_step.rstrip('.')}{others if several else ''}.",
     )
 
 

@@ -20,7 +20,7 @@ from eucentric_core import (
 
 from ..recording import Journal, JournalError, open_journal
 from ..sessions import SessionNames
-from ..vendor_files import ApartReader
+from ..vendor_files import ApartReader, is_whole_in_one_file
 from ._errors import ImportConflictError
 from ._ledger import ImportedFile, ImportLedger
 from ._options import ImportOptions
@@ -59,9 +59,7 @@ class ImportRun:
         """Take one file after another, one that was interrupted first."""
         reports: dict[int, FileReport] = {}
         hashes = [hash_of(path) for path in paths]
-        interrupted = self._interrupted(hashes)
-        order = sorted(range(len(paths)), key=lambda index: hashes[index] != interrupted)
-        for number, index in enumerate(order):
+        for number, index in enumerate(self._order(paths, hashes)):
             path, found = paths[index], hashes[index]
             tell(progress, number, len(paths), path.name)
             try:
@@ -92,9 +90,9 @@ class ImportRun:
             self._ledger.close_session()
         return "complete" if self._ledger.closed else "open"
 
-    def _require_filled(self) -> None:
+    def _require_filled(self, *, but: ImportedFile | None = None) -> None:
         waiting = self._waiting()
-        if waiting is not None:
+        if waiting is not None and waiting != but:
             raise ImportConflictError(
                 f"The import of {waiting.name} into session {self._options.session} was interrupted.",
                 safe="what was recorded of it is kept, and nothing is doubled.",
@@ -104,37 +102,34 @@ class ImportRun:
     def _waiting(self) -> ImportedFile | None:
         return next((file for file in self._ledger.files() if file.state == "recording"), None)
 
-    def _interrupted(self, hashes: Sequence[str | EucentricError]) -> str | None:
+    def _order(self, paths: Sequence[Path], hashes: Sequence[str | EucentricError]) -> list[int]:
+        """One that was interrupted comes first: its acquisitions are before all that follow."""
         waiting = self._waiting()
         if waiting is None:
-            return None
-        if waiting.sha256 not in hashes:
+            return list(range(len(paths)))
+        first = [
+            index
+            for index, path in enumerate(paths)
+            if hashes[index] == waiting.sha256
+            or (path.name == waiting.name and not is_whole_in_one_file(path))
+        ]
+        if not first:
             self._require_filled()
-        return waiting.sha256
+        return first + [index for index in range(len(paths)) if index not in first]
 
     def _file(self, path: Path, sha256: str) -> FileReport:
-        known = next((file for file in self._ledger.files() if file.sha256 == sha256), None)
-        if known is not None and known.given != self._given and known.state == "recording":
-            raise ImportConflictError(
-                f"{path.name} was half imported, but with other options: {known.given}.",
-                safe="what was recorded is kept.",
-                next_step="import it with the same options, or into another session.",
-            )
-        if known is not None and known.state == "done":
-            other = known.given != self._given
-            return FileReport(
-                file=str(path),
-                verdict="already",
-                sha256=sha256,
-                first_sequence=known.first_sequence,
-                frames=known.frames,
-                note="with other options: to import it anew, use another session" if other else None,
-            )
-        planned, left = planned_of(self._reader, path, sha256, self._options)
+        if is_whole_in_one_file(path):
+            known = self._known(path, sha256)
+            if isinstance(known, FileReport):
+                return known
+        identity, planned, left = planned_of(self._reader, path, sha256, self._options)
+        known = self._known(path, identity)
+        if isinstance(known, FileReport):
+            return known
         count = sum(signal.frames for signal in planned)
         file = known or ImportedFile(
             name=path.name,
-            sha256=sha256,
+            sha256=identity,
             given=self._given,
             first_sequence=self._ledger.next_sequence(),
             frames=count,
@@ -146,17 +141,43 @@ class ImportRun:
                 safe="what was recorded is kept.",
                 next_step="use the version of RosettaSciIO it was begun with, or another session.",
             )
-        self._record(path, file, planned, new=known is None)
+        self._require_filled(but=file)
+        self._record(path, sha256, file, planned, new=known is None)
         report = described(path, sha256, "imported", planned, left)
         return report.model_copy(update={"first_sequence": file.first_sequence})
 
-    def _record(self, path: Path, file: ImportedFile, planned: Sequence[PlannedSignal], *, new: bool) -> None:
+    def _known(self, path: Path, identity: str) -> FileReport | ImportedFile | None:
+        """What is known of a file: all of it is recorded, or only a part may be."""
+        known = next((file for file in self._ledger.files() if file.sha256 == identity), None)
+        if known is None:
+            return None
+        other = known.given != self._given
+        if known.state == "done":
+            return FileReport(
+                file=str(path),
+                verdict="already",
+                sha256=identity,
+                first_sequence=known.first_sequence,
+                frames=known.frames,
+                note="with other options: to import it anew, use another session" if other else None,
+            )
+        if other:
+            raise ImportConflictError(
+                f"{path.name} was half imported, but with other options: {known.given}.",
+                safe="what was recorded is kept.",
+                next_step="import it with the same options, or into another session.",
+            )
+        return known
+
+    def _record(
+        self, path: Path, sha256: str, file: ImportedFile, planned: Sequence[PlannedSignal], *, new: bool
+    ) -> None:
         journal = self._open_journal()
         self._start_session(journal)
         if new:
             self._ledger.begin(file)
         unsynced = 0
-        for number, frame in enumerate(self._frames(path, file, planned)):
+        for number, frame in enumerate(self._frames(path, sha256, file, planned)):
             outcome = journal.append(frame)
             if outcome == "duplicate" and new and number == 0:
                 self._ledger.forget(file.sha256)
@@ -174,14 +195,16 @@ class ImportRun:
         journal.sync()
         self._ledger.finish(file.sha256)
 
-    def _frames(self, path: Path, file: ImportedFile, planned: Sequence[PlannedSignal]) -> Iterator[Frame]:
+    def _frames(
+        self, path: Path, sha256: str, file: ImportedFile, planned: Sequence[PlannedSignal]
+    ) -> Iterator[Frame]:
         stat = path.stat()
         changed_utc = datetime.fromtimestamp(stat.st_mtime, UTC)
         sequence = file.first_sequence
         for signal in planned:
             source: dict[str, Any] = {
                 "file": path.name,
-                "sha256": file.sha256,
+                "sha256": sha256,
                 "size_bytes": stat.st_size,
                 "rosettasciio": version("rosettasciio"),
                 "acquired_utc_from": "file" if signal.acquired_utc is None else "metadata",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from eucentric_core import EucentricError, sha256_file
 
-from ..vendor_files import ApartReader, refuse_file
+from ..vendor_files import ApartReader, VendorSignal, is_whole_in_one_file, refuse_file
 from ._options import ImportOptions
 from ._planned import LeftOut, PlannedSignal, plan_signals
 from ._report import FileReport, LeftOutReport, SignalReport
@@ -28,8 +31,12 @@ def hash_of(path: Path) -> str | EucentricError:
 
 def planned_of(
     reader: ApartReader, path: Path, sha256: str, options: ImportOptions
-) -> tuple[list[PlannedSignal], list[LeftOut]]:
+) -> tuple[str, list[PlannedSignal], list[LeftOut]]:
     """Read a file and decide what becomes of it; see `plan_signals`.
+
+    Returns:
+        The hash by which it is known when it comes again: its own, or where data lie in files beside it,
+        one of it and of the data. What is recorded, and what is left out.
 
     Raises:
         DataFormatError: it is not the file that was hashed, cannot be read, or cannot become frames.
@@ -38,7 +45,18 @@ def planned_of(
     signals = reader.read(path)
     if sha256_file(path) != sha256:
         raise refuse_file(path.name, "it changed while it was read", "wait until it is written.")
-    return plan_signals(path.name, signals, options)
+    return (_identity(path, sha256, signals), *plan_signals(path.name, signals, options))
+
+
+def _identity(path: Path, sha256: str, signals: Sequence[VendorSignal]) -> str:
+    if is_whole_in_one_file(path):
+        return sha256
+    digest = hashlib.sha256(sha256.encode())
+    for signal in signals:
+        digest.update(f"{signal.data.dtype.str}{signal.data.shape}".encode())
+        for part in signal.data if signal.data.ndim > 1 else [signal.data]:
+            digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()
 
 
 def described(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ._apart import ApartReader
 from ._errors import VendorReaderError, refuse_file
 from ._microscope import MicroscopeFacts, microscope_facts
-from ._reader import KNOWN_SUFFIXES, load_signals, reader_suffixes
+from ._reader import KNOWN_SUFFIXES, is_whole_in_one_file, load_signals, reader_suffixes
 from ._signal import VendorAxis, VendorSignal
 from ._units import SiUnit, metres_per_unit, says_no_unit, si_unit
 
@@ -20,6 +20,7 @@ __all__ = [
     "VendorAxis",
     "VendorReaderError",
     "VendorSignal",
+    "is_whole_in_one_file",
     "load_signals",
     "metres_per_unit",
     "microscope_facts",

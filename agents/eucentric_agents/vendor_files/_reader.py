@@ -13,11 +13,12 @@ import numpy as np
 
 from eucentric_core import ConfigurationError
 
+from ._doubts import without_assumptions
 from ._errors import refuse_file
 from ._plain import plain
 from ._signal import VendorAxis, VendorSignal
 
-__all__ = ["KNOWN_SUFFIXES", "load_signals", "reader_suffixes"]
+__all__ = ["KNOWN_SUFFIXES", "is_whole_in_one_file", "load_signals", "reader_suffixes"]
 
 KNOWN_SUFFIXES = frozenset({".dm3", ".dm4", ".emd", ".hspy", ".ser", ".mrc", ".rpl", ".unf", ".img"})
 """Suffixes that everybody knows for a vendor's; RosettaSciIO knows more."""
@@ -25,6 +26,33 @@ KNOWN_SUFFIXES = frozenset({".dm3", ".dm4", ".emd", ".hspy", ".ser", ".mrc", ".r
 # Of several readers for a suffix, the one that needs no further package and checks what it reads is first.
 _PREFERRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"mrc": ("MRC",), "hdf5": ("HSPY",), "h5": ("HSPY", "NeXus"), "nxs": ("NeXus",)}
+)
+# Everything of these formats is in the one file; of the others, the data may lie in files beside it.
+_WHOLE = frozenset(
+    {
+        "dm3",
+        "dm4",
+        "emd",
+        "hspy",
+        "ser",
+        "mrc",
+        "ali",
+        "tif",
+        "tiff",
+        "blo",
+        "png",
+        "bmp",
+        "gif",
+        "jpg",
+        "jpeg",
+        "npy",
+        "bcf",
+        "spx",
+        "msa",
+        "emsa",
+        "unf",
+        "tvips",
+    }
 )
 _TAGS_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError)
 
@@ -60,6 +88,11 @@ def load_signals(path: Path, *, images_only: bool = False) -> list[VendorSignal]
             next_step="install that package, or save the data in another format.",
         ) from missing
     raise refuse_file(path.name, f"it cannot be read ({'; '.join(problems)[:600]})")
+
+
+def is_whole_in_one_file(path: Path) -> bool:
+    """Whether the content of this one file decides what is read; otherwise others beside it may, too."""
+    return path.suffix.lower().removeprefix(".") in _WHOLE
 
 
 @cache
@@ -109,14 +142,19 @@ def _signal(path: Path, reader: str, found: dict[str, Any]) -> VendorSignal:
     _apply_mapping(metadata, original, found.get("mapping") or {})
     general, signal = metadata.get("General", {}), metadata.get("Signal", {})
     kept, original_kept = plain(metadata), plain(original)
+    original_metadata = original_kept if isinstance(original_kept, dict) else {}
+    axes, remark = without_assumptions(
+        path, reader, _axes(path, found.get("axes") or [], data.shape), original_metadata
+    )
     return VendorSignal(
         data=data,
-        axes=_axes(path, found.get("axes") or [], data.shape),
+        axes=axes,
         title=str(general.get("title") or ""),
         signal_type=str(signal.get("signal_type") or ""),
         reader=reader,
         metadata=kept if isinstance(kept, dict) else {},
-        original_metadata=original_kept if isinstance(original_kept, dict) else {},
+        original_metadata=original_metadata,
+        remark=remark,
     )
 
 

@@ -36,6 +36,7 @@ class VendorSignal:
         reader: name of the reader that understood the file.
         metadata: in HyperSpy's vocabulary, plain JSON.
         original_metadata: as the vendor wrote it, plain JSON.
+        remark: why an axis has no unit though the reader gave it one, perhaps empty.
     """
 
     data: NDArray[Any]
@@ -45,3 +46,4 @@ class VendorSignal:
     reader: str
     metadata: dict[str, Any] = field(default_factory=dict)
     original_metadata: dict[str, Any] = field(default_factory=dict)
+    remark: str = ""

@@ -40,7 +40,7 @@ _METRES: Mapping[str, float] = MappingProxyType(
         "picometer": 1e-12,
     }
 )
-_RADIANS = {"rad": 1.0, "mrad": 1e-3, "urad": 1e-6, "µrad": 1e-6}
+_RADIANS = {"rad": 1.0, "mrad": 1e-3, "mrads": 1e-3, "urad": 1e-6, "µrad": 1e-6}
 _RADIANS |= dict.fromkeys(("deg", "degree", "degrees", "°"), radians(1.0))
 _SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0}
 _SECONDS |= {"ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "min": 60.0}
@@ -68,6 +68,9 @@ def si_unit(text: str | None) -> SiUnit | None:
     if text is None:
         return None
     stripped = _plain_micro(text.strip())
+    if stripped.startswith("[") and stripped.endswith("]"):
+        # Berkeley's EMD writes [n_m] and [u_m].
+        stripped = stripped[1:-1].replace("_", "")
     if stripped in _ELECTRONVOLTS:
         return SiUnit("eV", _ELECTRONVOLTS[stripped])
     folded = stripped.casefold().replace("μ", "µ")

@@ -68,6 +68,7 @@ def _keep(path: Path, folder: Path, index: int, signal: VendorSignal) -> dict[st
         "reader": signal.reader,
         "metadata": signal.metadata,
         "original_metadata": signal.original_metadata,
+        "remark": signal.remark,
     }
 
 

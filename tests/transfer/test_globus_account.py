@@ -18,8 +18,8 @@ from eucentric_transfer import FarEndError, Outgoing, RemoteFile
 from eucentric_transfer.globus import SECRET_VARIABLE, GlobusAccount
 
 from ..servers.globus import Collection
+from .globus_batches import batch, wait_until
 from .globus_site import Site
-from .test_globus_mover import batch, wait_until
 
 
 @pytest.fixture(params=["service", "person"])

@@ -65,6 +65,11 @@ class FlightCheck:
         self._running = threading.Lock()
         self.last: FlightCheckReport | None = None
 
+    @property
+    def running(self) -> bool:
+        """Whether a check is under way."""
+        return self._running.locked()
+
     def run(self, stopping: threading.Event | None = None) -> FlightCheckReport:
         """Do it, announce how it went, and remember it as `last`.
 
@@ -75,7 +80,7 @@ class FlightCheck:
             raise BusyError(
                 "A flight check is under way.",
                 safe="it goes on unchanged.",
-                next_step="wait for its result: `eucentric agent flight-check --last`.",
+                next_step="wait for its result.",
             )
         try:
             report = self._fly(stopping or threading.Event())

@@ -348,6 +348,9 @@ def test_a_task_whose_credentials_expired_goes_on_after_a_new_login(site: Site) 
     assert isinstance(answers[0], FarEndError)
     assert "suspended" in answers[0].what
     assert "globus login" in answers[0].next_step
+    # As long as nobody logs in, no second task is begun beside it.
+    assert isinstance(mover.put_many([file])[0], FarEndError)
+    assert site.transfers() == 1
     task.status = "ACTIVE"
     site.emulator.faults.stall = False
     assert all_arrived(mover.put_many([file]))

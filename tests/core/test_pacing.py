@@ -31,6 +31,7 @@ from eucentric_core.transport import (
 )
 from eucentric_core.transport._pacing_adaptive import AdaptiveRate
 from eucentric_core.transport._pacing_bucket import FairQueue, TokenBucket
+from eucentric_core.transport._rtt import link_probe
 
 BASE_S = 0.010
 BUFFER_S = 0.120
@@ -409,11 +410,30 @@ def test_a_probe_tells_the_pacer_and_ends_with_its_block() -> None:
     pacer = adaptive_pacer()
     with RttProbe(pacer, "127.0.0.1", find_free_port(), interval_s=0.01) as probe:
         while probe.answers < 5:
-            pass
+            pacer.take(1)
     base_rtt_s = pacer.status().base_rtt_s
     assert base_rtt_s is not None
     assert 0 < base_rtt_s < 1
     assert not any(thread.name.startswith("rtt ") for thread in threading.enumerate())
+
+
+def test_a_probe_rests_while_nobody_sends() -> None:
+    pacer = adaptive_pacer()
+    with RttProbe(pacer, "127.0.0.1", find_free_port(), interval_s=0.005) as probe:
+        assert not threading.Event().wait(0.2)
+        assert probe.answers <= 1
+        pacer.take(1)
+        while probe.answers < 2:
+            pass
+
+
+def test_the_settings_name_the_probe() -> None:
+    pacer = adaptive_pacer()
+    with link_probe(LinkSettings(probe=f"127.0.0.1:{find_free_port()}"), pacer):
+        while pacer.status().base_rtt_s is None:
+            pass
+    with link_probe(LinkSettings(), UNPACED):
+        assert not any(thread.name.startswith("rtt ") for thread in threading.enumerate())
 
 
 def test_a_host_that_does_not_exist_ends_no_transfer() -> None:

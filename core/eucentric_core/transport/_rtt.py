@@ -6,12 +6,14 @@ import logging
 import socket
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from .._settings_link import LinkSettings
 from ._pacing import Pacer
 
-__all__ = ["RttProbe", "round_trip_s"]
+__all__ = ["RttProbe", "link_probe", "round_trip_s"]
 
 _log = logging.getLogger(__name__)
 
@@ -56,13 +58,21 @@ def round_trip_s(host: str, port: int, *, timeout_s: float = _TIMEOUT_S) -> floa
     return _connect(_find(host, port), timeout_s)
 
 
-class RttProbe:
-    """Tells a pacer, five times a second while it is open, how long a host takes to answer.
+def link_probe(link: LinkSettings, pacer: Pacer) -> AbstractContextManager[object]:
+    """The probe of `link.probe`, or nothing where none is set; open it as long as the process may send."""
+    if link.probe is None:
+        return nullcontext()
+    host, _, port = link.probe.rpartition(":")
+    return RttProbe(pacer, host.strip("[]"), int(port))
 
-    For senders that get no acknowledgement of their own: movers open one for the time of a transfer. Its
-    packets carry no mark and so wait where bulk data wait. Opens nothing on the other side: a port that
-    refuses will do. A host that does not answer at all is asked every few seconds; round trips that are
-    lost while others arrive count as long ones.
+
+class RttProbe:
+    """Tells a pacer, five times a second while that grants bytes, how long a host takes to answer.
+
+    For senders that get no acknowledgement of their own, movers above all. Its packets carry no mark and so
+    wait where bulk data wait. Opens nothing on the other side: a port that refuses will do. While nothing is
+    sent, or the host does not answer at all, it is asked every few seconds only; round trips that are lost
+    while others arrive count as long ones.
 
     Args:
         pacer: to be told.
@@ -108,7 +118,7 @@ class RttProbe:
 
     def _run(self) -> None:
         place: _Place | None = None
-        lost, turn = 0, 0.0
+        lost, turn, seen = 0, 0.0, 0
         while not self._stopping.is_set():
             try:
                 place = place or _find(*self._address)
@@ -124,6 +134,17 @@ class RttProbe:
                 lost += 1
                 if self._answers and lost < _LOST:
                     self._pacer.observe_rtt(self._timeout_s, self._address)
+            taken = self._pacer.status().taken_bytes
+            asleep = taken == seen or lost >= _LOST
+            seen = taken
             # Spread without chance: many probes that start together do not stay together.
             turn = (turn + _GOLDEN) % 1
-            self._stopping.wait((self._interval_s if lost < _LOST else _PAUSE_S) * (0.8 + 0.4 * turn))
+            self._rest((_PAUSE_S if asleep else self._interval_s) * (0.8 + 0.4 * turn), seen)
+
+    def _rest(self, duration_s: float, taken: int) -> None:
+        end_s = time.monotonic() + duration_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            if self._stopping.wait(min(left_s, self._interval_s)):
+                return
+            if self._pacer.status().taken_bytes != taken:
+                return  # somebody sends

@@ -13,6 +13,7 @@ from ._bundle import (
 )
 from ._clear_errors import clear_errors
 from ._console import console_path, read_console
+from ._data_access import agent_data_access
 from ._errors import (
     BundleError,
     BusyError,
@@ -216,6 +217,7 @@ __all__ = [
     "UnsupportedError",
     "UtcDatetime",
     "VendorCallError",
+    "agent_data_access",
     "answers_ok",
     "caller_from_certificate",
     "clear_errors",

@@ -44,6 +44,7 @@ class Caller(FrozenModel):
         local: the person is at the service's own machine and has proven it (the console token).
         authenticated: the name was proven by a certificate or by the console token.
         fingerprint: SHA-256 of the certificate, in hexadecimal.
+        serial: number of the certificate, in hexadecimal, as the list of revoked ones has it.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
@@ -52,3 +53,4 @@ class Caller(FrozenModel):
     local: bool = False
     authenticated: bool = False
     fingerprint: str | None = None
+    serial: str | None = None

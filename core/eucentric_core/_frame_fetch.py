@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from ._errors import TransportError
 from ._frame import Frame, FrameHeader
-from .transport import StreamSubscriber
+from .transport import DataAccess, StreamSubscriber
 from .vocabulary import FrameReference
 
 __all__ = ["FrameFetch"]
@@ -27,9 +27,13 @@ class FrameFetch:
         host: of the data channel.
         port: of the data channel.
         timeout_s: how long a frame may take after its command was answered.
+        access: gets the keys, where the data channel has some.
     """
 
-    def __init__(self, host: str, port: int, *, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, host: str, port: int, *, timeout_s: float = 30.0, access: DataAccess | None = None
+    ) -> None:
+        self._access = access
         self._host = host
         self._port = port
         self._timeout_s = timeout_s
@@ -40,8 +44,9 @@ class FrameFetch:
 
         Raises:
             ServiceUnavailableError: the data channel does not answer.
+            NotAuthorisedError: the agent does not give us its keys.
         """
-        with StreamSubscriber(self._host, self._port, mode="lossless") as subscription:
+        with StreamSubscriber(self._host, self._port, mode="lossless", access=self._access) as subscription:
             subscription.wait_subscribed(_SUBSCRIBE_S)
             yield subscription
 

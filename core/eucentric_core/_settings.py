@@ -78,6 +78,7 @@ class AgentSettings(FrozenModel):
     keep_receipted_bytes: Annotated[int, Field(ge=0)] = 0
     max_quarantine_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
     ship_to: Address | None = None
+    ship_to_share: bool = False
     flight_check_utc: datetime.time | None = None
     flight_check_deadline_s: Annotated[float, Field(ge=10, le=86_400)] = 900.0
 
@@ -99,8 +100,13 @@ class AgentSettings(FrozenModel):
 
     @property
     def data_host(self) -> str:
-        """Where the data channel listens: it has no keys, and stays on the machine when control leaves it."""
-        return self.host if is_loopback(self.host) else "127.0.0.1"
+        """Where the data channel listens: with control where there are keys, on the machine without."""
+        return self.host if self.tls is not None or is_loopback(self.host) else "127.0.0.1"
+
+    @property
+    def reachable_data_host(self) -> str:
+        """Where this machine reaches its own data channel."""
+        return self.reachable_host if self.data_host == self.host else self.data_host
 
 
 class EdgeSettings(FrozenModel):

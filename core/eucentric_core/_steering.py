@@ -28,7 +28,7 @@ from ._lease_hold import LeaseHold
 from ._microscope import Microscope
 from ._model import FrozenModel
 from ._settings import TlsSettings
-from .transport import ControlClient, PyroControlClient
+from .transport import ControlClient, DataAccess, PyroControlClient
 from .vocabulary import (
     CameraAcquire,
     Command,
@@ -333,11 +333,13 @@ def connect(
         ServiceUnavailableError: nobody answers there.
         NotAuthorisedError: the agent does not accept the certificate.
     """
+    connections = control_connections(host, control_port, credentials=credentials, token=token)
+    access = DataAccess(connections, client=client) if credentials or token else None
     return SteeringClient(
-        control_connections(host, control_port, credentials=credentials, token=token),
+        connections,
         client=client,
         timeout_s=timeout_s,
-        frames=None if data_port is None else FrameFetch(host, data_port),
+        frames=None if data_port is None else FrameFetch(host, data_port, access=access),
     )
 
 

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eucentric_core import AnyEvent, DataFormatError, ServiceUnavailableError, Settings
+from eucentric_core import (
+    AnyEvent,
+    DataFormatError,
+    ServiceUnavailableError,
+    Settings,
+    agent_data_access,
+)
 from eucentric_core.transport import EVENT_STREAM, StreamMessage, StreamSubscriber
 from eucentric_flows import RunView, runs_path
 
@@ -80,6 +86,7 @@ class LiveHub:
                 streams=[edge.source_stream, "truth", EVENT_STREAM],
                 mode="newest",
                 credit=_CREDIT,
+                access=agent_data_access(settings, client=client),
             ),
             StreamSubscriber(
                 edge.host,

@@ -18,7 +18,7 @@ from eucentric_core import (
     ServiceUnavailableError,
     TransportError,
 )
-from eucentric_core.transport import StreamMessage, StreamPublisher, StreamSubscriber
+from eucentric_core.transport import DataAccess, StreamMessage, StreamPublisher, StreamSubscriber
 
 from ._drift_monitor import DriftGates, DriftState, Observation, observe
 from ._serving_model import FrameAnswer, ModelSlot, ServingModel
@@ -45,6 +45,8 @@ class FrameWorker:
         slot: where the model in service is.
         publisher: where results and events go; its time-out bounds how long a stop can take.
         statistics: where everything is counted.
+        context: ZeroMQ context of the process.
+        access: gets the keys of the agent's data channel, where it has some.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class FrameWorker:
         statistics: Statistics,
         *,
         context: zmq.Context[zmq.Socket[bytes]],
+        access: DataAccess | None = None,
     ) -> None:
+        self._access = access
         self._settings = settings
         self._agent = agent
         self._slot = slot
@@ -100,6 +104,7 @@ class FrameWorker:
             mode="lossless",
             credit=_CREDIT_FRAMES,
             context=self._context,
+            access=self._access,
         ) as subscriber:
             try:
                 self._work(subscriber, stopping)

@@ -23,6 +23,7 @@ from eucentric_core import (
     Settings,
     TransportError,
     TrustedKeys,
+    agent_data_access,
 )
 from eucentric_core.transport import DataServer, Methods, PyroControlServer, StreamPublisher
 
@@ -96,6 +97,7 @@ class EdgeService:
                 publisher,
                 self._statistics,
                 context=context,
+                access=agent_data_access(self._settings, client=edge.name),
             )
             methods = self._methods(worker, publisher)
             control = PyroControlServer(methods, host=edge.host, port=edge.control_port)

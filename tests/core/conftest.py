@@ -74,11 +74,18 @@ def start_data(context: zmq.Context[zmq.Socket[bytes]]) -> Iterator[StartData]:
     """Starts data servers on loopback and stops them, an earlier one on the same port first."""
     running: dict[int, tuple[DataServer, threading.Thread]] = {}
 
-    def start(*, port: int = 0, expiry_s: float = 10.0, ingest: str = "tcp://127.0.0.1:0") -> DataServer:
+    def start(
+        *, port: int = 0, expiry_s: float = 10.0, ingest: str = "tcp://127.0.0.1:0", **options: Any
+    ) -> DataServer:
         if port in running:
             _stop(*running.pop(port))
         server = DataServer(
-            host="127.0.0.1", port=port, ingest_endpoint=ingest, context=context, expiry_s=expiry_s
+            host="127.0.0.1",
+            port=port,
+            ingest_endpoint=ingest,
+            context=context,
+            expiry_s=expiry_s,
+            **options,
         )
         thread = threading.Thread(target=server.serve)
         thread.start()

@@ -16,6 +16,7 @@ from eucentric_core import (
     read_console,
 )
 from eucentric_core import control_connections as connections_to
+from eucentric_core.transport import DataAccess
 
 from ._scope import Scope
 
@@ -69,20 +70,28 @@ def connect(
     client = client or settings.client.name or default_client()
     if console:
         port, token = read_console(settings.home)
+        connections = connections_to("127.0.0.1", port, token=token)
         scope = Scope(
-            connections_to("127.0.0.1", port, token=token),
+            connections,
             client=client,
             timeout_s=timeout_s,
-            frames=FrameFetch(settings.agent.data_host, settings.agent.data_port),
+            frames=FrameFetch(
+                settings.agent.reachable_data_host,
+                settings.agent.data_port,
+                access=DataAccess(connections, client=client),
+            ),
         )
         _require_named(scope, where)
         return scope
     address = _address(settings, where, control_port, data_port)
+    credentials = credentials or settings.client.tls
+    connections = connections_to(address.host, address.control_port, credentials=credentials)
+    access = None if credentials is None else DataAccess(connections, client=client)
     return Scope(
-        connections_to(address.host, address.control_port, credentials=credentials or settings.client.tls),
+        connections,
         client=client,
         timeout_s=timeout_s,
-        frames=FrameFetch(address.host, address.data_port),
+        frames=FrameFetch(address.host, address.data_port, access=access),
     )
 
 

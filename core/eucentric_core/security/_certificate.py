@@ -72,6 +72,7 @@ def caller_from_certificate(certificate: x509.Certificate, address: str = "") ->
         address=address,
         authenticated=True,
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        serial=f"{certificate.serial_number:x}",
     )
 
 

@@ -46,6 +46,14 @@ class RevocationList:
             NotAuthorisedError: it is revoked, or the list is missing, unreadable, out of date or not
                 signed by the authority.
         """
+        self.require_serial_not_revoked(certificate.serial_number, describe_certificate(certificate))
+
+    def require_serial_not_revoked(self, serial: int, called: str) -> None:
+        """Let a certificate pass that is known by its number alone; `called` is what to call it.
+
+        Raises:
+            NotAuthorisedError: as `require_not_revoked`.
+        """
         trouble, serials = self._current()
         if trouble is not None:
             raise NotAuthorisedError(
@@ -53,9 +61,9 @@ class RevocationList:
                 safe="nothing was sent to the instrument; the console beside it still works.",
                 next_step="copy the authority's revoked.pem to where the service's tls settings name it.",
             )
-        if certificate.serial_number in serials:
+        if serial in serials:
             raise NotAuthorisedError(
-                f"The certificate {describe_certificate(certificate)} has been revoked.",
+                f"The certificate {called} has been revoked.",
                 safe="nothing was sent to the instrument.",
                 next_step="ask whoever runs the site's authority for a new one (`eucentric certs issue`).",
             )

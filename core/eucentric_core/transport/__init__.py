@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ._curve_access import DATA_OPEN, ChannelAccess, DataAccess, OwnAccess
+from ._curve_keys import KEY_VALID_S, DataOpening, KeyRing, PublicKey
 from ._marking import kernel_pace, mark_bulk, mark_control
 from ._network import find_free_port, require_loopback, require_port_free
 from ._pacing import UNPACED, Pacer, PacerStatus, open_pacer
@@ -10,27 +12,35 @@ from ._protocols import ControlClient, ControlServer, Method, Methods, MethodsFo
 from ._pyro import MAX_CONTROL_BYTES
 from ._pyro_client import PyroControlClient
 from ._pyro_server import ControlLimits, PyroControlServer
-from ._rtt import RttProbe, round_trip_s
+from ._rtt import RttProbe, link_probe, round_trip_s
 from ._zmq_message import EVENT_STREAM, StreamMessage
 from ._zmq_publisher import StreamPublisher
 from ._zmq_server import SUBSCRIPTION_EXPIRY_S, DataServer
 from ._zmq_subscriber import StreamSubscriber
 
 __all__ = [
+    "DATA_OPEN",
     "EVENT_STREAM",
+    "KEY_VALID_S",
     "MAX_CONTROL_BYTES",
     "SUBSCRIPTION_EXPIRY_S",
     "UNPACED",
+    "ChannelAccess",
     "ControlClient",
     "ControlLimits",
     "ControlServer",
+    "DataAccess",
+    "DataOpening",
     "DataServer",
+    "KeyRing",
     "LinkMeasurement",
     "Method",
     "Methods",
     "MethodsFor",
+    "OwnAccess",
     "Pacer",
     "PacerStatus",
+    "PublicKey",
     "PyroControlClient",
     "PyroControlServer",
     "RttProbe",
@@ -40,6 +50,7 @@ __all__ = [
     "SubscriptionMode",
     "find_free_port",
     "kernel_pace",
+    "link_probe",
     "mark_bulk",
     "mark_control",
     "open_pacer",

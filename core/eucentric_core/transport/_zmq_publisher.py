@@ -98,7 +98,7 @@ class StreamPublisher:
                 if self._is_ready():
                     slot = self._share(payload)
                     if slot is None:
-                        parts = [stream.encode(), header, payload]
+                        parts: list[bytes | memoryview] = [stream.encode(), header, payload]
                         self._socket.send_multipart(parts, copy=False, flags=zmq.NOBLOCK)
                     else:
                         self._socket.send_multipart([slot.pack() + stream.encode(), header], zmq.NOBLOCK)

@@ -13,10 +13,13 @@ from uuid import uuid4
 import zmq
 from pydantic import ValidationError
 
+from ._curve_gate import CurveGate
+from ._curve_keys import KeyRing
 from ._network import cannot_listen, require_loopback
 from ._shm_file import SharedMemoryError
 from ._shm_ring import REFERENCE_BYTES
 from ._zmq_binding import bind, endpoint_of
+from ._zmq_line import Line, sender_key
 from ._zmq_protocol import (
     HEARTBEAT_INTERVAL_MS,
     HEARTBEAT_TIMEOUT_MS,
@@ -54,11 +57,12 @@ class DataServer:
     loopback addresses are served.
 
     Args:
-        host: loopback address for subscribers.
+        host: where subscribers connect; loopback, unless there are `keys`.
         port: port for subscribers; 0 takes a free one, see `address`.
         ingest_endpoint: where publishers connect: `inproc://`, `ipc://`, or `tcp://` on loopback.
         context: ZeroMQ context; shared with the publishers if the endpoint is `inproc://`.
         expiry_s: silence after which a subscriber is forgotten (s).
+        keys: that may connect, and the server's own; everything is encrypted then (CurveZMQ).
 
     Raises:
         ConfigurationError: a port is in use, or an address is not loopback.
@@ -72,13 +76,17 @@ class DataServer:
         ingest_endpoint: str,
         context: zmq.Context[zmq.Socket[bytes]],
         expiry_s: float = SUBSCRIPTION_EXPIRY_S,
+        keys: KeyRing | None = None,
     ) -> None:
-        require_loopback(host, "data")
+        if keys is None:
+            require_loopback(host, "data")
         ingest = urlsplit(ingest_endpoint)
         if ingest.scheme == "tcp":
             require_loopback(ingest.hostname or "", "ingest")
         self._expiry_s = expiry_s
         self._subscribers: dict[bytes, Subscription] = {}
+        self._keys = keys
+        self._gate: CurveGate | None = None
         self._slots = SlotDesk()
         self._next_tidy = 0.0
         self._ingest = context.socket(zmq.PULL)
@@ -87,6 +95,9 @@ class DataServer:
         self._wake_sender = context.socket(zmq.PAIR)
         self._wake_lock = threading.Lock()
         try:
+            if keys is not None:
+                self._gate = CurveGate(context, keys)
+                self._gate.guard(self._router)
             self._bind_ingest(ingest_endpoint, ingest.port if ingest.scheme == "tcp" else None)
             self._bind_router(host, port)
         except BaseException:
@@ -134,12 +145,16 @@ class DataServer:
         poller = zmq.Poller()
         poller.register(self._router, zmq.POLLIN)
         poller.register(self._wake_receiver, zmq.POLLIN)
+        if self._gate is not None:
+            poller.register(self._gate.socket, zmq.POLLIN)
         try:
             while True:
                 self._hold_back_or_release(poller)
                 ready = dict(poller.poll(timeout=int(self._expiry_s * 100)))
                 if self._wake_receiver in ready:
                     return
+                if self._gate is not None and self._gate.socket in ready:
+                    self._gate.answer()
                 if self._router in ready:
                     self._answer_all()
                 if self._ingest in ready:
@@ -157,8 +172,12 @@ class DataServer:
                 self._wake_sender.send(b"")
 
     def _close(self) -> None:
+        for subscriber in self._subscribers.values():
+            subscriber.line.let_go()
         for socket in (self._ingest, self._router, self._wake_receiver, self._wake_sender):
             socket.close()
+        if self._gate is not None:
+            self._gate.socket.close()
 
     def _hold_back_or_release(self, poller: zmq.Poller) -> None:
         hold_back = any(subscriber.holds_source_back for subscriber in self._subscribers.values())
@@ -170,20 +189,24 @@ class DataServer:
     def _answer_all(self) -> None:
         for _ in range(_TURN_MESSAGES):
             try:
-                parts = self._router.recv_multipart(zmq.NOBLOCK)
+                parts = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
-            self._answer(*parts)
+            self._answer(parts[0].bytes, parts[1:])
 
-    def _answer(self, identity: bytes, *parts: bytes) -> None:
+    def _answer(self, identity: bytes, parts: Sequence[zmq.Frame]) -> None:
+        key = sender_key(parts) if self._keys is not None else None
+        if self._keys is not None and (key is None or self._keys.holder_of(key) is None):
+            self._cut_off(identity)
+            return
         try:
-            request = parse_request(b"".join(parts))
+            request = parse_request(b"".join(part.bytes for part in parts))
         except ValidationError as error:
             _log.warning("malformed request on the data channel ignored: %s", error.errors()[0]["msg"])
             return
         match request:
             case Subscribe():
-                self._subscribe(identity, request)
+                self._subscribe(identity, request, Line.of(parts, key))
             case KeepAlive() | Credit():
                 self._renew(identity, request)
             case Mapped():
@@ -191,7 +214,20 @@ class DataServer:
                 if subscriber is not None and subscriber.reader is not None:
                     self._slots.confirm(subscriber.reader, request)
             case Unsubscribe():
-                self._subscribers.pop(identity, None)
+                self._forget(identity)
+
+    def _forget(self, identity: bytes) -> Subscription | None:
+        subscriber = self._subscribers.pop(identity, None)
+        if subscriber is not None:
+            subscriber.line.let_go()
+        return subscriber
+
+    def _cut_off(self, identity: bytes) -> None:
+        """A key does not count any more: end the connection with whatever is on its way."""
+        subscriber = self._subscribers.pop(identity, None)
+        if subscriber is not None:
+            _log.warning("a subscriber's key does not count any more; its connection was cut")
+            subscriber.line.cut()
 
     def _renew(self, identity: bytes, request: KeepAlive | Credit) -> None:
         subscriber = self._subscribers.get(identity)
@@ -204,11 +240,13 @@ class DataServer:
         elif request.generation == subscriber.generation:
             subscriber.credit = min(subscriber.credit + request.messages, MAX_CREDIT)
 
-    def _subscribe(self, identity: bytes, request: Subscribe) -> None:
+    def _subscribe(self, identity: bytes, request: Subscribe, line: Line) -> None:
         if len(self._subscribers) >= _MAX_SUBSCRIBERS and identity not in self._subscribers:
             _log.warning("subscription refused: there are %d already", _MAX_SUBSCRIBERS)
             self._send(identity, [b"full"])
+            line.let_go()
             return
+        self._forget(identity)
         self._subscribers[identity] = Subscription(
             identity,
             request.generation,
@@ -216,6 +254,7 @@ class DataServer:
             request.mode,
             request.credit,
             time.monotonic(),
+            line=line,
             reader=None if request.reader is None else self._slots.open_reader(request.reader),
         )
         self._send(identity, [b"subscribed"])
@@ -282,7 +321,7 @@ class DataServer:
             self._router.send_multipart([identity, *message], copy=False, flags=zmq.NOBLOCK)
         except zmq.ZMQError as error:
             # Only this one subscriber is gone; its next request is answered with "unknown".
-            if self._subscribers.pop(identity, None) is not None:
+            if self._forget(identity) is not None:
                 _log.warning("subscriber dropped: %s", error)
             return False
         return True
@@ -292,7 +331,12 @@ class DataServer:
         deadline = now - self._expiry_s
         for subscriber in [s for s in self._subscribers.values() if s.last_seen < deadline]:
             _log.warning("subscription expired with %d messages undelivered", len(subscriber.backlog))
-            del self._subscribers[subscriber.identity]
+            self._forget(subscriber.identity)
         if now >= self._next_tidy:
+            if self._keys is not None:
+                for subscriber in list(self._subscribers.values()):
+                    key = subscriber.line.key
+                    if key is None or self._keys.holder_of(key) is None:
+                        self._cut_off(subscriber.identity)
             self._next_tidy = now + min(_TIDY_S, self._expiry_s / 2)
             self._slots.tidy({id(s.reader) for s in self._subscribers.values()})

@@ -14,9 +14,11 @@ from uuid import uuid4
 
 import zmq
 
-from .._errors import ServiceUnavailableError
+from .._errors import NotAuthorisedError, ServiceUnavailableError
 from .._frame import MAX_FRAME_BYTES
 from .._settings import is_loopback
+from ._curve_access import ChannelAccess
+from ._curve_keys import ClientKeys
 from ._protocols import SubscriptionMode
 from ._zmq_lodger import SlotLodger
 from ._zmq_message import Payload, StreamMessage
@@ -35,6 +37,8 @@ from ._zmq_server import SUBSCRIPTION_EXPIRY_S
 __all__ = ["StreamSubscriber"]
 
 _LINGER_MS = 500
+_KEYS = b"keys"
+_WAIT_S = 0.05
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +62,7 @@ class StreamSubscriber:
         expiry_s: silence after which the server counts as gone (s); keep-alives go out five times as often.
         shared_memory: have arrays where they lie, if the server is on this machine. They stay valid for as
             long as anything refers to them; what does not fit is copied.
+        access: gets the keys, where the data channel has some.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class StreamSubscriber:
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
         expiry_s: float = SUBSCRIPTION_EXPIRY_S,
         shared_memory: bool = True,
+        access: ChannelAccess | None = None,
     ) -> None:
         if not 1 <= credit <= MAX_CREDIT:
             raise ValueError(f"credit {credit} is not between 1 and {MAX_CREDIT}")
@@ -89,6 +95,8 @@ class StreamSubscriber:
         self._subscribed = threading.Event()
         self._full = False
         self._closed = False
+        self._access = access
+        self._keys: ClientKeys | None = None
         self._last_heard = time.monotonic()
         endpoint = f"inproc://subscriber-{uuid4().hex}"
         self._requests_out = self._context.socket(zmq.PAIR)
@@ -97,14 +105,30 @@ class StreamSubscriber:
         self._requests_in.connect(endpoint)
         self._thread = threading.Thread(target=self._run, name=f"subscriber-{self._where}", daemon=True)
         self._thread.start()
+        if access is not None:
+            access.attach(self, self._keys_changed)
+
+    def _keys_changed(self) -> None:
+        with self._requests_lock:
+            if not self._closed:
+                self._requests_out.send(_KEYS)
 
     def wait_subscribed(self, timeout_s: float) -> None:
         """Wait until the server has confirmed the subscription.
 
         Raises:
             ServiceUnavailableError: it did not within the time-out.
+            NotAuthorisedError: the service does not give us its keys.
         """
-        if self._subscribed.wait(timeout_s):
+        deadline = time.monotonic() + timeout_s
+        while not self._subscribed.wait(min(_WAIT_S, max(0.0, deadline - time.monotonic()))):
+            refusal = None if self._access is None else self._access.error
+            late = time.monotonic() >= deadline
+            if isinstance(refusal, NotAuthorisedError) or (refusal is not None and late):
+                raise refusal
+            if late:
+                break
+        else:
             return
         if self._full:
             raise ServiceUnavailableError(
@@ -152,6 +176,8 @@ class StreamSubscriber:
                 return
             self._closed = True
             self._requests_out.send(b"")
+        if self._access is not None:
+            self._access.detach(self)
         self._thread.join()
         self._requests_out.close()
 
@@ -165,48 +191,96 @@ class StreamSubscriber:
 
     def _run(self) -> None:
         keep_alive_s = self._expiry_s / 5
-        dealer = self._context.socket(zmq.DEALER)
-        dealer.setsockopt(zmq.LINGER, _LINGER_MS)
-        dealer.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
-        dealer.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
-        dealer.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
-        dealer.setsockopt(zmq.IPV6, int(self._where.startswith("[")))
         poller = zmq.Poller()
-        poller.register(dealer, zmq.POLLIN)
         poller.register(self._requests_in, zmq.POLLIN)
+        dealer = None if self._access is not None else self._connect(poller, None)
         try:
-            dealer.connect(f"tcp://{self._where}")
-            _say(dealer, self._request)
             next_alive = time.monotonic() + keep_alive_s
             while True:
                 ready = dict(poller.poll(timeout=math.ceil(max(next_alive - time.monotonic(), 0) * 1000)))
-                if dealer in ready:
-                    self._take_all(dealer)
                 if self._requests_in in ready:
-                    acknowledged = self._requests()
-                    if acknowledged is None:
-                        _say(dealer, Unsubscribe())
+                    acknowledged, has_new_keys, ends = self._requests()
+                    if ends:
+                        if dealer is not None:
+                            _say(dealer, Unsubscribe())
                         return
-                    self._return_credit(dealer, acknowledged)
+                    if has_new_keys:
+                        dealer = self._reconnect(poller, dealer)
+                    if dealer is not None:
+                        self._return_credit(dealer, acknowledged)
+                if dealer is not None and dealer in ready:
+                    self._take_all(dealer)
                 if time.monotonic() >= next_alive:
-                    _say(dealer, KeepAlive(generation=self._request.generation))
                     next_alive = time.monotonic() + keep_alive_s
+                    if dealer is not None:
+                        _say(dealer, KeepAlive(generation=self._request.generation))
+                    if self._access is not None and time.monotonic() - self._last_heard > keep_alive_s * 1.5:
+                        self._access.ask_again()
         finally:
-            dealer.close()
+            if dealer is not None:
+                dealer.close()
             self._requests_in.close()
             self._slots.close()
 
-    def _requests(self) -> int | None:
-        """How many messages were acknowledged since; None: the end."""
-        acknowledged = 0
+    def _connect(self, poller: zmq.Poller, keys: ClientKeys | None) -> zmq.Socket[bytes]:
+        dealer = self._context.socket(zmq.DEALER)
+        try:
+            dealer.setsockopt(zmq.LINGER, _LINGER_MS)
+            dealer.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+            dealer.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
+            dealer.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+            dealer.setsockopt(zmq.IPV6, int(self._where.startswith("[")))
+            if keys is not None:
+                dealer.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
+                dealer.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
+                dealer.setsockopt(zmq.CURVE_SERVERKEY, keys.server)
+            dealer.connect(f"tcp://{self._where}")
+        except BaseException:
+            dealer.close()
+            raise
+        poller.register(dealer, zmq.POLLIN)
+        _say(dealer, self._request)
+        return dealer
+
+    def _reconnect(self, poller: zmq.Poller, dealer: zmq.Socket[bytes] | None) -> zmq.Socket[bytes] | None:
+        """The connection with the keys that count now; the present one, if they are the same."""
+        opening = None if self._access is None else self._access.opening
+        if self._access is None or opening is None:
+            return dealer
+        keys = self._access.keys(opening)
+        if dealer is not None:
+            if keys == self._keys:
+                return dealer
+            poller.unregister(dealer)
+            dealer.close(linger=0)
+            self._renew_request()
+        self._keys = keys
+        return self._connect(poller, keys)
+
+    def _renew_request(self) -> None:
+        # What is not yet acknowledged still holds its credit: ask only for what there is room for.
+        self._request = self._request.model_copy(
+            update={
+                "generation": self._request.generation + 1,
+                "credit": self._credit - self._unacknowledged,
+                "reader": self._slots.renew(),
+            }
+        )
+
+    def _requests(self) -> tuple[int, bool, bool]:
+        """Messages acknowledged since the last call, whether there are new keys, whether this is the end."""
+        acknowledged, has_new_keys = 0, False
         while True:
             try:
                 request = self._requests_in.recv(zmq.NOBLOCK)
             except zmq.Again:
-                return acknowledged
+                return acknowledged, has_new_keys, False
             if not request:
-                return None
-            acknowledged += int(request)
+                return acknowledged, has_new_keys, True
+            if request == _KEYS:
+                has_new_keys = True
+            else:
+                acknowledged += int(request)
 
     def _return_credit(self, dealer: zmq.Socket[bytes], acknowledged: int) -> None:
         # Acknowledging more than was received must not make room that is not there.
@@ -243,14 +317,7 @@ class StreamSubscriber:
                 self._full = False
                 self._subscribed.set()
             case b"unknown", [generation] if generation.bytes == b"%d" % self._request.generation:
-                # What is not yet acknowledged still holds its credit: ask only for what there is room for.
-                self._request = self._request.model_copy(
-                    update={
-                        "generation": self._request.generation + 1,
-                        "credit": self._credit - self._unacknowledged,
-                        "reader": self._slots.renew(),
-                    }
-                )
+                self._renew_request()
                 _say(dealer, self._request)
             case b"full", []:
                 self._full = True

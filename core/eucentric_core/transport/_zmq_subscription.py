@@ -9,6 +9,7 @@ import zmq
 
 from ._protocols import SubscriptionMode
 from ._shm_held import LentSlots
+from ._zmq_line import Line
 from ._zmq_slots import SharedSlot
 
 __all__ = ["BACKLOG_MESSAGES", "Message", "Subscription"]
@@ -46,6 +47,7 @@ class Subscription:
     mode: SubscriptionMode
     credit: int
     last_seen: float
+    line: Line
     reader: LentSlots | None = None
     backlog: deque[Message] = field(default_factory=deque)
     newest: dict[str, Message] = field(default_factory=dict)

@@ -59,7 +59,11 @@ class Bandwidth(Protocol):
     """What bytes that leave the machine are paid from; `eucentric_core.transport.Pacer` is one."""
 
     def take(self, n_bytes: int, stopping: threading.Event | None = None) -> None:
-        """Wait until `n_bytes` may leave, or until `stopping` is set."""
+        """Wait until `n_bytes` may leave.
+
+        Raises:
+            TransportError: `stopping` was set meanwhile.
+        """
         ...
 
 

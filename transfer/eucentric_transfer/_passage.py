@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from eucentric_core import TransportError
+
 from ._batch import stopped
 from ._mover import Bandwidth, OnProgress, Progress
 
@@ -45,7 +47,10 @@ class Passage:
             FarEndError: this side stops.
         """
         if self._bandwidth is not None:
-            self._bandwidth.take(n_bytes, self._stopping)
+            try:
+                self._bandwidth.take(n_bytes, self._stopping)
+            except TransportError as error:
+                raise stopped(self.name) from error
         self.go_on()
         self.count(n_bytes)
 

@@ -31,6 +31,8 @@ from ._receive import another_content, receive
 __all__ = ["PosixMover"]
 
 _CHUNK_BYTES = 1 << 20
+_PAID_CHUNK_BYTES = 64 << 10
+"""What is paid for at once leaves at once, and stands in the way of control that long."""
 _RESERVE_BYTES = 16 << 20
 _KEPT = "the source is kept and nothing appeared under the name."
 
@@ -69,6 +71,7 @@ class PosixMover:
         self.root = root
         self._options = options or MoverOptions()
         self._paid = self._options.bandwidth if self._options.paced else None
+        self._chunk_bytes = _CHUNK_BYTES if self._paid is None else _PAID_CHUNK_BYTES
 
     def _path(self, name: str) -> Path:
         path = self.root.joinpath(*checked_name(name))
@@ -144,7 +147,7 @@ class PosixMover:
     def _copy(self, stream: BinaryIO, temporary: Path, passage: Passage, expected: str | None) -> str:
         digest = hashlib.sha256()
         with temporary.open("wb") as target:
-            while chunk := stream.read(_CHUNK_BYTES):
+            while chunk := stream.read(self._chunk_bytes):
                 passage.let_through(len(chunk))
                 digest.update(chunk)
                 target.write(chunk)
@@ -177,7 +180,7 @@ class PosixMover:
         """The content at the far end. It crosses the network as well, and is paid for as well."""
         with path.open("rb") as stream:
             passage = Passage(name, 0, bandwidth=self._paid, stopping=self._options.stopping)
-            while chunk := stream.read(_CHUNK_BYTES):
+            while chunk := stream.read(self._chunk_bytes):
                 passage.let_through(len(chunk))
                 yield chunk
 

@@ -16,6 +16,7 @@ from eucentric_core import (
     ConfigurationError,
     GlobusSettings,
     TransferFailedError,
+    TransportError,
 )
 from eucentric_transfer import FarEndError, MoverOptions, Outgoing, open_mover
 from eucentric_transfer.globus import GlobusAddress, _service
@@ -287,3 +288,17 @@ def test_one_batch_of_a_mover_at_a_time(site: Site) -> None:
         thread.join()
     assert site.emulator.tasks.most_worked_on == 1
     assert set(site.files()) == {"a.json"}
+
+
+class Closed:
+    """A link whose sender is told to stop while it waits for its share."""
+
+    def take(self, n_bytes: int, stopping: threading.Event | None = None) -> None:
+        raise TransportError("Stopped.", safe="nothing was sent.", next_step="send again.")
+
+
+def test_a_sender_that_is_stopped_while_it_waits_for_its_share_submits_nothing(site: Site) -> None:
+    answers = site.open(MoverOptions(bandwidth=Closed())).put_many(batch(3))
+    assert [type(answer) for answer in answers] == [FarEndError] * 3
+    assert site.transfers() == 0
+    assert site.staged() == []

@@ -18,10 +18,10 @@ from eucentric_core import (
     sha256_file,
 )
 
-from .._batch import stopped
 from .._mover import FarEndError, Outgoing, Progress, RemoteFile
 from .._names import checked_name
 from .._options import MoverOptions
+from .._passage import Passage
 from .._receive import another_content, receive
 from ._account import GlobusAccount
 from ._address import GlobusAddress
@@ -145,16 +145,20 @@ class GlobusMover:
 
     def _pay(self, prepared: Prepared) -> Prepared:
         """Pay for what the collection's own server will send: it keeps to the average, not to the pace."""
-        stopping, bandwidth = self._options.stopping, self._options.bandwidth
-        left = prepared.size_bytes
-        while True:
-            if stopping is not None and stopping.is_set():
-                self._local.discard(prepared.copy)
-                raise stopped(prepared.name)
-            if left <= 0 or bandwidth is None:
-                return prepared
-            bandwidth.take(min(left, _CHUNK_BYTES), stopping)
-            left -= _CHUNK_BYTES
+        passage = Passage(
+            prepared.name,
+            prepared.size_bytes,
+            bandwidth=self._options.bandwidth,
+            stopping=self._options.stopping,
+        )
+        try:
+            passage.go_on()
+            for begin in range(0, prepared.size_bytes, _CHUNK_BYTES):
+                passage.let_through(min(_CHUNK_BYTES, prepared.size_bytes - begin))
+        except FarEndError:
+            self._local.discard(prepared.copy)
+            raise
+        return prepared
 
     def size(self, name: str) -> int | None:
         """See `Mover.size`."""

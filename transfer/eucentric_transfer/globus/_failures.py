@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,7 +21,7 @@ from eucentric_core import (
 
 from .._mover import FarEndError
 
-__all__ = ["is_missing", "login_needed", "readable_failures", "task_failure"]
+__all__ = ["disk_failure", "is_missing", "login_needed", "readable_failures", "task_failure"]
 
 _KEPT = "the source is kept; nothing appeared under the name."
 _MAX_TEXT = 300
@@ -106,10 +107,24 @@ def readable_failures(doing: str) -> Iterator[None]:
             safe="nothing was submitted.",
             next_step="check the section [globus] of the settings.",
         ) from error
+    except sqlite3.Error as error:
+        raise disk_failure(error) from error
     except GlobusError as error:
         raise FarEndError(
             f"Globus could not be used ({doing}): {_short(error)}.", safe=_KEPT, next_step="try again."
         ) from error
+
+
+def disk_failure(error: sqlite3.Error) -> EucentricError:
+    """Tokens or tasks cannot be written down here."""
+    full = "full" in str(error)
+    kind: type[EucentricError] = OutOfSpaceError if full else FarEndError
+    return kind(
+        f"The files in `globus.folder` cannot be used: {_short(error)}.",
+        safe="the source is kept; no task was submitted that is not written down.",
+        next_step="free space on that disk." if full else "check that disk and the folder's owner.",
+        reason="disk",
+    )
 
 
 def _short(error: object) -> str:

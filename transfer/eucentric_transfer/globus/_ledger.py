@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from eucentric_core import ConfigurationError, open_database, transaction
 
+from ._failures import disk_failure
 from ._service import TaskKind
 
 __all__ = ["StoredFile", "StoredTask", "TaskLedger"]
@@ -80,7 +81,8 @@ class TaskLedger:
     """The file `tasks.db`, shared by the processes of one machine.
 
     Raises:
-        ConfigurationError: it cannot be opened.
+        ConfigurationError: it cannot be opened. Every method: `OutOfSpaceError` or `FarEndError` when its
+            disk is full or fails.
     """
 
     def __init__(self, path: Path) -> None:
@@ -102,8 +104,18 @@ class TaskLedger:
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, transaction(self._connection) as connection:
-            yield connection
+        try:
+            with self._lock, transaction(self._connection) as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise disk_failure(error) from error
+
+    def _rows(self, query: str, values: tuple[str, ...] = ()) -> tuple[StoredTask, ...]:
+        try:
+            with self._lock:
+                return tuple(map(_read, self._connection.execute(query, values)))
+        except sqlite3.Error as error:
+            raise disk_failure(error) from error
 
     def store(self, task: StoredTask, *, max_active: int) -> bool:
         """Write a task down before it is submitted. False if as many as may be are under way already."""
@@ -148,18 +160,14 @@ class TaskLedger:
 
     def unsettled(self, purpose: Purpose | None = None, far_end: str | None = None) -> tuple[StoredTask, ...]:
         """Tasks that are not settled, oldest first."""
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT * FROM tasks WHERE ? IN (purpose, '') AND ? IN (far_end, '') ORDER BY created_s",
-                (purpose or "", far_end or ""),
-            ).fetchall()
-        return tuple(map(_read, rows))
+        return self._rows(
+            "SELECT * FROM tasks WHERE ? IN (purpose, '') AND ? IN (far_end, '') ORDER BY created_s",
+            (purpose or "", far_end or ""),
+        )
 
     def active(self) -> tuple[StoredTask, ...]:
         """Tasks that the service works on, as far as is known here."""
-        with self._lock:
-            rows = self._connection.execute("SELECT * FROM tasks WHERE counts ORDER BY created_s").fetchall()
-        return tuple(map(_read, rows))
+        return self._rows("SELECT * FROM tasks WHERE counts ORDER BY created_s")
 
     def drop_old(self, *, keep_s: float) -> Iterable[StoredTask]:
         """Forget what nobody came back for in that time after its deadline; what was forgotten."""

@@ -78,6 +78,14 @@ class GlobusMover:
         self._runner = TaskRunner(self._service, self._ledger, settings, address, patience)
         self._delivery = Delivery(self._runner, address, settings, self._local)
         self._one_batch = threading.Lock()
+        try:
+            self._tidy()
+        except BaseException:
+            self.close()
+            raise
+
+    def _tidy(self) -> None:
+        """Forget what nobody came back for."""
         self._local.tidy()
         for old in self._ledger.drop_old(keep_s=_KEEP_RECORDS_S):
             for file in old.files:

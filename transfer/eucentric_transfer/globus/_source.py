@@ -171,7 +171,12 @@ class LocalSide:
         limit = time.time() - _KEEP_COPIES_S
         for kind in ("in", "out"):
             folder = self._staging / kind
-            for left in folder.iterdir() if folder.is_dir() else ():
+            try:
+                found = list(folder.iterdir())
+            except OSError:
+                # Not there, mostly; what is wrong with it is said when something is to be put there.
+                continue
+            for left in found:
                 with contextlib.suppress(OSError):
                     if left.stat().st_mtime < limit:
                         shutil.rmtree(left) if left.is_dir() else left.unlink()

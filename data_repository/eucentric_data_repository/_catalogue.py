@@ -256,7 +256,7 @@ def require_kept(entry: ShardEntry) -> None:
 def _entries() -> Select[Any]:
     return (
         select(
-            datasets,
+            *(column for column in datasets.c if column.name != "manifest"),
             func.count(shards.c.idempotency_key).label("shards"),
             func.coalesce(func.sum(case((shards.c.state == "pruned", 1), else_=0)), 0).label("pruned"),
             func.coalesce(func.sum(shards.c.frames), 0).label("frames"),
@@ -273,12 +273,10 @@ def _datasets(connection: Connection, statement: Select[Any]) -> list[DatasetEnt
     entries = []
     for row in rows:
         values = dict(row)
-        text = values.pop("manifest")
-        missing = len(DatasetManifest.model_validate_json(text).missing_sequences) if text else 0
         found = tuple(tagged.get(row["dataset_id"], ()))
         for sum_of in ("pruned", "frames", "size_bytes"):
             values[sum_of] = int(values[sum_of])
-        entries.append(DatasetEntry(**values, missing=missing, tags=found))
+        entries.append(DatasetEntry(**values, tags=found))
     return entries
 
 

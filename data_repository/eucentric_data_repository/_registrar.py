@@ -131,7 +131,7 @@ class Registrar(CatalogueWriter):
             connection.execute(
                 update(datasets)
                 .where(datasets.c.dataset_id == manifest.dataset_id)
-                .values(manifest=manifest.model_dump_json())
+                .values(manifest=manifest.model_dump_json(), missing=len(manifest.missing_sequences))
             )
             caused = self._complete(connection, manifest.dataset_id)
             _put_into_outbox(connection, caused)

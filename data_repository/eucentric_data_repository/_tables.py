@@ -90,6 +90,7 @@ datasets = Table(
     Column("first_acquired_utc", UtcTime),
     Column("last_acquired_utc", UtcTime),
     Column("operator", Text),
+    Column("missing", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("instrument", "session"),
     Index("datasets_by_time", "first_acquired_utc"),
     Index("datasets_by_material", "material"),

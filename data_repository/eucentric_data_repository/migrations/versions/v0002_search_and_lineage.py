@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -25,14 +27,28 @@ def _who() -> tuple[sa.Column[str], sa.Column[object]]:
     return sa.Column("by", sa.Text, nullable=False), sa.Column("at_utc", UtcTime, nullable=False)
 
 
+def _count_missing() -> None:
+    """A manifest can be megabytes long: what a list of data sets shows of it is counted once."""
+    table = sa.table("datasets", sa.column("dataset_id"), sa.column("manifest"), sa.column("missing"))
+    connection = op.get_bind()
+    closed = sa.select(table.c.dataset_id, table.c.manifest).where(table.c.manifest.is_not(None))
+    for row in connection.execute(closed).all():
+        missing = len(json.loads(row.manifest).get("missing_sequences", ()))
+        connection.execute(
+            sa.update(table).where(table.c.dataset_id == row.dataset_id).values(missing=missing)
+        )
+
+
 def upgrade() -> None:
     """Make the step."""
     for column in (
         sa.Column("first_acquired_utc", UtcTime),
         sa.Column("last_acquired_utc", UtcTime),
         sa.Column("operator", sa.Text),
+        sa.Column("missing", sa.BigInteger, nullable=False, server_default="0"),
     ):
         op.add_column("datasets", column)
+    _count_missing()
     op.create_index("datasets_by_time", "datasets", ["first_acquired_utc"])
     op.create_index("datasets_by_material", "datasets", ["material"])
     for column in (

@@ -50,6 +50,8 @@ class Relay:
         damage: change a byte of every body on its way to the server.
         cut_after_bytes: hang up when so many bytes of a body have arrived.
         pause_s: wait before every answer.
+        bytes_per_s: how fast bodies are read.
+        head_headers: headers that are added to the real server's answers to HEAD.
         gone: hang up on every connection.
     """
 
@@ -59,6 +61,7 @@ class Relay:
     cut_after_bytes: int | None = None
     pause_s: float = 0.0
     bytes_per_s: float | None = None
+    head_headers: tuple[tuple[str, str], ...] = ()
     gone: bool = False
     requests: list[Request] = field(default_factory=list)
 
@@ -66,6 +69,10 @@ class Relay:
     def url(self) -> str:
         """Where clients connect to."""
         return f"http://127.0.0.1:{self.port}"
+
+    def count(self, method: str) -> int:
+        """How many requests of a method arrived here."""
+        return sum(request.method == method for request in self.requests)
 
     def body_bytes(self, method: str = "PUT") -> int:
         """How many bytes of bodies arrived here."""
@@ -75,7 +82,7 @@ class Relay:
         """Let everything pass again."""
         self.answer = lambda method, path: None
         self.damage, self.cut_after_bytes, self.pause_s, self.gone = False, None, 0.0, False
-        self.bytes_per_s = None
+        self.bytes_per_s, self.head_headers = None, ()
         self.requests.clear()
 
 
@@ -122,7 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
             far.endheaders(content)
             answer = far.getresponse()
             body = answer.read()
-            self._answer(answer.status, answer.getheaders(), body, length=answer.getheader("Content-Length"))
+            headers = [*answer.getheaders(), *(relay.head_headers if self.command == "HEAD" else ())]
+            self._answer(answer.status, headers, body, length=answer.getheader("Content-Length"))
         finally:
             far.close()
 
@@ -134,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
         left, pieces = int(self.headers.get("Content-Length") or 0), bytearray()
         try:
             while left:
-                piece = self.rfile.read1(min(left, _CHUNK_BYTES))  # type: ignore[attr-defined]
+                piece = self.rfile.read1(min(left, _CHUNK_BYTES))
                 if not piece:
                     return None
                 pieces += piece

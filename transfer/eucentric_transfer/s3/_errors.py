@@ -10,7 +10,7 @@ from eucentric_core import EucentricError, OutOfSpaceError, TransferFailedError
 
 from .._mover import FarEndError
 
-__all__ = ["client_error", "is_missing", "s3_errors"]
+__all__ = ["client_error", "error_code", "is_missing", "s3_errors"]
 
 _KEPT = "the source is kept; it does not count as arrived."
 _MAX_TEXT = 200
@@ -41,6 +41,11 @@ def _code(error: Any) -> tuple[str, int]:
     return str(error.response.get("Error", {}).get("Code", "")), status
 
 
+def error_code(error: Any) -> str:
+    """The store's own word for what is wrong, from a `ClientError`."""
+    return _code(error)[0]
+
+
 def client_error() -> type[Exception]:
     """The SDK's class of errors that are the store's answer; imported when it is needed."""
     from botocore.exceptions import ClientError
@@ -50,7 +55,7 @@ def client_error() -> type[Exception]:
 
 def is_missing(error: Any) -> bool:
     """Whether a `ClientError` says that there is no such object."""
-    return _code(error)[0] in _MISSING
+    return error_code(error) in _MISSING
 
 
 @contextmanager

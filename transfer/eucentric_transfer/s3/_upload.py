@@ -15,10 +15,12 @@ from eucentric_core import utc_now
 from .._passage import Passage
 from ._body import Body
 from ._digests import FileDigests, PartDigests
+from ._errors import client_error, error_code
 
 __all__ = ["PartsUpload", "abandon_old_uploads", "pages"]
 
 _MAX_PAGES = 100
+_MAY_NOT_LOOK = ("AccessDenied", "NotImplemented")
 _HOPELESS = ("InvalidPart", "InvalidPartOrder", "InvalidRequest", "EntityTooSmall")
 
 _log = logging.getLogger(__name__)
@@ -40,10 +42,17 @@ def pages(call: Callable[..., Any], markers: Sequence[tuple[str, str]], **wanted
         wanted |= following
 
 
-def _uploads(client: Any, bucket: str, prefix: str) -> Iterator[Any]:
+def _uploads(client: Any, bucket: str, prefix: str) -> list[Any]:
+    """Unfinished uploads; none where the key or the store does not let us look."""
     markers = (("KeyMarker", "NextKeyMarker"), ("UploadIdMarker", "NextUploadIdMarker"))
-    for page in pages(client.list_multipart_uploads, markers, Bucket=bucket, Prefix=prefix):
-        yield from page.get("Uploads", ())
+    listing = pages(client.list_multipart_uploads, markers, Bucket=bucket, Prefix=prefix)
+    try:
+        return [upload for page in listing for upload in page.get("Uploads", ())]
+    except client_error() as error:
+        if error_code(error) not in _MAY_NOT_LOOK:
+            raise
+        _log.warning("unfinished uploads cannot be listed (%s): what is cut begins anew", error_code(error))
+        return []
 
 
 def abandon_old_uploads(client: Any, bucket: str, prefix: str, *, older_than_s: float) -> int:
@@ -95,14 +104,12 @@ class PartsUpload:
         self._complete(upload_id, tags)
 
     def _complete(self, upload_id: str, tags: dict[int, str]) -> None:
-        from botocore.exceptions import ClientError
-
         listed = [self._listed(part, tags[part.number]) for part in self.digests.parts]
         where = {"Bucket": self.bucket, "Key": self.key, "UploadId": upload_id}
         try:
             self.client.complete_multipart_upload(**where, MultipartUpload={"Parts": listed})
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in _HOPELESS:
+        except client_error() as error:
+            if error_code(error) in _HOPELESS:
                 # The next try begins anew instead of failing in the same way.
                 self.client.abort_multipart_upload(**where)
             raise

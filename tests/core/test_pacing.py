@@ -170,6 +170,18 @@ def test_many_senders_share_evenly_and_none_starves() -> None:
     assert max(got.values()) - min(got.values()) <= 2 * 16_000
 
 
+def test_the_threads_of_one_purpose_share_one_share() -> None:
+    queue = FairQueue(TokenBucket(0.002))
+    askers = ["live", "part 1", "part 2", "part 3", "part 4"]
+    got, next_s = dict.fromkeys(askers, 0), dict.fromkeys(askers, 0.0)
+    while min(next_s.values()) < 2.0:
+        who = min(askers, key=lambda name: next_s[name])
+        wait_s = queue.ask(who, 16_000, next_s[who], 10e6, share=who.split()[0])
+        got[who] += 16_000 if wait_s == 0 else 0
+        next_s[who] += max(wait_s, 1e-5)
+    assert abs(got["live"] - sum(got.values()) / 2) <= 5 * 16_000
+
+
 def test_whoever_does_not_come_for_their_turn_loses_it() -> None:
     queue = FairQueue(TokenBucket(0.0), grace_s=0.02)
     assert queue.ask("first", 10_000, 0.0, 1e6) == 0
@@ -329,6 +341,17 @@ def test_threads_that_send_at_once_all_get_through() -> None:
         assert not sender.is_alive()
     assert pacer.status().taken_bytes == 80 * pacer.piece_bytes
     assert pacer.status().held_back_s > 0
+
+
+def test_shares_of_one_pacer_draw_on_one_rate_and_count_together() -> None:
+    pacer = Pacer(1e6, mode="fixed")
+    live, files = pacer.share("live"), pacer.share("files")
+    live.take(100_000)
+    assert files.try_take(1) > 0.05
+    assert live.status() == pacer.status()
+    assert (pacer.status().taken_bytes, pacer.status().waiting) == (100_000, 1)
+    assert files.piece_bytes == pacer.piece_bytes
+    assert UNPACED.share("files") is UNPACED
 
 
 # ---- what a machine is told ----------------------------------------------------------------------------

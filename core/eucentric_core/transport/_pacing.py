@@ -50,7 +50,7 @@ class PacerStatus(FrozenModel):
 class Pacer:
     """Grants bytes to everything in this process that sends bulk data off the machine.
 
-    Thread-safe. Grants are fair in bytes among those who wait; a sender is a thread. Take in pieces of
+    Thread-safe. Grants are fair in bytes among the shares that wait (see `share`). Take in pieces of
     `piece_bytes`: what is taken at once goes out at once, and stands in the queue of the narrowest place.
 
     Args:
@@ -80,11 +80,21 @@ class Pacer:
             return _MAX_PIECE_BYTES
         return int(min(max(rate_bytes_s * _PIECE_S, _MIN_PIECE_BYTES), _MAX_PIECE_BYTES))
 
+    def share(self, name: str) -> Pacer:
+        """The same pacer for all threads of one purpose: together they get as much as one other share.
+
+        Without it every thread that takes is a share of its own.
+        """
+        return self if self._rate is None else _Share(self, name)
+
     def try_take(self, n_bytes: int) -> float:
         """0.0 when `n_bytes` may be sent now, or how long to wait before asking again (s)."""
+        return self._try_take(n_bytes, None)
+
+    def _try_take(self, n_bytes: int, share: str | None) -> float:
         now_s, who = time.monotonic(), threading.get_ident()
         with self._lock:
-            wait_s = self._ask(who, n_bytes, now_s)
+            wait_s = self._ask((who, share), n_bytes, now_s, share)
             if wait_s > 0:
                 self._refused_at_s.setdefault(who, now_s)
             elif (since_s := self._refused_at_s.pop(who, None)) is not None:
@@ -100,11 +110,14 @@ class Pacer:
         if self._rate is None:
             self._taken_bytes += n_bytes
             return
-        who = threading.get_ident()
-        while (wait_s := self.try_take(n_bytes)) > 0:
+        self._take(n_bytes, stopping, None)
+
+    def _take(self, n_bytes: int, stopping: threading.Event | None, share: str | None) -> None:
+        while (wait_s := self._try_take(n_bytes, share)) > 0:
             if stopping is not None and stopping.is_set():
+                who = threading.get_ident()
                 with self._lock:
-                    self._queue.leave(who)
+                    self._queue.leave((who, share))
                     self._refused_at_s.pop(who, None)
                 raise TransportError(
                     "Sending was stopped while it waited for its share of the link.",
@@ -135,14 +148,39 @@ class Pacer:
                 queueing_s=adaptive.queueing_s(time.monotonic()) if adaptive else None,
             )
 
-    def _ask(self, who: Hashable, n_bytes: int, now_s: float) -> float:
+    def _ask(self, who: Hashable, n_bytes: int, now_s: float, share: str | None) -> float:
         rate_bytes_s = self.rate_bytes_s
-        wait_s = 0.0 if rate_bytes_s is None else self._queue.ask(who, n_bytes, now_s, rate_bytes_s)
+        wait_s = 0.0
+        if rate_bytes_s is not None:
+            wait_s = self._queue.ask(who, n_bytes, now_s, rate_bytes_s, share=share)
         if wait_s == 0:
             self._taken_bytes += n_bytes
             if isinstance(self._rate, AdaptiveRate):
                 self._rate.took(n_bytes)
         return wait_s
+
+
+class _Share(Pacer):
+    # Everything is the whole's but the name under which it takes.
+    def __init__(self, whole: Pacer, name: str) -> None:
+        self._whole = whole
+        self._name = name
+        self._rate, self._mode = whole._rate, whole._mode
+
+    def share(self, name: str) -> Pacer:
+        return self._whole.share(name)
+
+    def try_take(self, n_bytes: int) -> float:
+        return self._whole._try_take(n_bytes, self._name)
+
+    def take(self, n_bytes: int, stopping: threading.Event | None = None) -> None:
+        self._whole._take(n_bytes, stopping, self._name)
+
+    def observe_rtt(self, rtt_s: float, source: Hashable = None) -> None:
+        self._whole.observe_rtt(rtt_s, source)
+
+    def status(self) -> PacerStatus:
+        return self._whole.status()
 
 
 UNPACED = Pacer(None, mode="off")

@@ -41,7 +41,7 @@ class _Claim:
 
 @dataclass(slots=True)
 class FairQueue:
-    """Takes turns among those who wait so that each gets as many bytes, whatever the size of their pieces.
+    """Takes turns among shares so that each gets as many bytes, whatever the number and size of its pieces.
 
     Start-time fair queueing (Goyal, Vin, Cheng 1996). Whoever does not come back for their turn within
     `grace_s` loses it: it could have nothing left to send.
@@ -59,14 +59,26 @@ class FairQueue:
         """How many wait."""
         return len(self._claims)
 
-    def ask(self, who: Hashable, n_bytes: int, now_s: float, rate_bytes_s: float) -> float:
-        """0.0 if the bytes are granted, or how long to wait before asking again (s)."""
+    def ask(
+        self, who: Hashable, n_bytes: int, now_s: float, rate_bytes_s: float, *, share: Hashable = None
+    ) -> float:
+        """0.0 if the bytes are granted, or how long to wait before asking again (s).
+
+        Args:
+            who: asks.
+            n_bytes: how much.
+            now_s: the time.
+            rate_bytes_s: the present rate.
+            share: of the rate, whose turn it is; by default `who` has one alone.
+        """
         for absent in [c for c, claim in self._claims.items() if claim.due_s + self.grace_s < now_s]:
             del self._claims[absent]
         claim = self._claims.get(who)
         if claim is None:
             self._order += 1
-            start = max(self._virtual, self._finish.get(who, 0.0))
+            share = who if share is None else share
+            start = max(self._virtual, self._finish.get(share, 0.0))
+            self._finish[share] = start + n_bytes
             claim = self._claims[who] = _Claim(start, self._order, n_bytes)
         claim.n_bytes = n_bytes
         rank = (claim.start, claim.order)
@@ -79,7 +91,6 @@ class FairQueue:
         self._virtual = claim.start
         del self._claims[who]
         self._finish = {key: at for key, at in self._finish.items() if at > self._virtual}
-        self._finish[who] = claim.start + n_bytes
         return 0.0
 
     def leave(self, who: Hashable) -> None:

@@ -71,23 +71,23 @@ def home(tmp_path: Path) -> Home:
     return Home(settings, folders)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApartReader]:
+    """All tests share the process that reads: it takes longer to start than to read."""
     with ApartReader(tmp_path_factory.mktemp("reader")) as opened:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def look(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Look]:
-    """Says what an import of one file would do; all tests of a module share the process that reads."""
-    with ApartReader(tmp_path_factory.mktemp("reader")) as reader:
+@pytest.fixture
+def look(reader: ApartReader) -> Look:
+    """Says what an import of one file would do."""
 
-        def looked_at(path: Path, **options: Any) -> FileReport:
-            wanted = ImportOptions(**{"session": "s1", **options})
-            try:
-                planned, left = plan_signals(path.name, reader.read(path), wanted)
-            except EucentricError as error:
-                return FileReport(file=path.name, verdict="refused", error=error.report())
-            return described(path, "0" * 64, "importable", planned, left)
+    def looked_at(path: Path, **options: Any) -> FileReport:
+        wanted = ImportOptions(**{"session": "s1", **options})
+        try:
+            planned, left = plan_signals(path.name, reader.read(path), wanted)
+        except EucentricError as error:
+            return FileReport(file=path.name, verdict="refused", error=error.report())
+        return described(path, "0" * 64, "importable", planned, left)
 
-        yield looked_at
+    return looked_at

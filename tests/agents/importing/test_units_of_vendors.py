@@ -46,7 +46,8 @@ from eucentric_core import Axis
 def test_known_units(text: str, symbol: str, factor: float) -> None:
     found = si_unit(f" {text} ")
     assert found is not None
-    assert (found.symbol, found.factor) == (symbol, pytest.approx(factor))
+    assert found.symbol == symbol
+    assert found.factor == pytest.approx(factor)
 
 
 @pytest.mark.parametrize("text", ["", None, "px", "Pixels", "channels", "<undefined>"])

@@ -298,6 +298,14 @@ def test_what_is_taken_is_paid_for_by_waiting() -> None:
     assert (status.rate_bit_s, status.taken_bytes, status.waiting) == (8e6, 500_000, 1)
 
 
+@given(rate=st.floats(1e4, 1e10))
+def test_the_kernel_is_told_a_little_more_than_the_rate(rate: float) -> None:
+    kernel_rate = Pacer(rate, mode="fixed").kernel_rate_bytes_s
+    assert kernel_rate is not None
+    assert 1.019 * rate <= kernel_rate <= 1.08 * rate
+    assert UNPACED.kernel_rate_bytes_s is None
+
+
 def test_a_piece_is_a_millisecond_of_the_rate_within_reason() -> None:
     assert Pacer(12.5e6, mode="fixed").piece_bytes == 12_500
     assert Pacer(1e4, mode="fixed").piece_bytes == 4096

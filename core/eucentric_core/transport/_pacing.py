@@ -23,6 +23,7 @@ _MIN_PIECE_BYTES = 4 << 10
 _MAX_PIECE_BYTES = 256 << 10
 _START_BYTES_S = 100e6 / 8
 _SLICE_S = 0.05
+_KERNEL_HEADROOM, _KERNEL_STEP = 1.02, 1.05
 
 
 class PacerStatus(FrozenModel):
@@ -71,6 +72,18 @@ class Pacer:
     def rate_bytes_s(self) -> float | None:
         """The present rate; None when nothing is held back."""
         return self._rate.bytes_s if isinstance(self._rate, AdaptiveRate) else self._rate
+
+    @property
+    def kernel_rate_bytes_s(self) -> float | None:
+        """For `kernel_pace`: a little above the rate, in steps, so that it is seldom said again.
+
+        At the rate itself what is granted would pile up in the socket, because headers and keys take some.
+        """
+        rate_bytes_s = self.rate_bytes_s
+        if rate_bytes_s is None:
+            return None
+        steps = math.ceil(math.log(rate_bytes_s * _KERNEL_HEADROOM, _KERNEL_STEP))
+        return float(_KERNEL_STEP**steps)
 
     @property
     def piece_bytes(self) -> int:

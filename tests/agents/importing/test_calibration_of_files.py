@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from eucentric_agents.importing import FileReport
+from eucentric_agents.vendor_files import VendorAxis
+from eucentric_agents.vendor_files._doubts import without_assumptions
 
 from .conftest import Look
 from .vendor_files import axis, write_hspy, write_mrc, write_ser
@@ -175,6 +177,15 @@ def test_a_ser_does_not_tell_an_image_from_a_diffraction_pattern(look: Look, tmp
     assert axes_of(report)["x"] == ("m", 2.5e-11, 0.0)
     (tmp_path / "scan.emi").touch()
     assert "import scan.emi beside it" in refusal(look(path))
+
+
+def test_offsets_of_tia_are_in_the_unit_of_their_scale() -> None:
+    # The reader turns scales into nanometres and leaves offsets in metres; the mode says it is an image.
+    axes = (VendorAxis("y", "nm", 0.025, 2e-7, False), VendorAxis("x", "nm", 0.025, 1e-7, False))
+    known = {"ObjectInfo": {"ExperimentalDescription": {"Mode": "STEM nP SA Zoom Image"}}}
+    mended, remark = without_assumptions(Path("scan.emi"), "TIA", axes, known)
+    assert [item.offset for item in mended] == pytest.approx([200.0, 100.0])
+    assert ([item.unit for item in mended], remark) == (["nm", "nm"], "")
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,13 @@ def test_a_file_that_unfolds_to_more_than_the_memory_is_refused(tmp_path: Path, 
         assert reader.read(good)[0].data.shape == (20, 20)
 
 
+def test_a_reader_that_swells_is_ended(tmp_path: Path, good: Path) -> None:
+    with ApartReader(tmp_path, memory_bytes=1 << 20) as reader:
+        with pytest.raises(VendorReaderError, match="used more memory"):
+            reader.read(good)
+        assert reader.pid is None
+
+
 @pytest.mark.parametrize("content", [b"", b"not a file of a vendor", os.urandom(4096)])
 @pytest.mark.parametrize("suffix", [".dm3", ".dm4", ".emd", ".ser", ".mrc", ".tif", ".hspy", ".blo", ".h5"])
 def test_a_damaged_file_is_a_typed_refusal(

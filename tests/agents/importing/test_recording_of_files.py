@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 
 from eucentric_agents._home_lock import HomeLock
 from eucentric_agents.importing import ImportConflictError, ImportOptions, ImportReport, import_files
-from eucentric_agents.recording import JournalError
+from eucentric_agents.importing._sources import planned_of
+from eucentric_agents.recording import JournalError, open_journal
 from eucentric_agents.sessions import SessionNames
-from eucentric_core import ConfigurationError, OutOfSpaceError
+from eucentric_agents.vendor_files import ApartReader
+from eucentric_core import ConfigurationError, DataFormatError, Frame, OutOfSpaceError
 
 from .conftest import Home
 from .vendor_files import axis, write_hspy
@@ -201,6 +204,25 @@ def test_a_session_of_the_instrument_itself_is_not_mixed_with_files(home: Home, 
     assert verdicts(home.take(path, session="files", instrument="scope")) == ["imported"]
     # Nor can the instrument use the name of imported files for a measurement.
     assert "files" in (home.settings.home / "agent" / "sessions.txt").read_text().split()
+
+
+def test_frames_that_somebody_else_recorded_are_not_mixed_with_files(
+    home: Home, tmp_path: Path, make_frame: Callable[..., Frame]
+) -> None:
+    journal = open_journal(home.settings)
+    journal.append(make_frame(0, instrument="imported", session="s1"))
+    journal.sync()
+    journal.close()
+    report = home.take(picture(tmp_path))
+    assert report.files[0].error is not None
+    assert "another origin" in report.files[0].error.what
+    assert report.files[0].error.code == "import_conflict"
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_recorded(reader: ApartReader, tmp_path: Path) -> None:
+    path = picture(tmp_path)
+    with pytest.raises(DataFormatError, match="changed while it was read"):
+        planned_of(reader, path, hashlib.sha256(b"as it was before").hexdigest(), ImportOptions(session="s1"))
 
 
 def test_an_interrupted_import_goes_on_where_it_was(

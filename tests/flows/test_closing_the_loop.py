@@ -194,7 +194,7 @@ def test_a_better_model_replaces_the_champion_once_per_trigger(
     with open_catalogue(hub.site.settings) as catalogue:
         lines = provenance_tree(trace(catalogue, "model:atoms/2"))
     said = "\n".join(lines)
-    for part in ("instrument microscope-1", "data set microscope-1.drifted", "atoms version 1", "on edge-1"):
+    for part in ("instrument microscope-1", "data set microscope-1.drifted", "model:atoms/1", "on edge-1"):
         assert part in said
 
     assert hub.retrain("drift-1", "drifted") == ending

@@ -20,6 +20,7 @@ import pytest
 from eucentric_core import Frame
 
 from .frames import build_frame
+from .servers.s3_store import bucket, s3_client, s3_credentials, s3_relay, swift  # noqa: F401 - fixtures
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 """The folder that holds `pyproject.toml`."""
@@ -38,6 +39,11 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--nightly`: faults are injected hundreds of times instead of dozens."""
+    parser.addoption("--nightly", action="store_true", help="inject many more faults; takes hours")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from eucentric_transfer import Mover
 
-from ..servers.s3_store import bucket, s3_client, s3_credentials, s3_relay, swift  # noqa: F401 - fixtures
 from .far_ends import FAR_ENDS, FarEnd, Folder
 from .globus_site import globus_emulator, globus_far_end  # noqa: F401 - fixtures
 from .s3_far_end import s3_far_end  # noqa: F401 - fixtures

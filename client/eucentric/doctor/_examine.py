@@ -10,6 +10,7 @@ from pathlib import Path
 from eucentric_core import Settings
 
 from ._clock import check_clock, check_time_service
+from ._destination import check_destination
 from ._disk import check_disk
 from ._finding import Finding
 from ._ports import check_ports
@@ -21,7 +22,7 @@ __all__ = ["examine"]
 
 
 def examine(settings: Settings, *, environment: Mapping[str, str] | None = None) -> list[Finding]:
-    """Examine this machine. Changes nothing; takes about a second.
+    """Examine this machine. Leaves nothing changed; takes about a second, more where shards go far away.
 
     Args:
         settings: of this machine.
@@ -33,6 +34,7 @@ def examine(settings: Settings, *, environment: Mapping[str, str] | None = None)
         check_bytecode(variables),
         *check_descriptors(),
         *check_disk(settings),
+        check_destination(settings),
         check_clock(datetime.now(UTC)),
         check_time_service(),
         *check_ports(settings),

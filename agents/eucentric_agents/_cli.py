@@ -10,6 +10,7 @@ import typer
 
 from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
 
+from ._shipping_cli import retry_stuck_command, shipping_command
 from .service._command import install_service
 
 app = typer.Typer(help="The agent on the microscope's control PC.", no_args_is_help=True)
@@ -58,6 +59,8 @@ def run(
 # Every service of the house starts with `serve`; an instrument's agent is said to run.
 app.command("serve", hidden=True)(run)
 app.command("install-service")(install_service)
+app.command("shipping")(shipping_command)
+app.command("retry-stuck")(retry_stuck_command)
 
 
 @app.command()

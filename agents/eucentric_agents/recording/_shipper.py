@@ -29,7 +29,6 @@ from eucentric_core import (
 )
 from eucentric_transfer import FarEndError, Mover, Outgoing, RemoteFile
 
-from ._errors import disk_errors
 from ._journal import Journal
 from ._ledger import OutboxEntry, StuckEntry
 from ._meter import ShippingMeter
@@ -71,7 +70,8 @@ class Shipper:
         publish: sends `TransferFailed` once per outage and per stuck shard, and `TransferRecovered`.
         meter: what the mover was told to report its progress to.
         stopping: set to stop; the same that the mover was given, so that it lets go of the file in hand.
-        poll_s: how often to look for new shards and receipts.
+        poll_s: how often to look for new shards, and for receipts while they come.
+        idle_s: longest pause between looks for receipts that do not come; stores bill for every look.
         max_wait_s: longest wait between tries while the far end does not answer.
     """
 
@@ -84,6 +84,7 @@ class Shipper:
         meter: ShippingMeter | None = None,
         stopping: threading.Event | None = None,
         poll_s: float = 0.5,
+        idle_s: float = 0.5,
         max_wait_s: float = _MAX_WAIT_S,
     ) -> None:
         self._journal = journal
@@ -91,6 +92,7 @@ class Shipper:
         self._publish = publish
         self._meter = meter or ShippingMeter()
         self._poll_s = poll_s
+        self._idle_s = max(idle_s, poll_s)
         self._max_wait_s = max_wait_s
         self._stopping = stopping or threading.Event()
         self._failures = 0
@@ -145,31 +147,33 @@ class Shipper:
         """Send one stuck shard again, or all of them; returns their names."""
         return self._journal.ledger.retry_stuck(name)
 
-    def ship_once(self) -> None:
+    def ship_once(self) -> bool:
         """One pass: free what has a receipt, look for receipts, deliver what is pending.
 
         One thing's failure does not hold up the others; the first is raised at the end of the pass.
+
+        Returns:
+            Whether anything was sent or receipted.
 
         Raises:
             TransferFailedError, OutOfSpaceError: the far end does not answer or has no room, something did
                 not arrive, or what the far end says is not so.
             JournalError: the local disk failed.
         """
-        ledger = self._journal.ledger
-        for entry in ledger.outbox("confirmed"):
-            self._free(entry)
+        ledger, before_utc = self._journal.ledger, self._last_success_utc
+        self._journal.local_copies.trim()
         failures: list[EucentricError] = []
         delivered = ledger.outbox("delivered", limit=_OUTBOX_ROWS)
         for some in _chunks(delivered, lambda chosen: len(chosen) < _RECEIPTS_AT_A_TIME):
             if self._stopping.is_set():
-                return
+                return False
             failures += self._look_for_receipts(some)
         pending = ledger.outbox("pending", limit=_OUTBOX_ROWS)
         self._busy = bool(pending)
         try:
             for some in _chunks(pending, _fits_in_a_batch):
                 if self._stopping.is_set():
-                    return
+                    return False
                 failed = self._deliver(some)
                 for error in failed:
                     if isinstance(error, FarEndError | OutOfSpaceError):
@@ -180,6 +184,7 @@ class Shipper:
             self._meter.rest()
         if failures:
             raise failures[0]
+        return self._last_success_utc != before_utc
 
     def _deliver(self, entries: Sequence[OutboxEntry]) -> list[EucentricError]:
         """Send a batch; returns what failed and is tried again."""
@@ -246,7 +251,7 @@ class Shipper:
             self._journal.ledger.move(entry.name, "confirmed", receipt=receipt)
             self._last_success_utc = utc_now()
             reached("receipt.stored")
-            self._free(entry)
+        self._journal.local_copies.trim()
         return failures
 
     def _read_receipts(
@@ -293,13 +298,6 @@ class Shipper:
         self._report(error)
         return True
 
-    def _free(self, entry: OutboxEntry) -> None:
-        with disk_errors("removing a shard the repository holds"):
-            (self._journal.folders.shards / entry.name).unlink(missing_ok=True)
-        reached("delete.removed")
-        self._journal.ledger.move(entry.name, "done")
-        reached("delete.noted")
-
     def _run(self) -> None:
         retrying = Retrying(
             # Whatever it is, shipping is tried again: a thread that has died ships nothing and tells nobody.
@@ -310,14 +308,24 @@ class Shipper:
             before_sleep=self._failed,
             reraise=True,
         )
+        pause_s = self._poll_s
         while not self._stopping.is_set():
             try:
-                retrying(self.ship_once)
+                moved = retrying(self.ship_once)
                 self._recovered()
             except EucentricError as error:
                 _log.warning("stopped before everything was shipped: %s", error)
-            self._stopping.wait(self._poll_s)
+                break
+            pause_s = self._poll_s if moved else min(2 * pause_s, self._idle_s)
+            self._rest(pause_s)
         self._finished = True
+
+    def _rest(self, pause_s: float) -> None:
+        """Wait until there is something to send, or so long."""
+        end_s = time.monotonic() + pause_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            if self._stopping.wait(min(left_s, self._poll_s)) or "pending" in self._journal.ledger.backlog():
+                return
 
     def _failed(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -328,3 +328,23 @@ def test_a_meter_tells_the_rate_and_counts_what_is_sent_twice_once_more() -> Non
     assert (reading.name, reading.sent_bytes, reading.size_bytes) == ("a", 300, 300)
     meter.rest()
     assert meter.read().name is None
+
+
+def test_a_far_end_is_looked_at_less_and_less_while_nothing_comes_and_at_once_when_there_is_something(
+    site: Any, journal: Any, make_frame: MakeFrame
+) -> None:
+    class Counting(PosixMover):
+        looks = 0
+
+        def read_many(self, names: Sequence[str], *, max_bytes: int) -> Mapping[str, bytes | None]:
+            self.looks += 1
+            return super().read_many(names, max_bytes=max_bytes)
+
+    mover = Counting(site.folders.root)
+    shipper = Shipper(journal, mover, publish=site.events.append, poll_s=0.01, idle_s=600.0)
+    shipper.start()
+    wait_until(lambda: mover.looks >= 6)
+    # It rests for longer and longer by now; a new shard ends that.
+    record(journal, make_frame, "s2")
+    wait_until(lambda: shipper.status().awaiting_receipt == 4)
+    shipper.stop()

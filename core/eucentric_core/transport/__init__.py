@@ -16,6 +16,7 @@ from ._rtt import RttProbe, link_probe, round_trip_s
 from ._zmq_message import EVENT_STREAM, StreamMessage
 from ._zmq_publisher import StreamPublisher
 from ._zmq_server import SUBSCRIPTION_EXPIRY_S, DataServer
+from ._zmq_status import DataServerStatus, SubscriberStatus
 from ._zmq_subscriber import StreamSubscriber
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "DataAccess",
     "DataOpening",
     "DataServer",
+    "DataServerStatus",
     "KeyRing",
     "LinkMeasurement",
     "Method",
@@ -47,6 +49,7 @@ __all__ = [
     "StreamMessage",
     "StreamPublisher",
     "StreamSubscriber",
+    "SubscriberStatus",
     "SubscriptionMode",
     "find_free_port",
     "kernel_pace",

@@ -33,7 +33,13 @@ class SharedMemoryError(Exception):
 
 
 def shared_folder() -> Path:
-    """Where shared memory lies: in memory where the system has a place for that."""
+    """Where shared memory lies: in memory where the system has a place for that.
+
+    The environment variable `EUCENTRIC_SHARED_MEMORY` names another folder, to all processes or to none.
+    """
+    chosen = os.environ.get("EUCENTRIC_SHARED_MEMORY")
+    if chosen:
+        return Path(chosen)
     in_memory = Path("/dev/shm")  # noqa: S108  (files there are created exclusively, with mode 0600)
     return in_memory if os.access(in_memory, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
 

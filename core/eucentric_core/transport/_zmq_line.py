@@ -12,6 +12,8 @@ from contextlib import suppress
 import zmq
 
 from .._settings import is_loopback
+from ._marking import kernel_pace, mark_bulk
+from ._pacing import Pacer
 
 __all__ = ["Line", "sender_key"]
 
@@ -53,6 +55,12 @@ class Line:
     def leaves_machine(self) -> bool:
         """Whether the other end is on another machine, as far as its address tells."""
         return self.address != "" and not is_loopback(self.address.removeprefix("::ffff:"))
+
+    def mark(self, pacer: Pacer) -> None:
+        """Let switches send what goes out here after control, and the system spread it out."""
+        if self.socket is not None:
+            mark_bulk(self.socket)
+            kernel_pace(self.socket, pacer.rate_bytes_s)
 
     def cut(self) -> None:
         """End the connection now; what ZeroMQ still holds for it is not sent."""

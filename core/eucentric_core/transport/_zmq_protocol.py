@@ -15,6 +15,7 @@ __all__ = [
     "MAX_CREDIT",
     "MAX_REQUEST_BYTES",
     "AnyRequest",
+    "ChunkTaken",
     "Credit",
     "KeepAlive",
     "Mapped",
@@ -80,13 +81,24 @@ class Mapped(FrozenModel):
     token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
+class ChunkTaken(FrozenModel):
+    """A message's array has arrived up to here."""
+
+    op: Literal["chunk"] = "chunk"
+    generation: _Generation
+    number: Annotated[int, Field(ge=0, lt=1 << 63)]
+    until: Annotated[int, Field(ge=0, lt=1 << 63)]
+
+
 class Unsubscribe(FrozenModel):
     """End the subscription."""
 
     op: Literal["unsubscribe"] = "unsubscribe"
 
 
-AnyRequest = Annotated[Subscribe | KeepAlive | Credit | Mapped | Unsubscribe, Field(discriminator="op")]
+AnyRequest = Annotated[
+    Subscribe | KeepAlive | Credit | ChunkTaken | Mapped | Unsubscribe, Field(discriminator="op")
+]
 
 _ADAPTER: TypeAdapter[AnyRequest] = TypeAdapter(AnyRequest)
 

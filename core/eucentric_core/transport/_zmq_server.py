@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -16,15 +17,18 @@ from pydantic import ValidationError
 from ._curve_gate import CurveGate
 from ._curve_keys import KeyRing
 from ._network import cannot_listen, require_loopback
+from ._pacing import UNPACED, Pacer
 from ._shm_file import SharedMemoryError
 from ._shm_ring import REFERENCE_BYTES
 from ._zmq_binding import bind, endpoint_of
+from ._zmq_chunks import WHOLE_BYTES, ChunkSender
 from ._zmq_line import Line, sender_key
 from ._zmq_protocol import (
     HEARTBEAT_INTERVAL_MS,
     HEARTBEAT_TIMEOUT_MS,
     MAX_CREDIT,
     MAX_REQUEST_BYTES,
+    ChunkTaken,
     Credit,
     KeepAlive,
     Mapped,
@@ -33,6 +37,7 @@ from ._zmq_protocol import (
     parse_request,
 )
 from ._zmq_slots import SharedSlot, SlotDesk
+from ._zmq_status import DataServerStatus
 from ._zmq_subscription import BACKLOG_MESSAGES, Message, Subscription
 
 __all__ = ["SUBSCRIPTION_EXPIRY_S", "DataServer"]
@@ -44,6 +49,7 @@ _MAX_SUBSCRIBERS = 64
 _LINGER_MS = 1000
 _TIDY_S = 1.0
 _TURN_MESSAGES = 16
+_LONGEST_WAIT_S = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +69,8 @@ class DataServer:
         context: ZeroMQ context; shared with the publishers if the endpoint is `inproc://`.
         expiry_s: silence after which a subscriber is forgotten (s).
         keys: that may connect, and the server's own; everything is encrypted then (CurveZMQ).
+        pacer: grants what leaves the machine; what stays on it is never held back.
+        leaves_machine: which subscribers are on another machine.
 
     Raises:
         ConfigurationError: a port is in use, or an address is not loopback.
@@ -77,7 +85,14 @@ class DataServer:
         context: zmq.Context[zmq.Socket[bytes]],
         expiry_s: float = SUBSCRIPTION_EXPIRY_S,
         keys: KeyRing | None = None,
+        pacer: Pacer = UNPACED,
+        leaves_machine: Callable[[Line], bool] = lambda line: line.leaves_machine,
     ) -> None:
+        self._pacer = pacer
+        self._leaves_machine = leaves_machine
+        self._received_messages = 0
+        self._received_bytes = 0
+        self._held_back_s = 0.0
         if keys is None:
             require_loopback(host, "data")
         ingest = urlsplit(ingest_endpoint)
@@ -147,10 +162,11 @@ class DataServer:
         poller.register(self._wake_receiver, zmq.POLLIN)
         if self._gate is not None:
             poller.register(self._gate.socket, zmq.POLLIN)
+        granted_in_ms = int(self._expiry_s * 100)
         try:
             while True:
                 self._hold_back_or_release(poller)
-                ready = dict(poller.poll(timeout=int(self._expiry_s * 100)))
+                ready = dict(poller.poll(timeout=min(int(self._expiry_s * 100), granted_in_ms)))
                 if self._wake_receiver in ready:
                     return
                 if self._gate is not None and self._gate.socket in ready:
@@ -159,7 +175,7 @@ class DataServer:
                     self._answer_all()
                 if self._ingest in ready:
                     self._fan_out_all()
-                self._deliver()
+                granted_in_ms = math.ceil(min(self._deliver(), _LONGEST_WAIT_S) * 1000)
                 self._expire()
         finally:
             with self._wake_lock:
@@ -180,11 +196,39 @@ class DataServer:
             self._gate.socket.close()
 
     def _hold_back_or_release(self, poller: zmq.Poller) -> None:
-        hold_back = any(subscriber.holds_source_back for subscriber in self._subscribers.values())
+        hold_back = False
+        for subscriber in self._subscribers.values():
+            if not subscriber.holds_source_back:
+                self._note_release(subscriber)
+            else:
+                hold_back = True
+                if subscriber.holds_back_since is None:
+                    subscriber.holds_back_since = time.monotonic()
         if hold_back and self._ingest in poller:
             poller.unregister(self._ingest)
         elif not hold_back and self._ingest not in poller:
             poller.register(self._ingest, zmq.POLLIN)
+
+    def _note_release(self, subscriber: Subscription) -> None:
+        if subscriber.holds_back_since is not None:
+            self._held_back_s += time.monotonic() - subscriber.holds_back_since
+            subscriber.holds_back_since = None
+
+    def status(self) -> DataServerStatus:
+        """What it does now. May be called from any thread."""
+        now_s, keys = time.monotonic(), self._keys
+        subscribers = tuple(
+            s.status(now_s, None if keys is None or s.line.key is None else keys.holder_of(s.line.key))
+            for s in list(self._subscribers.values())
+        )
+        return DataServerStatus(
+            subscribers=subscribers,
+            received_messages=self._received_messages,
+            received_bytes=self._received_bytes,
+            held_back_s=self._held_back_s + sum(s.holds_back_s or 0.0 for s in subscribers),
+            slots_lent=self._slots.lent,
+            encrypted=keys is not None,
+        )
 
     def _answer_all(self) -> None:
         for _ in range(_TURN_MESSAGES):
@@ -209,6 +253,8 @@ class DataServer:
                 self._subscribe(identity, request, Line.of(parts, key))
             case KeepAlive() | Credit():
                 self._renew(identity, request)
+            case ChunkTaken():
+                self._chunk_taken(identity, request)
             case Mapped():
                 subscriber = self._subscribers.get(identity)
                 if subscriber is not None and subscriber.reader is not None:
@@ -219,8 +265,25 @@ class DataServer:
     def _forget(self, identity: bytes) -> Subscription | None:
         subscriber = self._subscribers.pop(identity, None)
         if subscriber is not None:
+            self._note_release(subscriber)
             subscriber.line.let_go()
         return subscriber
+
+    def _chunk_taken(self, identity: bytes, taken: ChunkTaken) -> None:
+        subscriber = self._subscribers.get(identity)
+        if subscriber is None or subscriber.chunks is None or taken.generation != subscriber.generation:
+            return
+        now_s = subscriber.last_seen = time.monotonic()
+        round_trip_s = subscriber.chunks.acknowledged(taken.number, taken.until, now_s)
+        if round_trip_s is not None:
+            self._pacer.observe_rtt(round_trip_s, subscriber.line.address)
+
+    def _still_admits(self, subscriber: Subscription) -> bool:
+        key = subscriber.line.key
+        if self._keys is None or (key is not None and self._keys.holder_of(key) is not None):
+            return True
+        self._cut_off(subscriber.identity)
+        return False
 
     def _cut_off(self, identity: bytes) -> None:
         """A key does not count any more: end the connection with whatever is on its way."""
@@ -247,6 +310,9 @@ class DataServer:
             line.let_go()
             return
         self._forget(identity)
+        leaves = self._leaves_machine(line)
+        if leaves:
+            line.mark(self._pacer)
         self._subscribers[identity] = Subscription(
             identity,
             request.generation,
@@ -255,6 +321,7 @@ class DataServer:
             request.credit,
             time.monotonic(),
             line=line,
+            chunks=ChunkSender() if leaves else None,
             reader=None if request.reader is None else self._slots.open_reader(request.reader),
         )
         self._send(identity, [b"subscribed"])
@@ -291,6 +358,8 @@ class DataServer:
         except (ValueError, SharedMemoryError) as error:
             _log.warning("malformed message from a publisher dropped: %s", error)
             return
+        self._received_messages += 1
+        self._received_bytes += message.n_bytes
         for subscriber in self._subscribers.values():
             subscriber.offer(message)
 
@@ -302,11 +371,42 @@ class DataServer:
                 self._invite(subscriber, slot.ring.name)
         return text[REFERENCE_BYTES:], slot
 
-    def _deliver(self) -> None:
+    def _deliver(self) -> float:
+        """Send what may be sent; how long until the pacer grants more (s), if anything waits for that."""
+        granted_in_s = math.inf
         for subscriber in list(self._subscribers.values()):
+            if not self._still_admits(subscriber):
+                continue
+            if subscriber.chunks is not None:
+                granted_in_s = min(granted_in_s, self._deliver_in_chunks(subscriber, subscriber.chunks))
+                continue
             while (message := subscriber.take()) is not None:
                 if not self._send(subscriber.identity, self._parts_for(subscriber, message)):
                     break
+        return granted_in_s
+
+    def _deliver_in_chunks(self, subscriber: Subscription, chunks: ChunkSender) -> float:
+        while chunks.may_send:
+            transfer = chunks.transfer
+            if transfer is None:
+                message = subscriber.take()
+                if message is None:
+                    return math.inf
+                if message.n_bytes <= WHOLE_BYTES:
+                    if not self._send(subscriber.identity, self._parts_for(subscriber, message)):
+                        return math.inf
+                    continue
+                transfer = chunks.begin(message.stream, message.header, message.payload)
+            n_bytes = transfer.next_bytes(self._pacer.piece_bytes)
+            wait_s = self._pacer.try_take(n_bytes)
+            if wait_s > 0:
+                # The next turn begins with somebody else.
+                self._subscribers[subscriber.identity] = self._subscribers.pop(subscriber.identity)
+                return wait_s
+            if not self._send(subscriber.identity, transfer.next(n_bytes)):
+                return math.inf
+            chunks.sent(transfer, n_bytes, time.monotonic())
+        return math.inf
 
     def _parts_for(self, subscriber: Subscription, message: Message) -> Sequence[Any]:
         slot = message.payload
@@ -335,8 +435,6 @@ class DataServer:
         if now >= self._next_tidy:
             if self._keys is not None:
                 for subscriber in list(self._subscribers.values()):
-                    key = subscriber.line.key
-                    if key is None or self._keys.holder_of(key) is None:
-                        self._cut_off(subscriber.identity)
+                    self._still_admits(subscriber)
             self._next_tidy = now + min(_TIDY_S, self._expiry_s / 2)
             self._slots.tidy({id(s.reader) for s in self._subscribers.values()})

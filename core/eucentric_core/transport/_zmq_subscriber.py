@@ -14,21 +14,23 @@ from uuid import uuid4
 
 import zmq
 
-from .._errors import NotAuthorisedError, ServiceUnavailableError
+from .._errors import DataFormatError, NotAuthorisedError, ServiceUnavailableError
 from .._frame import MAX_FRAME_BYTES
 from .._settings import is_loopback
 from ._curve_access import ChannelAccess
 from ._curve_keys import ClientKeys
 from ._protocols import SubscriptionMode
+from ._zmq_chunks import ChunkAssembler
 from ._zmq_lodger import SlotLodger
 from ._zmq_message import Payload, StreamMessage
 from ._zmq_protocol import (
     HEARTBEAT_INTERVAL_MS,
     HEARTBEAT_TIMEOUT_MS,
     MAX_CREDIT,
+    AnyRequest,
+    ChunkTaken,
     Credit,
     KeepAlive,
-    Mapped,
     Subscribe,
     Unsubscribe,
 )
@@ -83,6 +85,7 @@ class StreamSubscriber:
         self._where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._expiry_s = expiry_s
         self._context = context or zmq.Context.instance()
+        self._chunks = ChunkAssembler()
         self._slots = SlotLodger(enabled=shared_memory and is_loopback(host))
         self._request = Subscribe(
             generation=1, streams=frozenset(streams), mode=mode, credit=credit, reader=self._slots.renew()
@@ -309,6 +312,8 @@ class StreamSubscriber:
                 else:
                     # It was counted as sent: without this a lossless stream would stand still.
                     _say(dealer, Credit(generation=self._request.generation, messages=1))
+            case b"chunk", [mark, chunk, *first]:
+                self._take_chunk(dealer, mark, chunk, *first)
             case b"ring", [name]:
                 mapped = self._slots.map_ring(name.bytes)
                 if mapped is not None:
@@ -325,6 +330,19 @@ class StreamSubscriber:
                 # `alive`, which only says that the server is there, or an answer to what no longer counts.
                 return
 
+    def _take_chunk(self, dealer: zmq.Socket[bytes], mark: zmq.Frame, *parts: zmq.Frame) -> None:
+        generation = self._request.generation
+        try:
+            number, until, complete = self._chunks.take(mark.bytes, *parts)
+        except DataFormatError as error:
+            _log.error("%s", error)
+            # The message counts as sent: without this a lossless stream would stand still.
+            _say(dealer, Credit(generation=generation, messages=1))
+            return
+        _say(dealer, ChunkTaken(generation=generation, number=number, until=until))
+        if complete is not None:
+            self._keep(*complete)
+
     def _keep(self, stream: bytes, header: zmq.Frame, payload: Payload) -> None:
         if self._received.qsize() >= self._credit:
             _log.error("the data service at %s sent more than its credit; a message was dropped", self._where)
@@ -333,7 +351,7 @@ class StreamSubscriber:
         self._unacknowledged += 1
 
 
-def _say(dealer: zmq.Socket[bytes], request: Subscribe | KeepAlive | Credit | Mapped | Unsubscribe) -> None:
+def _say(dealer: zmq.Socket[bytes], request: AnyRequest) -> None:
     try:
         dealer.send(request.model_dump_json().encode(), flags=zmq.NOBLOCK)
     except zmq.Again:

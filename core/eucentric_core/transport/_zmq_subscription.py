@@ -9,8 +9,10 @@ import zmq
 
 from ._protocols import SubscriptionMode
 from ._shm_held import LentSlots
+from ._zmq_chunks import ChunkSender
 from ._zmq_line import Line
 from ._zmq_slots import SharedSlot
+from ._zmq_status import SubscriberStatus
 
 __all__ = ["BACKLOG_MESSAGES", "Message", "Subscription"]
 
@@ -52,6 +54,11 @@ class Subscription:
     backlog: deque[Message] = field(default_factory=deque)
     newest: dict[str, Message] = field(default_factory=dict)
     backlog_bytes: int = 0
+    chunks: ChunkSender | None = None
+    """None: on this machine, and sent whole messages."""
+    delivered_messages: int = 0
+    delivered_bytes: int = 0
+    holds_back_since: float | None = None
 
     @property
     def holds_source_back(self) -> bool:
@@ -80,4 +87,25 @@ class Subscription:
         else:
             return None
         self.credit -= 1
+        self.delivered_messages += 1
+        self.delivered_bytes += message.n_bytes
         return message
+
+    def status(self, now_s: float, holder: str | None) -> SubscriberStatus:
+        """What there is to say about it."""
+        since = self.holds_back_since
+        return SubscriberStatus(
+            mode=self.mode,
+            streams=tuple(sorted(self.streams)),
+            address=self.line.address,
+            holder=holder,
+            shared_memory=self.reader is not None and bool(self.reader.rings),
+            slots_held=0 if self.reader is None else len(self.reader),
+            credit=self.credit,
+            backlog_messages=len(self.backlog) + len(self.newest),
+            backlog_bytes=self.backlog_bytes,
+            delivered_messages=self.delivered_messages,
+            delivered_bytes=self.delivered_bytes,
+            holds_back_s=None if since is None else max(0.0, now_s - since),
+            silent_s=max(0.0, now_s - self.last_seen),
+        )

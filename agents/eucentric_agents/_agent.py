@@ -23,7 +23,7 @@ from .control import (
     Watchdog,
     control_methods,
 )
-from .data import DataLink, DataProcess, EventOutbox
+from .data import DataLink, DataProcess, EventOutbox, KeyKeeper
 from .drivers.host import DriverHost, MadeSafe
 from .interlocks import Interlocks
 
@@ -154,7 +154,16 @@ class Agent:
 
     def _serve_control(self, started: ExitStack) -> None:
         settings = self._settings.agent
-        methods = control_methods(self._dispatcher, self._host.instrument.capabilities, lambda: self.state)
+        keys = KeyKeeper(self._data.door, settings.tls)
+        keys.start()
+        started.callback(keys.stop)
+        methods = control_methods(
+            self._dispatcher,
+            self._host.instrument.capabilities,
+            lambda: self.state,
+            keys.open,
+            self._data.door.call,
+        )
         network = PyroControlServer(
             methods,
             host=settings.host,
@@ -162,12 +171,6 @@ class Agent:
             credentials=settings.tls,
             anonymous_role=settings.loopback_role,
         )
-        if settings.data_host != settings.host:
-            _log.warning(
-                "the data channel has no keys and listens on %s only: reach its port %d through SSH",
-                settings.data_host,
-                settings.data_port,
-            )
         self._serve(network, "control", started)
         file = ConsoleFile(self._settings.home)
         console = PyroControlServer(methods, host="127.0.0.1", port=0, token=file.token)

@@ -23,6 +23,7 @@ from eucentric_core.transport import PyroControlClient
 from eucentric_core.vocabulary import InstrumentState, StateGet
 
 from ._console import read_console
+from .data import describe_data
 
 __all__ = ["print_status", "read_status"]
 
@@ -65,9 +66,19 @@ def _read(client: PyroControlClient, asked: str) -> dict[str, Any]:
             "lease": client.call("lease.status", {}),
             "interlocks": client.call("interlocks.show", {}),
             "state": client.call("execute", envelope.model_dump(mode="json")),
+            "data": _read_data(client),
         }
     finally:
         client.close()
+
+
+def _read_data(client: PyroControlClient) -> dict[str, Any]:
+    # The instrument is shown whether its data process runs or not.
+    try:
+        shipping = client.call("shipping.status", {})
+        return {**client.call("data.status", {}), "shipping": shipping}
+    except EucentricError as error:
+        return {"trouble": error.what}
 
 
 def print_status(facts: dict[str, Any], *, console: Console | None = None) -> None:
@@ -96,6 +107,7 @@ def print_status(facts: dict[str, Any], *, console: Console | None = None) -> No
         ("wanted by", ", ".join(lease.wanted_by)),
         ("interlocks", _interlocks(facts["interlocks"])),
         ("last trips", _trips(facts["interlocks"])),
+        ("data", describe_data(facts.get("data", {}))),
         ("verbs", ", ".join(capabilities.verbs)),
     ):
         if value:

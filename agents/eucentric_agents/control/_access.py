@@ -16,6 +16,8 @@ NEEDED_FOR_METHOD: Mapping[str, Role] = MappingProxyType(
     {
         "ping": Role.VIEWER,
         "describe": Role.VIEWER,
+        "data.open": Role.VIEWER,
+        "data.status": Role.VIEWER,
         "execute": Role.VIEWER,
         "safe_stop": Role.VIEWER,
         "lease.status": Role.VIEWER,
@@ -24,6 +26,8 @@ NEEDED_FOR_METHOD: Mapping[str, Role] = MappingProxyType(
         "lease.present": Role.SCIENTIST,
         "lease.release": Role.SCIENTIST,
         "lease.hand_over": Role.SCIENTIST,
+        "shipping.status": Role.VIEWER,
+        "shipping.retry": Role.OPERATOR,
         "interlocks.show": Role.VIEWER,
         "interlocks.tighten": Role.SCIENTIST,
     }

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, JsonValue
 
 from eucentric_core import Caller, Capabilities, CommandEnvelope, FrozenModel
-from eucentric_core.transport import Method, Methods
+from eucentric_core.transport import DataOpening, Method, Methods, PublicKey
 
 from ._dispatcher import Dispatcher
 from ._identity import Identity
@@ -21,6 +21,10 @@ _LABEL_LENGTH = 200
 _TRACE_LENGTH = 64
 _Client = Annotated[str, Field(min_length=1, max_length=_LABEL_LENGTH)]
 _Payload = dict[str, JsonValue]
+OpenData = Callable[[Caller, PublicKey], DataOpening]
+"""Lets a caller's key into the data channel; the caller's role was checked before."""
+AskData = Callable[[str, _Payload], _Payload]
+"""Calls a method of the data process; the caller's role was checked before."""
 
 
 @cache
@@ -39,6 +43,11 @@ class _Wish(FrozenModel):
     take_over: bool = False
 
 
+class _DataKey(FrozenModel):
+    client: _Client
+    public_key: PublicKey
+
+
 class _Holding(FrozenModel):
     client: _Client
     epoch: Annotated[int, Field(ge=1)]
@@ -54,7 +63,11 @@ class _Limits(FrozenModel):
 
 
 def control_methods(
-    dispatcher: Dispatcher, capabilities: Capabilities, state: Callable[[], str]
+    dispatcher: Dispatcher,
+    capabilities: Capabilities,
+    state: Callable[[], str],
+    open_data: OpenData = lambda _caller, _key: DataOpening(server_key=None),
+    ask_data: AskData = lambda _method, _payload: {},
 ) -> Callable[[Caller], Methods]:
     """The methods of an agent over its dispatcher: a table for each caller, who may not use all of it.
 
@@ -64,13 +77,17 @@ def control_methods(
         dispatcher: carries commands out.
         capabilities: the instrument's.
         state: the agent's own state, `ready` or what is wrong.
+        open_data: lets a caller's key into the data channel; by default that has no keys.
+        ask_data: calls a method of the data process.
     """
 
     def for_caller(caller: Caller) -> Methods:
-        table = _Table(dispatcher, capabilities, state, caller)
+        table = _Table(dispatcher, capabilities, state, open_data, caller)
         handlers: dict[str, Method] = {
             "ping": table.ping,
             "describe": table.describe,
+            "data.open": table.data_open,
+            "data.status": lambda _payload: ask_data("data.status", {}),
             "execute": table.execute,
             "safe_stop": table.safe_stop,
             "lease.request": table.lease_request,
@@ -79,6 +96,8 @@ def control_methods(
             "lease.release": table.lease_release,
             "lease.hand_over": table.lease_hand_over,
             "lease.status": table.lease_status,
+            "shipping.status": lambda _payload: ask_data("shipping.status", {}),
+            "shipping.retry": lambda payload: ask_data("shipping.retry", {"name": payload.get("name")}),
             "interlocks.show": table.interlocks_show,
             "interlocks.tighten": table.interlocks_tighten,
         }
@@ -101,11 +120,17 @@ class _Table:
     """One caller's view of the dispatcher: plain JSON in, plain JSON out."""
 
     def __init__(
-        self, dispatcher: Dispatcher, capabilities: Capabilities, state: Callable[[], str], caller: Caller
+        self,
+        dispatcher: Dispatcher,
+        capabilities: Capabilities,
+        state: Callable[[], str],
+        open_data: OpenData,
+        caller: Caller,
     ) -> None:
         self._dispatcher = dispatcher
         self._capabilities = capabilities
         self._state = state
+        self._open_data = open_data
         self._caller = caller
 
     def ping(self, _payload: _Payload) -> _Payload:
@@ -114,6 +139,10 @@ class _Table:
 
     def describe(self, _payload: _Payload) -> _Payload:
         return self._capabilities.model_dump(mode="json")
+
+    def data_open(self, payload: _Payload) -> _Payload:
+        wish = _DataKey.model_validate(payload)
+        return self._open_data(self._caller, wish.public_key).model_dump(mode="json")
 
     def execute(self, payload: _Payload) -> _Payload:
         envelope = CommandEnvelope.model_validate(payload)

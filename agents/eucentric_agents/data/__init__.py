@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from ._desk import DataDesk
+from ._door import DataDoor, KeyKeeper
 from ._link import DataLink
 from ._outbox import EventOutbox
+from ._report import DataReport, describe_data
+from ._shipping import RetryStuck, ShippingReport
 from ._supervisor import DATA_SERVICE, DataProcess
 
-__all__ = ["DATA_SERVICE", "DataLink", "DataProcess", "EventOutbox"]
+__all__ = [
+    "DATA_SERVICE",
+    "DataDesk",
+    "DataDoor",
+    "DataLink",
+    "DataProcess",
+    "DataReport",
+    "EventOutbox",
+    "KeyKeeper",
+    "RetryStuck",
+    "ShippingReport",
+    "describe_data",
+]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from eucentric_core import Settings, clear_errors
 
+from ._desk import DOOR_VARIABLE
 from ._service import serve_data
 
 
@@ -17,9 +19,10 @@ def main() -> None:
     parser.add_argument("--ingest-port", type=int, required=True, help="loopback port to publish to")
     parser.add_argument("--parent-pid", type=int, required=True, help="process whose end ends this one")
     chosen = parser.parse_args()
+    token = os.environ.pop(DOOR_VARIABLE)
     settings = Settings.model_validate_json(chosen.settings.read_bytes())
     with clear_errors():
-        serve_data(settings, ingest_port=chosen.ingest_port, parent_pid=chosen.parent_pid)
+        serve_data(settings, ingest_port=chosen.ingest_port, parent_pid=chosen.parent_pid, token=token)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ class DataLink:
 
     def __init__(self, endpoint: str, *, ring_bytes: int = 0) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._publisher = StreamPublisher(endpoint, context=self._context, timeout_s=_TRY_S, ring_bytes=ring_bytes)
+        self._publisher = StreamPublisher(
+            endpoint, context=self._context, timeout_s=_TRY_S, ring_bytes=ring_bytes
+        )
         self._broken = threading.Event()
 
     def publish(self, frame: Frame) -> None:

@@ -16,11 +16,14 @@ from eucentric_core import (
     configure_logging,
     service_lifetime,
 )
-from eucentric_core.transport import DataServer, StreamPublisher
-from eucentric_transfer import open_mover
+from eucentric_core.transport import DataServer, KeyRing, OwnAccess, StreamPublisher, open_pacer
 
 from .._child import parent_is_gone
-from ..recording import Recorder, Shipper, open_journal
+from ..recording import Recorder, open_journal
+from ._desk import DataDesk
+from ._keys import register_keys
+from ._report import register_report
+from ._shipping import open_shipper, probing, register_shipping
 from ._supervisor import DATA_SERVICE
 
 __all__ = ["serve_data"]
@@ -31,25 +34,50 @@ _DRAIN_S = 3.0
 _log = logging.getLogger(__name__)
 
 
-def serve_data(settings: Settings, *, ingest_port: int, parent_pid: int) -> None:
+def serve_data(settings: Settings, *, ingest_port: int, parent_pid: int, token: str) -> None:
     """Serve, record and ship until SIGTERM, or until the agent process is gone.
+
+    Args:
+        settings: effective settings.
+        ingest_port: loopback port to publish to.
+        parent_pid: the agent.
+        token: what the agent proves itself with at the door.
 
     Raises:
         EucentricError: a port is in use, the recording folder cannot be used, or the server has died.
     """
     configure_logging(DATA_SERVICE, settings.logs)
     with service_lifetime(DATA_SERVICE, settings.home) as lifetime, ExitStack() as started:
-        _serve_in(lifetime, started, settings, ingest_port=ingest_port, parent_pid=parent_pid)
+        _serve_in(lifetime, started, settings, ingest_port=ingest_port, parent_pid=parent_pid, token=token)
 
 
 def _serve_in(
-    lifetime: ServiceLifetime, started: ExitStack, settings: Settings, *, ingest_port: int, parent_pid: int
+    lifetime: ServiceLifetime,
+    started: ExitStack,
+    settings: Settings,
+    *,
+    ingest_port: int,
+    parent_pid: int,
+    token: str,
 ) -> None:
     agent = settings.agent
     ingest = f"tcp://127.0.0.1:{ingest_port}"
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     started.callback(context.term)
-    server = DataServer(host=agent.data_host, port=agent.data_port, ingest_endpoint=ingest, context=context)
+    desk = DataDesk()
+    pacer = open_pacer(settings.link, home=settings.home)
+    keys: KeyRing | None = None
+    if agent.tls is not None:
+        keys = KeyRing()
+        register_keys(desk, keys)
+    server = DataServer(
+        host=agent.data_host,
+        port=agent.data_port,
+        ingest_endpoint=ingest,
+        context=context,
+        keys=keys,
+        pacer=pacer,
+    )
     serving = threading.Thread(target=server.serve, name="data-server", daemon=True)
     serving.start()
     started.callback(serving.join, timeout=5)
@@ -59,17 +87,28 @@ def _serve_in(
 
     journal = open_journal(settings)
     started.callback(journal.close)
-    if agent.ship_to is not None:
-        shipper = Shipper(journal, open_mover(agent.ship_to), publish=publisher.publish_event)
+    shipper = open_shipper(settings, journal, publish=publisher.publish_event, pacer=pacer)
+    register_shipping(desk, settings, shipper)
+    if shipper is not None:
+        started.enter_context(probing(settings, pacer))
         shipper.start()
         started.callback(shipper.stop)
     recorder = Recorder(
-        journal, host=agent.data_host, port=agent.data_port, publish=publisher.publish_event, context=context
+        journal,
+        host=agent.reachable_data_host,
+        port=agent.data_port,
+        publish=publisher.publish_event,
+        context=context,
+        access=None if keys is None else OwnAccess(keys, "recorder"),
     )
     recorder.start()
     started.callback(lambda: recorder.stop(drain_s=_DRAIN_S))
 
-    lifetime.announce_ready({"data_port": agent.data_port, "ingest_port": ingest_port})
+    register_report(desk, server, recorder, pacer)
+    door_port = started.enter_context(desk.open_door(token))
+    lifetime.announce_ready(
+        {"data_port": agent.data_port, "ingest_port": ingest_port, "door_port": door_port}
+    )
     while not lifetime.stopping.wait(_POLL_S):
         if parent_is_gone(parent_pid):
             _log.error("the agent process is gone; recording what the driver still sends, then stopping")

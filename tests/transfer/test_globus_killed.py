@@ -141,3 +141,14 @@ def test_a_task_that_was_written_down_long_ago_is_sent_anew(
     assert all(isinstance(answer, RemoteFile) for answer in answers)
     assert site.transfers() == 1
     assert mover._ledger.unsettled() == ()
+
+
+def test_a_file_that_is_another_by_then_is_sent_as_it_is(
+    globus_far_end: Site, killed: Killed, files: dict[str, Path]
+) -> None:
+    site = globus_far_end
+    assert killed(site, files, "globus put: seen under their hidden names", 1) == -signal.SIGKILL
+    files["incoming/0.h5"].write_bytes(b"another content")
+    answers = site.mover().put_many([Outgoing(path, name) for name, path in files.items()])
+    assert all(isinstance(answer, RemoteFile) for answer in answers)
+    assert site.files() == {name: path.read_bytes() for name, path in files.items()}

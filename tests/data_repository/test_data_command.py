@@ -59,7 +59,9 @@ def names(found: Any) -> list[str]:
 
 
 def test_data_sets_are_listed_and_found(filled: Path) -> None:
-    assert "twin.s1 SIMULATED" in run(filled, "ls").stdout.replace("\n", " ")
+    listed = run(filled, "ls").stdout
+    assert "twin.s1" in listed
+    assert "complete, SIMULATED" in listed
     assert sorted(names(answer(filled, "ls"))) == ["twin.s1", "twin.s2"]
     assert names(answer(filled, "search", "--sample", "grid-1", "--high-tension-kv", "60")) == ["twin.s1"]
     assert names(answer(filled, "search", "--field-of-view-nm", "0.1..", "--state", "open")) == ["twin.s2"]

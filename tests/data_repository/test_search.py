@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
@@ -231,10 +233,27 @@ def test_a_schema_that_is_none_is_refused(tmp_path: Any, text: str | None, said:
 
 
 def test_a_schema_that_points_to_another_machine_downloads_nothing(tmp_path: Any) -> None:
-    path = tmp_path / "schema.json"
-    path.write_text('{"$ref": "http://127.0.0.1:9/schema.json"}')
-    with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1:9"):
-        load_metadata_schema(path).require_valid({})
+    asked: list[str] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        path = tmp_path / "schema.json"
+        path.write_text(json.dumps({"$ref": f"http://127.0.0.1:{server.server_port}/schema.json"}))
+        try:
+            with pytest.raises(ConfigurationError, match="not in it"):
+                load_metadata_schema(path).require_valid({})
+        finally:
+            server.shutdown()
+            thread.join()
+    assert asked == []
 
 
 def test_without_jsonschema_the_way_out_is_named(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

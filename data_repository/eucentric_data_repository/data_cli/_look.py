@@ -22,27 +22,35 @@ _Offset = Annotated[int, typer.Option("--offset", min=0, help="How many to leave
 _Order = Annotated[DatasetOrder, typer.Option("--order", help="newest, oldest, name or largest.")]
 _Range = str | None
 
-_COLUMNS = ("material", "frames", "missing", "shards", "MiB", "state", "since (UTC)")
-
 
 def print_datasets(datasets: tuple[DatasetEntry, ...]) -> None:
-    """A table of data sets."""
+    """A table of data sets that fits a terminal of 80 columns."""
+    from rich import box
     from rich.console import Console
     from rich.table import Column, Table
 
-    table = Table(Column("data set", no_wrap=True), *_COLUMNS)
+    numbers = [Column(name, justify="right", no_wrap=True) for name in ("frames", "MiB")]
+    table = Table(
+        Column("data set", overflow="fold"),
+        Column("material", overflow="fold"),
+        *numbers,
+        Column("state", overflow="fold"),
+        Column("acquired (UTC)", no_wrap=True),
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for dataset in datasets:
         began = dataset.first_acquired_utc or dataset.first_registered_utc
-        pruned = f" ({dataset.pruned} pruned)" if dataset.pruned else ""
+        states = [dataset.state, "SIMULATED" if dataset.simulated else ""]
+        states += [f"{dataset.missing} missing"] if dataset.missing else []
+        states += [f"{dataset.pruned} shards pruned"] if dataset.pruned else []
         table.add_row(
-            dataset.dataset_id + (" SIMULATED" if dataset.simulated else ""),
+            dataset.dataset_id,
             dataset.material or "-",
             str(dataset.frames),
-            str(dataset.missing),
-            f"{dataset.shards}{pruned}",
             f"{dataset.size_bytes / 2**20:.1f}",
-            dataset.state,
-            f"{began:%Y-%m-%d %H:%M:%S}",
+            ", ".join(filter(None, states)),
+            f"{began:%Y-%m-%d %H:%M}",
         )
     Console().print(table)
 

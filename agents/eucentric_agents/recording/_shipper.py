@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
@@ -27,8 +27,9 @@ from eucentric_core import (
     TransportError,
     utc_now,
 )
-from eucentric_transfer import FarEndError, Mover, Outgoing, RemoteFile
+from eucentric_transfer import FarEndError, Mover, Outgoing
 
+from ._batches import chunks, document_name, failure_of, incoming_name, is_whole, next_pause_s
 from ._journal import Journal
 from ._ledger import OutboxEntry, StuckEntry
 from ._meter import ShippingMeter
@@ -38,7 +39,6 @@ from ._steps import reached
 
 __all__ = ["Shipper"]
 
-_INCOMING = "incoming"
 _RECEIPTS = "receipts"
 _MAX_RECEIPT_BYTES = 64 << 10
 _MAX_DELIVERIES = 3
@@ -72,6 +72,7 @@ class Shipper:
         stopping: set to stop; the same that the mover was given, so that it lets go of the file in hand.
         poll_s: how often to look for new shards, and for receipts while they come.
         idle_s: longest pause between looks for receipts that do not come; stores bill for every look.
+        batch_files: how many shards go together at most.
         max_wait_s: longest wait between tries while the far end does not answer.
     """
 
@@ -85,6 +86,7 @@ class Shipper:
         stopping: threading.Event | None = None,
         poll_s: float = 0.5,
         idle_s: float = 0.5,
+        batch_files: int = _BATCH_FILES,
         max_wait_s: float = _MAX_WAIT_S,
     ) -> None:
         self._journal = journal
@@ -93,6 +95,7 @@ class Shipper:
         self._meter = meter or ShippingMeter()
         self._poll_s = poll_s
         self._idle_s = max(idle_s, poll_s)
+        self._batch_files = batch_files
         self._max_wait_s = max_wait_s
         self._stopping = stopping or threading.Event()
         self._failures = 0
@@ -164,14 +167,14 @@ class Shipper:
         self._journal.local_copies.trim()
         failures: list[EucentricError] = []
         delivered = ledger.outbox("delivered", limit=_OUTBOX_ROWS)
-        for some in _chunks(delivered, lambda chosen: len(chosen) < _RECEIPTS_AT_A_TIME):
+        for some in chunks(delivered, lambda chosen: len(chosen) < _RECEIPTS_AT_A_TIME):
             if self._stopping.is_set():
                 return False
             failures += self._look_for_receipts(some)
         pending = ledger.outbox("pending", limit=_OUTBOX_ROWS)
         self._busy = bool(pending)
         try:
-            for some in _chunks(pending, _fits_in_a_batch):
+            for some in chunks(pending, self._has_room):
                 if self._stopping.is_set():
                     return False
                 failed = self._deliver(some)
@@ -186,6 +189,10 @@ class Shipper:
             raise failures[0]
         return self._last_success_utc != before_utc
 
+    def _has_room(self, batch: Sequence[OutboxEntry]) -> bool:
+        n_bytes = sum(entry.size_bytes for entry in batch)
+        return len(batch) < self._batch_files and n_bytes < _BATCH_BYTES
+
     def _deliver(self, entries: Sequence[OutboxEntry]) -> list[EucentricError]:
         """Send a batch; returns what failed and is tried again."""
         shards = [entry for entry in entries if entry.kind == "shard"]
@@ -193,12 +200,12 @@ class Shipper:
         answers = self._mover.put_many([self._outgoing(entry) for entry in shards])
         reached("ship.delivered")
         documents = [
-            entry for entry, arrived in zip(shards, answers, strict=True) if _is_whole(entry, arrived)
+            entry for entry, arrived in zip(shards, answers, strict=True) if is_whole(entry, arrived)
         ]
         documents += [entry for entry in entries if entry.kind == "dataset"]
         # The documents come second: where one is, its shard is whole.
         told = self._mover.put_many(
-            [Outgoing(entry.document.encode(), f"{_INCOMING}/{_document_name(entry)}") for entry in documents]
+            [Outgoing(entry.document.encode(), incoming_name(document_name(entry))) for entry in documents]
         )
         reached("ship.documented")
         outcome = dict(zip((entry.name for entry in shards), answers, strict=True))
@@ -206,7 +213,7 @@ class Shipper:
         failed = [
             (entry, answer)
             for entry in entries
-            if (answer := _failure_of(entry, outcome[entry.name])) is not None
+            if (answer := failure_of(entry, outcome[entry.name])) is not None
         ]
         failed_names = {entry.name for entry, _ in failed}
         for entry in entries:
@@ -219,7 +226,7 @@ class Shipper:
 
     def _outgoing(self, entry: OutboxEntry) -> Outgoing:
         shard = Shard.model_validate_json(entry.document)
-        return Outgoing(self._journal.folders.shards / entry.name, f"{_INCOMING}/{entry.name}", shard.sha256)
+        return Outgoing(self._journal.folders.shards / entry.name, incoming_name(entry.name), shard.sha256)
 
     def _is_stuck(self, entry: OutboxEntry, error: EucentricError, *, counts: bool) -> bool:
         """Keep why an entry failed, and give it up if to try again is no use."""
@@ -274,7 +281,7 @@ class Shipper:
 
     def _send_again_if_gone(self, entry: OutboxEntry, receipt_name: str) -> list[EucentricError]:
         """The repository took a shard away without a receipt: it was refused there, or lost."""
-        if self._mover.size(f"{_INCOMING}/{entry.name}.json") is not None:
+        if self._mover.size(incoming_name(document_name(entry))) is not None:
             return []
         # It may have been registered between the two looks.
         if self._mover.size(receipt_name) is not None:
@@ -316,7 +323,7 @@ class Shipper:
             except EucentricError as error:
                 _log.warning("stopped before everything was shipped: %s", error)
                 break
-            pause_s = self._poll_s if moved else min(2 * pause_s, self._idle_s)
+            pause_s = next_pause_s(pause_s, moved=moved, poll_s=self._poll_s, idle_s=self._idle_s)
             self._rest(pause_s)
         self._finished = True
 
@@ -353,46 +360,3 @@ class Shipper:
             self._publish(event)
         except TransportError as unheard:
             _log.warning("%s was not published: %s", event.kind, unheard)
-
-
-def _document_name(entry: OutboxEntry) -> str:
-    return f"{entry.name}.json" if entry.kind == "shard" else entry.name
-
-
-def _is_whole(entry: OutboxEntry, answer: RemoteFile | EucentricError) -> bool:
-    return _failure_of(entry, answer) is None
-
-
-def _failure_of(entry: OutboxEntry, answer: RemoteFile | EucentricError) -> EucentricError | None:
-    """Why an entry does not count as delivered; a mover that says it is, of another file, does not count."""
-    if isinstance(answer, EucentricError):
-        return answer
-    if entry.kind == "shard" and answer.name == f"{_INCOMING}/{entry.name}":
-        shard = Shard.model_validate_json(entry.document)
-        if (answer.sha256, answer.size_bytes) != (shard.sha256, shard.size_bytes):
-            return TransferFailedError(
-                f"The far end holds {entry.name} with another content than it left with.",
-                safe="the local shard is kept; it does not count as delivered.",
-                next_step="check the far end; it is tried again.",
-                expected_sha256=shard.sha256,
-                arrived_sha256=answer.sha256,
-            )
-    return None
-
-
-def _fits_in_a_batch(chosen: Sequence[OutboxEntry]) -> bool:
-    return len(chosen) < _BATCH_FILES and sum(entry.size_bytes for entry in chosen) < _BATCH_BYTES
-
-
-def _chunks(
-    entries: Sequence[OutboxEntry], has_room: Callable[[Sequence[OutboxEntry]], bool]
-) -> Iterator[list[OutboxEntry]]:
-    """The entries in their order, in groups that are closed when they have no more room."""
-    chosen: list[OutboxEntry] = []
-    for entry in entries:
-        chosen.append(entry)
-        if not has_room(chosen):
-            yield chosen
-            chosen = []
-    if chosen:
-        yield chosen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from eucentric_agents.recording import Shipper, ShipperStatus, ShippingMeter
+from eucentric_agents.recording._batches import next_pause_s
 from eucentric_core import (
     EucentricError,
     Frame,
@@ -330,21 +331,41 @@ def test_a_meter_tells_the_rate_and_counts_what_is_sent_twice_once_more() -> Non
     assert meter.read().name is None
 
 
-def test_a_far_end_is_looked_at_less_and_less_while_nothing_comes_and_at_once_when_there_is_something(
-    site: Any, journal: Any, make_frame: MakeFrame
+def test_a_far_end_is_looked_at_less_and_less_while_nothing_comes() -> None:
+    pauses_s = [0.5]
+    for moved in (False, False, False, False, True):
+        pauses_s.append(next_pause_s(pauses_s[-1], moved=moved, poll_s=0.5, idle_s=3.0))
+    assert pauses_s == [0.5, 1.0, 2.0, 3.0, 3.0, 0.5]
+
+
+def test_the_shipper_rests_as_long_as_it_should(
+    site: Any, journal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Counting(PosixMover):
-        looks = 0
+    shipper = Shipper(
+        journal, PosixMover(site.folders.root), publish=site.events.append, poll_s=0.01, idle_s=0.08
+    )
+    rested_s: list[float] = []
 
-        def read_many(self, names: Sequence[str], *, max_bytes: int) -> Mapping[str, bytes | None]:
-            self.looks += 1
-            return super().read_many(names, max_bytes=max_bytes)
+    def rest(pause_s: float) -> None:
+        rested_s.append(pause_s)
+        if len(rested_s) == 6:
+            shipper._stopping.set()
 
-    mover = Counting(site.folders.root)
-    shipper = Shipper(journal, mover, publish=site.events.append, poll_s=0.01, idle_s=600.0)
-    shipper.start()
-    wait_until(lambda: mover.looks >= 6)
-    # It rests for longer and longer by now; a new shard ends that.
-    record(journal, make_frame, "s2")
-    wait_until(lambda: shipper.status().awaiting_receipt == 4)
-    shipper.stop()
+    monkeypatch.setattr(shipper, "_rest", rest)
+    shipper._run()
+    assert rested_s == [0.01, 0.02, 0.04, 0.08, 0.08, 0.08]
+
+
+def test_a_shard_to_be_sent_ends_the_pause(site: Any, journal: Any) -> None:
+    shipper = Shipper(journal, PosixMover(site.folders.root), publish=site.events.append, poll_s=0.01)
+    shipper._rest(3600.0)  # three are to be sent: this returns
+    assert shipper.status().pending_shards == 3
+
+
+def test_when_the_far_end_goes_in_the_middle_of_a_pass_the_rest_waits(site: Any, journal: Any) -> None:
+    mover = Troubled(site.folders.root)
+    mover.silent = True
+    shipper = Shipper(journal, mover, publish=site.events.append, batch_files=1)
+    with pytest.raises(FarEndError):
+        shipper.ship_once()
+    assert [len(names) for names in mover.put_names] == [1, 0]  # one shard, no document, no second batch

@@ -83,9 +83,13 @@ def test_a_file_that_unfolds_to_more_than_the_memory_is_refused(tmp_path: Path, 
             experiment[name].attrs["size"] = side
     assert path.stat().st_size < 1 << 20
     with ApartReader(tmp_path, memory_bytes=800 << 20) as reader:
+        reader.read(good)
+        first = reader.pid
         with pytest.raises(DataFormatError, match="memory"):
             reader.read(path)
         assert reader.read(good)[0].data.shape == (20, 20)
+        # Where the platform bounds memory, the allocation fails before the process has to be ended.
+        assert reader.pid == first
 
 
 def test_a_reader_that_swells_is_ended(tmp_path: Path, good: Path) -> None:

@@ -45,6 +45,7 @@ class Line:
         self.key = key
         self.address = address
         self.socket = sock
+        self._told_bytes_s: float | None = None
 
     @classmethod
     def of(cls, parts: Sequence[zmq.Frame], key: str | None) -> Line:
@@ -56,11 +57,17 @@ class Line:
         """Whether the other end is on another machine, as far as its address tells."""
         return self.address != "" and not is_loopback(self.address.removeprefix("::ffff:"))
 
-    def mark(self, pacer: Pacer) -> None:
-        """Let switches send what goes out here after control, and the system spread it out."""
+    def mark(self) -> None:
+        """Let switches send what goes out here after control."""
         if self.socket is not None:
             mark_bulk(self.socket)
-            kernel_pace(self.socket, pacer.rate_bytes_s)
+
+    def follow(self, pacer: Pacer) -> None:
+        """Let the system spread out what goes out here; again when the pacer's rate has changed."""
+        rate_bytes_s = pacer.kernel_rate_bytes_s
+        if self.socket is not None and rate_bytes_s != self._told_bytes_s:
+            self._told_bytes_s = rate_bytes_s
+            kernel_pace(self.socket, rate_bytes_s)
 
     def cut(self) -> None:
         """End the connection now; what ZeroMQ still holds for it is not sent."""

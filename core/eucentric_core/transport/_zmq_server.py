@@ -312,7 +312,7 @@ class DataServer:
         self._forget(identity)
         leaves = self._leaves_machine(line)
         if leaves:
-            line.mark(self._pacer)
+            line.mark()
         self._subscribers[identity] = Subscription(
             identity,
             request.generation,
@@ -403,6 +403,7 @@ class DataServer:
                 # The next turn begins with somebody else.
                 self._subscribers[subscriber.identity] = self._subscribers.pop(subscriber.identity)
                 return wait_s
+            subscriber.line.follow(self._pacer)
             if not self._send(subscriber.identity, transfer.next(n_bytes)):
                 return math.inf
             chunks.sent(transfer, n_bytes, time.monotonic())

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, ValidationError
-from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import FormatError, VerificationError
-from securesystemslib.signer import Key, SSlibKey
 
 from ._bundle import BUNDLE_ENVELOPE, BUNDLE_PAYLOAD_TYPE, BundleManifest
 from ._errors import BundleError, ConfigurationError
 from ._files import sha256_file
 from ._model import FrozenModel, utc_now
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Key
 
 __all__ = ["MAX_ENVELOPE_BYTES", "TrustedKeys", "verify_bundle"]
 
@@ -35,6 +36,9 @@ class TrustedKeys(FrozenModel):
 
     def load(self) -> list[Key]:
         """The keys as objects that verify."""
+        # Importing it brings in every SDK of a key store that is installed, boto3 among them.
+        from securesystemslib.signer import SSlibKey
+
         return [SSlibKey.from_dict(keyid, dict(key)) for keyid, key in self.keys.items()]
 
     @classmethod
@@ -71,6 +75,8 @@ def _refuse(what: str, next_step: str) -> BundleError:
 
 
 def _open_envelope(path: Path, trusted: TrustedKeys) -> bytes:
+    from securesystemslib.dsse import Envelope  # late, as in `TrustedKeys.load`
+
     try:
         if path.is_symlink() or not path.is_file():
             raise _refuse(f"{path.name} is missing from the bundle.", "fetch the bundle again.")

@@ -100,6 +100,8 @@ class PartsUpload:
         if any(future.exception() for future in wait(sending, return_when=FIRST_EXCEPTION).done):
             for future in sending:
                 future.cancel()
+            # Nothing of a try that has failed is still on its way when the next one begins.
+            wait(sending)
         tags = there | {part.number: future.result() for part, future in zip(missing, sending, strict=True)}
         self._complete(upload_id, tags)
 

@@ -29,6 +29,10 @@ _PLATEAU_S = 3.0
 _CURVATURE = (1 - _MILDEST) / _PLATEAU_S**3
 _RETURN_AFTER_S = _PLATEAU_S + 3.0
 _IN_USE = 0.7
+_IN_VAIN = 1 / 16
+_DRAINING = 0.9
+_TOLERANCE_S = 60.0
+_CALM_S = 1.0
 
 
 @dataclass(slots=True)
@@ -75,6 +79,7 @@ class AdaptiveRate:
     Grows quickly until packets begin to wait, then multiplies down in proportion to how long they do, waits
     for round trips that know of it, and approaches the rate at which it happened along a cubic curve: fast,
     then slowly, then, if nothing waits any more, fast again. What is not used does not count as room.
+    Where giving way to a sixteenth was in vain it goes on for a minute as if what waits were the empty link.
 
     Args:
         start_bytes_s: rate before the first round trips are known, and as long as none are.
@@ -92,6 +97,10 @@ class AdaptiveRate:
         self._growing_s = 0.0
         self._turned_s = -math.inf
         self._deaf_until_s = -math.inf
+        self._waited_s = 0.0
+        self._tolerated_s = 0.0
+        self._tolerated_until_s = -math.inf
+        self._stirred_s = -math.inf
         self._waiting = False
         self._heard = 0
         self._taken = 0
@@ -130,6 +139,7 @@ class AdaptiveRate:
         queueing_s = self.queueing_s(now_s)
         if queueing_s is None:
             return
+        queueing_s = self._ours(now_s, queueing_s)
         if queueing_s > TARGET_QUEUEING_S:
             self._give_way(now_s, queueing_s)
             return
@@ -137,15 +147,31 @@ class AdaptiveRate:
         if now_s - self._turned_s >= _INTERVAL_S and self._heard >= _FEWEST:
             self._grow(now_s, queueing_s)
 
+    def _ours(self, now_s: float, queueing_s: float) -> float:
+        # What stays when this sender gives way is not its queue: a busy machine, or others who take all.
+        if queueing_s > TARGET_QUEUEING_S / 2:
+            self._stirred_s = now_s
+        elif now_s - self._stirred_s > _CALM_S:
+            self._tolerated_s = 0.0
+        if now_s > self._tolerated_until_s:
+            self._tolerated_s = 0.0
+        return max(0.0, queueing_s - self._tolerated_s)
+
     def _give_way(self, now_s: float, queueing_s: float) -> None:
         if not self._waiting:
             overshot = self._starting and self._rate < self._max
             self._rate = self._full = self._rate / (_STARTING_STEP if overshot else 1)
-        self._waiting = True
-        self._starting = False
-        self._growing_s = 0.0
-        share = max(_SEVEREST, _MILDEST ** (queueing_s / TARGET_QUEUEING_S))
-        self._rate = max(self._min, self._rate * share)
+        draining = self._waiting and queueing_s < _DRAINING * self._waited_s
+        self._waiting, self._waited_s = True, queueing_s
+        self._starting, self._growing_s = False, 0.0
+        if not draining and self._rate <= max(self._full * _IN_VAIN, self._min):
+            self._tolerated_s += queueing_s
+            self._tolerated_until_s = now_s + _TOLERANCE_S
+            self._waiting = False
+            self._rate = self._full
+        elif not draining:
+            share = max(_SEVEREST, _MILDEST ** (queueing_s / TARGET_QUEUEING_S))
+            self._rate = max(self._min, self._rate * share)
         self._turn(now_s)
         self._deaf_until_s = now_s + (self.base_rtt_s or 0.0) + queueing_s
         for history in self._sources.values():

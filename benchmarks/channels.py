@@ -25,11 +25,13 @@ from eucentric_core import Role, TlsSettings
 
 LINKS = {"100mbit_10ms": 100e6, "1gbit_10ms": 1e9}
 ROLES = str(Path(__file__).with_name("netlab_roles.py"))
-FRAME_BYTES = 2048 * 2048 * 2
+SIDE_PX = 1024
+FRAME_BYTES = SIDE_PX * SIDE_PX * 2
 FRACTION = 0.92
 OTHERS_SHARE = 0.5
 UNPACED_STREAMS = 4
-CONTROL_PORT, BULK_PORT, OTHER_PORT, PROXY_PORT = 4310, 4311, 4390, 4399
+CONTROL_PORT, DATA_PORT, DOOR_PORT = 4310, 4311, 4312
+BULK_PORT, OTHER_PORT, PROXY_PORT = 4390, 4391, 4392
 PERIOD_S = 0.01
 
 Figures = dict[str, Any]
@@ -88,23 +90,33 @@ class Bench:
         with self.running(HPC, "control_client", **options) as client:
             return [float(sample) for sample in json.loads(wait_for_line(client, timeout_s=120))]
 
-    def under_load(
-        self, link: Figures | None, *, others_bit_s: float = 0.0, settle_s: float
+    def beside_frames(
+        self, link: Figures, *, others_bit_s: float = 0.0, settle_s: float
     ) -> tuple[list[float], float]:
-        """Round trips while bulk data flow, and their rate (bit/s)."""
-        there = self._lab.addresses[HPC]
-        streams = UNPACED_STREAMS if link is None else 1
-        bulk = {"host": there, "port": BULK_PORT, "streams": streams}
+        """Round trips while the data server sends frames, and their rate (bit/s)."""
+        data = {"host": self._lab.addresses[PC], "port": DATA_PORT, "door_port": DOOR_PORT}
         with (
-            self.running(HPC, "bulk_sink", **bulk) as sink,
-            self.running(PC, "bulk_source", **bulk, link=link),
+            self.running(PC, "frame_source", **data, tls=self._server_tls, link=link, side_px=SIDE_PX),
+            self.running(HPC, "frame_sink", **data, tls=self._client_tls) as sink,
             self._others(others_bit_s),
         ):
-            time.sleep(settle_s)
-            _tell(sink)
-            samples = self.round_trips_ms()
-            _tell(sink)
-            return samples, float(json.loads(wait_for_line(sink))["bit_s"])
+            return self._beside(sink, settle_s)
+
+    def beside_plain_tcp(self, *, settle_s: float) -> tuple[list[float], float]:
+        """The same while separate TCP connections that nothing holds back fill the link."""
+        bulk = {"host": self._lab.addresses[HPC], "port": BULK_PORT, "streams": UNPACED_STREAMS}
+        with (
+            self.running(HPC, "bulk_sink", **bulk) as sink,
+            self.running(PC, "bulk_source", **bulk, link=None),
+        ):
+            return self._beside(sink, settle_s)
+
+    def _beside(self, sink: subprocess.Popen[str], settle_s: float) -> tuple[list[float], float]:
+        time.sleep(settle_s)
+        _tell(sink)
+        samples = self.round_trips_ms()
+        _tell(sink)
+        return samples, float(json.loads(wait_for_line(sink))["bit_s"])
 
     @contextmanager
     def _others(self, bit_s: float) -> Iterator[None]:
@@ -148,17 +160,17 @@ def measure(lab: NetworkLab, bench: Bench, rate_bit_s: float) -> Figures:
 
     lab.dumb(rate_bit_s)
     idle = bench.round_trips_ms()
-    paced, paced_bit_s = bench.under_load(fixed, settle_s=2)
-    unpaced, unpaced_bit_s = bench.under_load(None, settle_s=8)
-    known, known_bit_s = bench.under_load(knowing, settle_s=2)
-    adaptive, adaptive_bit_s = bench.under_load(searching, settle_s=6)
-    crossed, crossed_bit_s = bench.under_load(knowing, others_bit_s=others_bit_s, settle_s=4)
-    crossed_fixed, _ = bench.under_load(fixed, others_bit_s=others_bit_s, settle_s=3)
+    paced, paced_bit_s = bench.beside_frames(fixed, settle_s=2)
+    unpaced, unpaced_bit_s = bench.beside_plain_tcp(settle_s=8)
+    known, known_bit_s = bench.beside_frames(knowing, settle_s=2)
+    adaptive, adaptive_bit_s = bench.beside_frames(searching, settle_s=6)
+    crossed, crossed_bit_s = bench.beside_frames(knowing, others_bit_s=others_bit_s, settle_s=4)
+    crossed_fixed, _ = bench.beside_frames(fixed, others_bit_s=others_bit_s, settle_s=3)
     proxy, proxy_bit_s = bench.through_proxy()
     idle += bench.round_trips_ms()
     lab.honouring(rate_bit_s)
-    marked, marked_bit_s = bench.under_load(off, settle_s=3)
-    crossed_marked, crossed_marked_bit_s = bench.under_load(off, others_bit_s=others_bit_s, settle_s=3)
+    marked, marked_bit_s = bench.beside_frames(off, settle_s=3)
+    crossed_marked, crossed_marked_bit_s = bench.beside_frames(off, others_bit_s=others_bit_s, settle_s=3)
 
     p99_ms = quantile(idle, 0.99)
 
@@ -196,7 +208,7 @@ def main() -> None:
     options = arguments(__doc__ or "").parse_args()
     try:
         with NetworkLab() as lab, tempfile.TemporaryDirectory(prefix="bench-channels-") as folder:
-            bench = Bench(lab, Path(folder), duration_s=3.0 if options.quick else 6.0)
+            bench = Bench(lab, Path(folder), duration_s=3.0 if options.quick else 5.0)
             bench.control_server()
             links = {name: measure(lab, bench, rate_bit_s) for name, rate_bit_s in LINKS.items()}
     except LabUnavailableError as error:

@@ -6,6 +6,7 @@ standard input is closed.
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import sys
@@ -15,17 +16,36 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from eucentric_core import LinkSettings, TlsSettings
+import numpy as np
+import zmq
+
+from eucentric_core import FrameHeader, LinkSettings, Optics, StagePosition, TlsSettings, utc_now
 from eucentric_core.transport import (
+    DATA_OPEN,
+    DataAccess,
+    DataOpening,
+    DataServer,
+    KeyRing,
     PyroControlClient,
     PyroControlServer,
     RttProbe,
+    StreamPublisher,
+    StreamSubscriber,
     kernel_pace,
     mark_bulk,
     open_pacer,
 )
 
 _BLOCK_BYTES = 1 << 18
+
+OPTICS = Optics(
+    high_tension_v=60e3,
+    beam_current_a=3e-11,
+    convergence_angle_rad=0.03,
+    defocus_m=0.0,
+    field_of_view_m=2e-8,
+    dwell_time_s=1e-6,
+)
 
 Options = dict[str, Any]
 
@@ -133,6 +153,93 @@ def bulk_source(options: Options) -> None:
                 sock.sendall(block[:piece])
 
 
+def frame_source(options: Options) -> None:
+    """A data server off loopback, as an agent's: frames as fast as it takes them, keys over mutual TLS."""
+    link = LinkSettings.model_validate(options["link"])
+    pacer, keys, context = open_pacer(link), KeyRing(), zmq.Context()
+    server = DataServer(
+        host=options["host"],
+        port=options["port"],
+        ingest_endpoint="inproc://frames",
+        context=context,
+        keys=keys,
+        pacer=pacer,
+    )
+
+    def open_data(payload: dict[str, Any]) -> dict[str, Any]:
+        keys.admit(payload["public_key"], payload["client"])
+        return DataOpening(server_key=keys.server_key).model_dump()
+
+    door = PyroControlServer(
+        {DATA_OPEN: open_data},
+        host=options["host"],
+        port=options["door_port"],
+        credentials=TlsSettings.model_validate(options["tls"]),
+    )
+    for serve in (server.serve, door.serve):
+        threading.Thread(target=serve, daemon=True).start()
+    publisher = StreamPublisher("inproc://frames", context=context)
+    threading.Thread(target=_publish_for_ever, args=(publisher, options["side_px"]), daemon=True).start()
+    say("ready")
+    until_told()
+    say(pacer.status().model_dump(mode="json"))
+
+
+def _publish_for_ever(publisher: StreamPublisher, side_px: int) -> None:
+    array = np.random.default_rng(1).integers(0, 4096, (side_px, side_px), dtype=np.uint16)
+    for sequence in itertools.count():
+        header = FrameHeader(
+            instrument="bench",
+            session="links",
+            stream="haadf",
+            sequence=sequence,
+            acquired_utc=utc_now(),
+            acquired_monotonic_s=time.monotonic(),
+            shape=array.shape,
+            dtype="uint16",
+            simulated=True,
+            optics=OPTICS,
+            stage=StagePosition(),
+            dose_e_per_a2=100.0,
+        )
+        publisher.publish(header, array)
+
+
+def frame_sink(options: Options) -> None:
+    """A recorder far away: every frame in order; how fast they came is its answer."""
+    tls = TlsSettings.model_validate(options["tls"])
+
+    def door(timeout_s: float) -> PyroControlClient:
+        return PyroControlClient(options["host"], options["door_port"], timeout_s=timeout_s, credentials=tls)
+
+    arrivals: list[tuple[float, int]] = []
+    subscriber = StreamSubscriber(
+        options["host"],
+        options["port"],
+        mode="lossless",
+        credit=16,
+        access=DataAccess(door, client="bench"),
+    )
+
+    def receive() -> None:
+        while True:
+            message = subscriber.receive(timeout_s=60)
+            if message is not None:
+                arrivals.append((time.perf_counter(), message.frame().array.nbytes))
+                subscriber.acknowledge()
+
+    threading.Thread(target=receive, daemon=True).start()
+    while not arrivals:
+        time.sleep(0.01)
+    say("ready")
+    sys.stdin.readline()
+    first = len(arrivals) - 1
+    sys.stdin.readline()
+    seen = arrivals[first:]
+    elapsed_s = seen[-1][0] - seen[0][0]
+    say({"bit_s": sum(n_bytes for _, n_bytes in seen[1:]) * 8 / elapsed_s if elapsed_s else 0.0})
+
+
 def _ordinary(address: tuple[str, int]) -> socket.socket:
     # What Windows and most Linux systems do, whatever this machine prefers.
     sock = socket.create_connection(address)
@@ -216,6 +323,8 @@ _ROLES: dict[str, Callable[[Options], None]] = {
         bulk_source,
         control_client,
         control_server,
+        frame_sink,
+        frame_source,
         other_traffic,
         proxy_client,
         proxy_server,

@@ -10,6 +10,7 @@ import typer
 
 from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
 
+from ._flight_cli import flight_check_command
 from ._shipping_cli import retry_stuck_command, shipping_command
 from .service._command import install_service
 
@@ -59,6 +60,7 @@ def run(
 # Every service of the house starts with `serve`; an instrument's agent is said to run.
 app.command("serve", hidden=True)(run)
 app.command("install-service")(install_service)
+app.command("flight-check")(flight_check_command)
 app.command("shipping")(shipping_command)
 app.command("retry-stuck")(retry_stuck_command)
 

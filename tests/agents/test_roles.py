@@ -26,6 +26,8 @@ METHODS = {
     "data.status": Role.VIEWER,
     "shipping.status": Role.VIEWER,
     "shipping.retry": Role.OPERATOR,
+    "flight_check.start": Role.OPERATOR,
+    "flight_check.status": Role.VIEWER,
     "execute": Role.VIEWER,
     "safe_stop": Role.VIEWER,
     "lease.status": Role.VIEWER,
@@ -46,6 +48,8 @@ WITHOUT_REQUEST = {
     "data.status",
     "shipping.status",
     "shipping.retry",
+    "flight_check.start",
+    "flight_check.status",
 }
 """What may be asked with an empty request."""
 

@@ -28,6 +28,8 @@ NEEDED_FOR_METHOD: Mapping[str, Role] = MappingProxyType(
         "lease.hand_over": Role.SCIENTIST,
         "shipping.status": Role.VIEWER,
         "shipping.retry": Role.OPERATOR,
+        "flight_check.start": Role.OPERATOR,
+        "flight_check.status": Role.VIEWER,
         "interlocks.show": Role.VIEWER,
         "interlocks.tighten": Role.SCIENTIST,
     }

@@ -98,6 +98,8 @@ def control_methods(
             "lease.status": table.lease_status,
             "shipping.status": lambda _payload: ask_data("shipping.status", {}),
             "shipping.retry": lambda payload: ask_data("shipping.retry", {"name": payload.get("name")}),
+            "flight_check.start": lambda _payload: ask_data("flight_check.start", {}),
+            "flight_check.status": lambda _payload: ask_data("flight_check.status", {}),
             "interlocks.show": table.interlocks_show,
             "interlocks.tighten": table.interlocks_tighten,
         }

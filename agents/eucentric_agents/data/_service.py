@@ -21,6 +21,7 @@ from eucentric_core.transport import DataServer, KeyRing, OwnAccess, StreamPubli
 from .._child import parent_is_gone
 from ..recording import Recorder, open_journal
 from ._desk import DataDesk
+from ._flight import checking_flight
 from ._keys import register_keys
 from ._report import register_report
 from ._shipping import open_shipper, probing, register_shipping
@@ -104,6 +105,7 @@ def _serve_in(
     recorder.start()
     started.callback(lambda: recorder.stop(drain_s=_DRAIN_S))
 
+    started.enter_context(checking_flight(settings, desk, journal, publisher))
     register_report(desk, server, recorder, pacer)
     door_port = started.enter_context(desk.open_door(token))
     lifetime.announce_ready(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from ._frames import check_frames, flight_check_instrument
 from ._journey import STAGES, Journey, Stage, stage_reached
-from ._methods import FLIGHT_CHECK_METHODS, flight_check_methods
+from ._methods import flight_check_methods
 from ._report import FlightCheckReport
 from ._runner import FlightCheck
 from ._schedule import FlightCheckSchedule, next_start
 
 __all__ = [
-    "FLIGHT_CHECK_METHODS",
     "STAGES",
     "FlightCheck",
     "FlightCheckReport",

@@ -7,13 +7,9 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
-from eucentric_core import BusyError
-
 from ._runner import FlightCheck
 
-__all__ = ["FLIGHT_CHECK_METHODS", "flight_check_methods"]
-
-FLIGHT_CHECK_METHODS = ("flight_check.start", "flight_check.status")
+__all__ = ["flight_check_methods"]
 
 _Payload = dict[str, JsonValue]
 
@@ -21,7 +17,7 @@ _Payload = dict[str, JsonValue]
 def flight_check_methods(
     check: FlightCheck, stopping: threading.Event
 ) -> dict[str, Callable[[_Payload], _Payload]]:
-    """The methods by name. A check runs on a thread of its own; nobody waits for it on the line.
+    """The methods by name. Nobody waits on the line until a check is over.
 
     Args:
         check: what to run.
@@ -29,21 +25,8 @@ def flight_check_methods(
     """
 
     def start(_payload: _Payload) -> _Payload:
-        if check.running:
-            raise BusyError(
-                "A flight check is under way.",
-                safe="it goes on unchanged.",
-                next_step="wait for its result.",
-            )
-        threading.Thread(target=_run, name="flight-check-asked", daemon=True).start()
+        check.start(stopping)
         return {}
-
-    def _run() -> None:
-        try:
-            check.run(stopping)
-        except BusyError:
-            # The nightly one came first: whoever asked sees its result.
-            return
 
     def status(_payload: _Payload) -> _Payload:
         last = check.last

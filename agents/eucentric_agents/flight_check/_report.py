@@ -16,15 +16,15 @@ __all__ = ["FlightCheckReport"]
 class FlightCheckReport(FrozenModel):
     """The last stage a test data set has passed, when it passed each, and what is wrong if it is stuck.
 
-    `passed_s` counts from the start of the check. Where the agent ships nowhere, `ships` is False and the
-    check is over when the data set is sealed.
+    `passed_s` counts from the start of the check. The check is over when `goal` is reached: where the agent
+    ships nowhere, when the data set is sealed.
     """
 
     dataset_id: str
     started_utc: UtcDatetime
     reached: Stage | None
     passed_s: dict[Stage, Annotated[float, Field(ge=0)]]
-    ships: bool
+    goal: Stage
     error: ErrorReport | None = None
 
     @property

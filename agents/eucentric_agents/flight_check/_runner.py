@@ -42,7 +42,7 @@ class FlightCheck:
         publish: sends a frame on the data channel.
         publish_event: sends an event there.
         look: what the journal knows of a session (instrument, session).
-        ships: whether the agent ships its recordings anywhere.
+        goal: the last stage that a data set passes here.
         deadline_s: after this long a data set counts as stuck.
     """
 
@@ -53,14 +53,14 @@ class FlightCheck:
         publish: Callable[[Frame], None],
         publish_event: Callable[[Event], None],
         look: Callable[[str, str], Journey],
-        ships: bool,
+        goal: Stage,
         deadline_s: float,
     ) -> None:
         self._instrument = flight_check_instrument(agent)
         self._publish = publish
         self._publish_event = publish_event
         self._look = look
-        self._ships = ships
+        self._goal = goal
         self._deadline_s = deadline_s
         self._running = threading.Lock()
         self.last: FlightCheckReport | None = None
@@ -70,23 +70,41 @@ class FlightCheck:
         """Whether a check is under way."""
         return self._running.locked()
 
-    def run(self, stopping: threading.Event | None = None) -> FlightCheckReport:
-        """Do it, announce how it went, and remember it as `last`.
+    def start(self, stopping: threading.Event) -> None:
+        """Do it on a thread of its own; it counts as `running` when this returns.
 
         Raises:
             BusyError: a flight check is under way.
         """
+        self._begin()
+        threading.Thread(target=self._complete, args=(stopping,), name="flight-check", daemon=True).start()
+
+    def run(self, stopping: threading.Event) -> FlightCheckReport:
+        """Do it, announce how it went, and remember it as `last`.
+
+        Args:
+            stopping: makes it give up.
+
+        Raises:
+            BusyError: a flight check is under way.
+        """
+        self._begin()
+        return self._complete(stopping)
+
+    def _begin(self) -> None:
         if not self._running.acquire(blocking=False):
             raise BusyError(
                 "A flight check is under way.",
                 safe="it goes on unchanged.",
                 next_step="wait for its result.",
             )
+
+    def _complete(self, stopping: threading.Event) -> FlightCheckReport:
         try:
-            report = self._fly(stopping or threading.Event())
+            report = self._fly(stopping)
+            self.last = report
         finally:
             self._running.release()
-        self.last = report
         self._announce(report)
         return report
 
@@ -95,17 +113,16 @@ class FlightCheck:
         session = f"{started_utc:%Y%m%d-%H%M%S}"
         passed_s: dict[Stage, float] = {}
         error: EucentricError | None = None
-        goal: Stage = "free" if self._ships else "seal"
         try:
             self._send(session, started_utc)
-            while goal not in passed_s:
+            while self._goal not in passed_s:
                 journey = self._look(self._instrument, session)
                 now_s = time.monotonic() - start_s
                 for stage in STAGES[: STAGES.index(stage_reached(journey)) + 1]:
                     passed_s.setdefault(stage, now_s)
                 if journey.closed:
                     _require_whole(journey)
-                if goal not in passed_s and (now_s > self._deadline_s or stopping.wait(_POLL_S)):
+                if self._goal not in passed_s and (now_s > self._deadline_s or stopping.wait(_POLL_S)):
                     raise self._stuck(passed_s, journey)
         except EucentricError as failure:
             error = failure
@@ -114,7 +131,7 @@ class FlightCheck:
             started_utc=started_utc,
             reached=next((stage for stage in reversed(STAGES) if stage in passed_s), None),
             passed_s=passed_s,
-            ships=self._ships,
+            goal=self._goal,
             error=error.report() if error is not None else None,
         )
 

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 
+from eucentric_core import BusyError
+
 __all__ = ["FlightCheckSchedule", "next_start"]
 
 _LONGEST_WAIT_S = 60.0
@@ -64,7 +66,10 @@ class FlightCheckSchedule:
         while not self._stopping.is_set():
             now = self._clock()
             if now >= due:
-                self._run_check(self._stopping)
+                try:
+                    self._run_check(self._stopping)
+                except BusyError:
+                    _log.info("somebody has asked for a flight check at this moment: it is tonight's")
                 due = next_start(self._clock(), self._at_utc)
                 continue
             self._stopping.wait(min((due - now).total_seconds(), self._longest_wait_s))

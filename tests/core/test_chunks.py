@@ -28,6 +28,12 @@ def large(sequence: int, size_px: int = 512) -> Frame:
     return frame_around((pixels + sequence).astype(np.uint16), sequence)
 
 
+def publish_all(publisher: StreamPublisher, frames: list[Frame]) -> None:
+    """One after the other."""
+    for frame in frames:
+        publisher.publish(frame.header, frame.array)
+
+
 class Listening(Pacer):
     """A pacer at a fixed rate that keeps what it was told."""
 
@@ -68,7 +74,7 @@ def test_frames_arrive_whole_and_in_order_at_the_rate_that_was_granted(
     ) as subscriber:
         subscriber.wait_subscribed(20)
         frames = [large(number) for number in range(8)]
-        sending = threading.Thread(target=lambda: [publisher.publish(f.header, f.array) for f in frames])
+        sending = threading.Thread(target=publish_all, args=(publisher, frames))
         sending.start()
         for sent in frames:
             message = subscriber.receive(20)

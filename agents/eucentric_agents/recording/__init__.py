@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from ._errors import JournalError, disk_errors
-from ._journal import Journal, open_journal
-from ._ledger import OutboxEntry, OutboxState, StuckEntry
+from ._journal import Accepted, Journal, open_journal
+from ._ledger import Ledger, OutboxEntry, OutboxState, StuckEntry
 from ._meter import ShippingMeter
 from ._recorder import Recorder
 from ._recovery import RecoveryReport
 from ._shipper import Shipper
 from ._status import Publish, RecorderStatus, ShipperStatus
+from ._steps import STEPS
 
 __all__ = [
+    "STEPS",
+    "Accepted",
     "Journal",
     "JournalError",
+    "Ledger",
     "OutboxEntry",
     "OutboxState",
     "Publish",

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,6 +62,14 @@ CREATE TABLE IF NOT EXISTS outbox (
     receipt TEXT
 );
 CREATE INDEX IF NOT EXISTS outbox_state ON outbox (state, id);
+CREATE TABLE IF NOT EXISTS quarantined (
+    session_id INTEGER NOT NULL REFERENCES sessions (id),
+    stream TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    file TEXT NOT NULL,
+    PRIMARY KEY (session_id, stream, sequence)
+);
 CREATE TABLE IF NOT EXISTS outbox_failures (
     name TEXT PRIMARY KEY REFERENCES outbox (name),
     failures INTEGER NOT NULL,
@@ -84,6 +92,10 @@ class SessionRow:
     next_index: int
     next_sequence: int
     missing: tuple[int, ...]
+
+    def reopened(self) -> SessionRow:
+        """The row as if the session went on."""
+        return replace(self, state="open")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +178,6 @@ class Ledger:
             _session_row(r) for r in self._query("SELECT * FROM sessions WHERE state != 'closed' ORDER BY id")
         ]
 
-    def sessions_with_shards(self) -> list[SessionRow]:
-        """Sessions of which at least one shard is sealed, closed ones too."""
-        return [_session_row(row) for row in self._query("SELECT * FROM sessions WHERE next_index > 0")]
-
     def mark_closing(self, session_id: int, expected_frames: int | None) -> SessionRow:
         """Remember that a session is over, before its last shard is sealed."""
         with self._transaction("closing a session") as connection:
@@ -179,23 +187,58 @@ class Ledger:
             )
         return self._session("id = ?", (session_id,))
 
-    def record_shard(self, row: SessionRow, shard: Shard, missing: Sequence[int]) -> SessionRow:
+    def record_shard(self, session_id: int, shard: Shard, missing: Sequence[int]) -> None:
         """A shard is sealed: it is to be sent, and the session goes on behind it."""
         with self._transaction("recording a sealed shard") as connection:
+            row = connection.execute("SELECT missing FROM sessions WHERE id = ?", (session_id,)).fetchone()
             connection.execute(
                 "INSERT INTO outbox (session_id, kind, name, document, size_bytes, state) "
                 "VALUES (?, 'shard', ?, ?, ?, 'pending')",
-                (row.id, shard.file_name, shard.model_dump_json(), shard.size_bytes),
+                (session_id, shard.file_name, shard.model_dump_json(), shard.size_bytes),
             )
             connection.execute(
                 "UPDATE sessions SET next_index = ?, next_sequence = ?, missing = ? WHERE id = ?",
-                (shard.index + 1, shard.last_sequence + 1, json.dumps([*row.missing, *missing]), row.id),
+                (
+                    shard.index + 1,
+                    shard.last_sequence + 1,
+                    json.dumps([*json.loads(row["missing"]), *missing]),
+                    session_id,
+                ),
             )
-        return self._session("id = ?", (row.id,))
+
+    def note_quarantined(self, session_id: int, stream: str, sequence: int, kind: str, file: str) -> None:
+        """A frame of a session lies in the quarantine; again does nothing."""
+        with self._transaction("noting a frame in quarantine") as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO quarantined VALUES (?, ?, ?, ?, ?)",
+                (session_id, stream, sequence, kind, file),
+            )
+
+    def quarantined(self, session_id: int) -> set[tuple[int, str]]:
+        """Frames of a session that are in the quarantine: sequence number and stream."""
+        rows = self._query("SELECT sequence, stream FROM quarantined WHERE session_id = ?", (session_id,))
+        return {(row["sequence"], row["stream"]) for row in rows}
+
+    def quarantined_kinds(self) -> dict[str, int]:
+        """How many frames are in the quarantine, by the kind of reason."""
+        rows = self._query("SELECT kind, COUNT(*) AS frames FROM quarantined GROUP BY kind ORDER BY kind")
+        return {row["kind"]: row["frames"] for row in rows}
+
+    def receipted(self) -> list[tuple[str, int]]:
+        """Shards whose receipt is stored and whose file is still here: name and bytes, oldest first."""
+        rows = self._query(
+            "SELECT name, size_bytes FROM outbox WHERE kind = 'shard' AND state = 'confirmed' ORDER BY id"
+        )
+        return [(row["name"], row["size_bytes"]) for row in rows]
 
     def close_session(self, row: SessionRow, missing: Sequence[int]) -> DatasetManifest:
-        """All shards of a session are sealed: its manifest is to be sent."""
+        """All shards of a session are sealed: its manifest is to be sent.
+
+        Acquisitions of which a frame is in the quarantine are listed as missing, too.
+        """
+        quarantined = {sequence for sequence, _ in self.quarantined(row.id)}
         with self._transaction("closing a session") as connection:
+            known = connection.execute("SELECT missing FROM sessions WHERE id = ?", (row.id,)).fetchone()
             shards = connection.execute(
                 "SELECT document FROM outbox WHERE session_id = ? AND kind = 'shard' ORDER BY id", (row.id,)
             ).fetchall()
@@ -203,7 +246,7 @@ class Ledger:
                 instrument=row.instrument,
                 session=row.session,
                 shards=tuple(Shard.model_validate_json(shard["document"]) for shard in shards),
-                missing_sequences=(*row.missing, *missing),
+                missing_sequences=tuple(sorted({*json.loads(known["missing"]), *missing, *quarantined})),
                 closed_utc=utc_now(),
             )
             document = manifest.model_dump_json()
@@ -214,6 +257,26 @@ class Ledger:
             )
             connection.execute("UPDATE sessions SET state = 'closed' WHERE id = ?", (row.id,))
         return manifest
+
+    def session(self, session_id: int) -> SessionRow | None:
+        """A session by its number."""
+        rows = self._query("SELECT * FROM sessions WHERE id = ?", (session_id,))
+        return _session_row(rows[0]) if rows else None
+
+    def entries_of(self, instrument: str, session: str) -> tuple[SessionRow | None, list[OutboxEntry]]:
+        """A session by its name, if there is one, and everything of it that was put into the outbox."""
+        rows = self._query(
+            "SELECT * FROM sessions WHERE instrument = ? AND session = ?", (instrument, session)
+        )
+        if not rows:
+            return None, []
+        row = _session_row(rows[0])
+        entries = self._query(
+            "SELECT name, kind, document, size_bytes, state, attempts FROM outbox WHERE session_id = ? "
+            "ORDER BY id",
+            (row.id,),
+        )
+        return row, [OutboxEntry(**dict(entry)) for entry in entries]
 
     def shard_names(self) -> frozenset[str]:
         """File names of all shards ever sealed here."""

@@ -1,10 +1,10 @@
-"""One frame in the spool: prefix, header, array, with checksums that find damage and torn ends.
+"""One record of an append-only file: prefix, header, payload, with checksums that find damage and torn ends.
 
 ```
-magic "EUSP" | header length u32 | array length u64 | CRC-32 of header and array u32 | CRC-32 of these u32
-header (UTF-8 JSON) | array (C order)
+magic 4 bytes | header length u32 | payload length u64 | CRC-32 of header, payload u32 | CRC-32 of these u32
+header (UTF-8 JSON) | payload
 ```
-Little-endian. The prefix has a checksum of its own, so that a damaged array costs one frame: its length
+Little-endian. The prefix has a checksum of its own, so that a damaged payload costs one record: its length
 can still be trusted, and the scan goes on behind it.
 """
 
@@ -13,101 +13,90 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
-from mmap import mmap
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 
-import numpy as np
-from pydantic import ValidationError
+from eucentric_core import MAX_FRAME_BYTES, MAX_VENDOR_METADATA_BYTES
 
-from eucentric_core import MAX_FRAME_BYTES, Frame, FrameHeader
+__all__ = ["Record", "Scan", "encode_record", "scan_file"]
 
-__all__ = ["RecordedFrame", "Scan", "encode", "scan"]
-
-_MAGIC = b"EUSP"
 _FIELDS = struct.Struct("<4sIQI")
 _CHECK = struct.Struct("<I")
 _PREFIX_BYTES = _FIELDS.size + _CHECK.size
-_MAX_HEADER_BYTES = 64 << 10
+# JSON may write a character of the vendor's in six bytes.
+_MAX_HEADER_BYTES = (64 << 10) + 6 * MAX_VENDOR_METADATA_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedFrame:
-    """A good record: its header and where its array starts (bytes from the start of the segment)."""
+class Record:
+    """A record whose checksum is right, and where its payload lies (bytes from the start of the file)."""
 
-    header: FrameHeader
-    array_offset: int
+    header: bytes
+    payload_offset: int
+    payload_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a segment holds.
+    """What a file holds.
 
     `damaged` are byte ranges that are not what was written. `torn_from` is where an append was cut
-    short by a crash, None if the segment ends with a whole record; it was never acknowledged.
+    short by a crash, None if the file ends with a whole record; it was never acknowledged.
     """
 
-    records: tuple[RecordedFrame, ...]
+    records: tuple[Record, ...]
     damaged: tuple[tuple[int, int], ...]
     torn_from: int | None
 
 
-def encode(frame: Frame) -> tuple[bytes, memoryview]:
-    """Prefix and header, and the array's bytes (not copied if contiguous)."""
-    header = frame.header.model_dump_json().encode()
-    array = np.ascontiguousarray(frame.array, dtype=frame.header.dtype)
-    payload = array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
-    fields = _FIELDS.pack(_MAGIC, len(header), len(payload), zlib.crc32(payload, zlib.crc32(header)))
-    return fields + _CHECK.pack(zlib.crc32(fields)) + header, payload
+def encode_record(magic: bytes, header: bytes, payload: bytes | memoryview = b"") -> bytes:
+    """Prefix, header and payload of a record."""
+    fields = _FIELDS.pack(magic, len(header), len(payload), zlib.crc32(payload, zlib.crc32(header)))
+    return b"".join((fields, _CHECK.pack(zlib.crc32(fields)), header, payload))
 
 
-def _lengths_at(content: mmap, start: int) -> tuple[int, int, int] | None:
-    """Header length, array length and checksum of the record at `start`, None if there is no prefix."""
+def _lengths_at(content: mmap, start: int, magic: bytes) -> tuple[int, int, int] | None:
+    """Header length, payload length and checksum of the record at `start`, None if there is no prefix."""
     prefix = content[start : start + _PREFIX_BYTES]
     if len(prefix) < _PREFIX_BYTES:
         return None
     fields = prefix[: _FIELDS.size]
-    magic, header_length, array_length, checksum = _FIELDS.unpack(fields)
-    if magic != _MAGIC or _CHECK.unpack(prefix[_FIELDS.size :])[0] != zlib.crc32(fields):
+    found, header_length, payload_length, checksum = _FIELDS.unpack(fields)
+    if found != magic or _CHECK.unpack(prefix[_FIELDS.size :])[0] != zlib.crc32(fields):
         return None
-    if header_length > _MAX_HEADER_BYTES or array_length > MAX_FRAME_BYTES:
+    if header_length > _MAX_HEADER_BYTES or payload_length > MAX_FRAME_BYTES:
         return None
-    return header_length, array_length, checksum
+    return header_length, payload_length, checksum
 
 
-def _record_at(content: mmap, start: int, lengths: tuple[int, int, int]) -> RecordedFrame | None:
-    header_length, array_length, checksum = lengths
+def _record_at(content: mmap, start: int, lengths: tuple[int, int, int]) -> Record | None:
+    header_length, payload_length, checksum = lengths
     header_start = start + _PREFIX_BYTES
-    array_start = header_start + header_length
-    with memoryview(content) as view:
-        body = view[header_start : array_start + array_length]
+    payload_start = header_start + header_length
+    with memoryview(content) as view, view[header_start : payload_start + payload_length] as body:
         intact = zlib.crc32(body) == checksum
-        body.release()
     if not intact:
         return None
-    try:
-        header = FrameHeader.model_validate_json(content[header_start:array_start])
-    except ValidationError:
-        return None
-    return RecordedFrame(header, array_start) if header.nbytes == array_length else None
+    return Record(content[header_start:payload_start], payload_start, payload_length)
 
 
-def _next_prefix(content: mmap, start: int) -> int:
+def _next_prefix(content: mmap, start: int, magic: bytes) -> int:
     """Where the next believable record starts, or the end."""
-    while (found := content.find(_MAGIC, start)) >= 0:
-        if _lengths_at(content, found) is not None:
+    while (found := content.find(magic, start)) >= 0:
+        if _lengths_at(content, found, magic) is not None:
             return found
         start = found + 1
     return len(content)
 
 
-def scan(content: mmap) -> Scan:
-    """Find every good record of a segment; damage between them does not hide those behind it."""
-    records: list[RecordedFrame] = []
+def _scan(content: mmap, magic: bytes) -> Scan:
+    records: list[Record] = []
     damaged: list[tuple[int, int]] = []
     position, end = 0, len(content)
     while position < end:
-        lengths = _lengths_at(content, position)
+        lengths = _lengths_at(content, position, magic)
         if lengths is None:
-            following = _next_prefix(content, position + 1)
+            following = _next_prefix(content, position + 1, magic)
             if following == end and end - position < _PREFIX_BYTES:
                 return Scan(tuple(records), tuple(damaged), torn_from=position)
             damaged.append((position, following))
@@ -123,3 +112,11 @@ def scan(content: mmap) -> Scan:
             records.append(record)
         position = stop
     return Scan(tuple(records), tuple(damaged), torn_from=None)
+
+
+def scan_file(path: Path, magic: bytes) -> Scan:
+    """Find every good record of a file; damage between them does not hide those behind it."""
+    if path.stat().st_size == 0:
+        return Scan((), (), torn_from=None)
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        return _scan(content, magic)

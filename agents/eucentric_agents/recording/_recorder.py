@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Literal
 
@@ -15,6 +16,7 @@ from eucentric_core import (
     DataFormatError,
     ErrorReport,
     EucentricError,
+    FrameQuarantined,
     OutOfSpaceError,
     RecordingPaused,
     ServiceUnavailableError,
@@ -22,15 +24,22 @@ from eucentric_core import (
     SessionStopped,
     TransportError,
 )
-from eucentric_core.transport import EVENT_STREAM, StreamMessage, StreamSubscriber
+from eucentric_core.transport import EVENT_STREAM, ChannelAccess, StreamMessage, StreamSubscriber
 
+from ._commit import Commit
 from ._errors import JournalError
 from ._journal import Journal
+from ._origin import origin_of
 from ._status import Publish, RecorderStatus
 
 __all__ = ["Recorder"]
 
-_GROUP_MESSAGES = 16
+_GROUP_MESSAGES = 32
+_GROUP_BYTES = 32 << 20
+_GROUPS_IN_FLIGHT = 2
+_CREDIT = _GROUPS_IN_FLIGHT * _GROUP_MESSAGES
+_COMMIT_S = 0.005
+_MAX_TOLD = 1000
 _IDLE_S = 0.5
 _DRAINED_S = 0.3
 _RETRY_S = 0.5
@@ -38,7 +47,8 @@ _RETRY_S = 0.5
 _log = logging.getLogger(__name__)
 
 
-Outcome = Literal["stored", "duplicate", "late", "refused"]
+Outcome = Literal["stored", "duplicate", "late", "quarantined", "refused"]
+_InFlight = tuple[list[StreamMessage], dict[int, "Outcome"], Commit]
 
 
 class Recorder:
@@ -53,6 +63,7 @@ class Recorder:
         port: its port.
         publish: sends `RecordingPaused`.
         context: ZeroMQ context of the process.
+        access: gets the data channel's keys, where it has some.
     """
 
     def __init__(
@@ -63,13 +74,22 @@ class Recorder:
         port: int,
         publish: Publish,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
+        access: ChannelAccess | None = None,
     ) -> None:
         self._journal = journal
         self._publish = publish
         self._subscriber = StreamSubscriber(
-            host, port, mode="lossless", credit=_GROUP_MESSAGES, context=context
+            host,
+            port,
+            mode="lossless",
+            credit=_GROUPS_IN_FLIGHT * _GROUP_MESSAGES,
+            context=context,
+            access=access,
         )
         self._counts: Counter[Outcome] = Counter()
+        self._kinds: Counter[str] = Counter()
+        self._told: set[tuple[str, str]] = set()
+        self._in_flight: deque[_InFlight] = deque()
         self._error: ErrorReport | None = None
         self._paused = False
         self._stopping = threading.Event()
@@ -109,59 +129,111 @@ class Recorder:
             duplicates=self._counts["duplicate"],
             refused=self._counts["refused"] + self._counts["late"],
             shards_sealed=self._journal.shards_sealed,
+            shards_unsealed=self._journal.shards_unsealed,
+            quarantined=dict(self._kinds),
+            frames_quarantined=sum(self._journal.ledger.quarantined_kinds().values()),
+            quarantine_bytes=self._journal.quarantine.size_bytes,
+            local_copies_bytes=self._journal.local_copies.size_bytes,
+            free_bytes=shutil.disk_usage(self._journal.folders.root).free,
             error=self._error,
         )
 
     def _run(self) -> None:
         while not self._stopping.is_set() or time.monotonic() < self._drain_until:
             draining = self._stopping.is_set()
-            group = self._next_group(_DRAINED_S if draining else _IDLE_S)
-            if group:
-                if not self._persist(group):
-                    break
-                self._subscriber.acknowledge(len(group))
-            elif draining:
+            # While something is on its way to the disk, look again as soon as it may have arrived.
+            group = self._next_group(_COMMIT_S if self._in_flight else _DRAINED_S if draining else _IDLE_S)
+            if group and not self._begin(group):
                 break
-            else:
+            if not self._settle(wait=not group):
+                break
+            if not group and not self._in_flight:
+                if draining:
+                    break
                 self._tidy()
+        self._settle(wait=True)
         self._finished = True
 
     def _next_group(self, timeout_s: float) -> list[StreamMessage]:
-        """Everything that waits, so that one fsync serves it all; empty if nothing came in time."""
+        """What waits, up to a bound, so that one flush serves it all; empty if nothing came in time."""
         group: list[StreamMessage] = []
+        size_bytes = 0
         try:
-            while len(group) < _GROUP_MESSAGES:
+            while len(group) < _GROUP_MESSAGES and size_bytes < _GROUP_BYTES:
                 message = self._subscriber.receive(0.0 if group else timeout_s)
                 if message is None:
                     break
                 group.append(message)
+                size_bytes += len(message.payload.buffer)
         except ServiceUnavailableError as error:
             # The subscription renews itself; what was missed will be listed as missing.
             _log.warning("%s", error)
         return group
 
-    def _persist(self, group: Sequence[StreamMessage]) -> bool:
-        """Make a group durable, waiting for room as long as it takes; False if told to stop meanwhile.
-
-        A group is repeated as a whole: what was stored already is recognised as a duplicate.
-        """
+    def _begin(self, group: list[StreamMessage]) -> bool:
+        """Hand a group to the journal and begin to make it durable; False if told to stop meanwhile."""
         outcomes: dict[int, Outcome] = {}
-        while True:
+        try:
+            for position, message in enumerate(group):
+                self._note(outcomes, position, self._take(message))
+            self._in_flight.append((group, outcomes, self._journal.begin_commit()))
+        except (OutOfSpaceError, JournalError) as error:
+            return self._persist(group, outcomes, error)
+        return True
+
+    def _settle(self, *, wait: bool) -> bool:
+        """Acknowledge what has become durable; False if told to stop while it could not be made so."""
+        while self._in_flight:
+            group, outcomes, commit = self._in_flight[0]
+            if not (commit.done or wait or len(self._in_flight) >= _GROUPS_IN_FLIGHT):
+                break
             try:
-                for position, message in enumerate(group):
-                    outcome = self._take(message)
-                    if outcome is not None and outcomes.get(position) != "stored":
-                        outcomes[position] = outcome
-                self._journal.sync()
+                commit.wait()
             except (OutOfSpaceError, JournalError) as error:
-                self._pause(error)
+                return self._persist([], {}, error)
+            self._in_flight.popleft()
+            self._acknowledge(group, outcomes)
+        return True
+
+    def _persist(
+        self, last: list[StreamMessage], outcomes: dict[int, Outcome], error: EucentricError
+    ) -> bool:
+        """Make everything in flight durable, waiting for room as long as it takes; False if told to stop.
+
+        It is repeated as a whole: what is stored already is recognised as a duplicate.
+        """
+        pending = [(group, known) for group, known, _ in self._in_flight]
+        pending += [(last, outcomes)] if last else []
+        self._in_flight.clear()
+        while True:
+            self._pause(error)
+            try:
+                self._journal.sync()
+                for group, known in pending:
+                    for position, message in enumerate(group):
+                        self._note(known, position, self._take(message))
+                self._journal.sync()
+            except (OutOfSpaceError, JournalError) as again:
+                error = again
                 if self._stopping.wait(_RETRY_S) and time.monotonic() >= self._drain_until:
-                    _log.error("stopped while paused: %d messages were not recorded", len(group))
+                    waiting = sum(len(group) for group, _ in pending)
+                    _log.error("stopped while paused: %d messages were not recorded", waiting)
                     return False
                 continue
-            self._counts.update(outcomes.values())
-            self._resume()
+            for group, known in pending:
+                self._acknowledge(group, known)
             return True
+
+    @staticmethod
+    def _note(outcomes: dict[int, Outcome], position: int, outcome: Outcome | None) -> None:
+        if outcome is not None and outcomes.get(position) not in ("stored", "quarantined", "refused"):
+            outcomes[position] = outcome
+
+    def _acknowledge(self, group: Sequence[StreamMessage], outcomes: dict[int, Outcome]) -> None:
+        self._counts.update(outcomes.values())
+        self._resume()
+        if group:
+            self._subscriber.acknowledge(len(group))
 
     def _take(self, message: StreamMessage) -> Outcome | None:
         """What became of a frame; None for an event."""
@@ -169,14 +241,62 @@ class Recorder:
             if message.stream == EVENT_STREAM:
                 self._follow(message)
                 return None
-            outcome = self._journal.append(message.frame())
+            frame = message.frame()
+        except DataFormatError as error:
+            return self._set_message_aside(message, error)
+        try:
+            outcome = self._journal.append(frame)
         except DataFormatError as error:
             self._error = error.report()
             _log.error("message of stream %s refused: %s", message.stream, error)
             return "refused"
         if outcome == "late":
             _log.error("a frame of stream %s came after its acquisition was given up", message.stream)
+        elif outcome == "quarantined":
+            poison = self._journal.last_poison
+            if poison is not None:
+                self._tell(
+                    poison.kind,
+                    poison.error().report(),
+                    frame.header.instrument,
+                    frame.header.session,
+                    message.stream,
+                    frame.header.sequence,
+                )
         return outcome
+
+    def _set_message_aside(self, message: StreamMessage, error: DataFormatError) -> Outcome:
+        """Keep what is no frame, whatever it is, and go on."""
+        origin = origin_of(message.header)
+        self._journal.quarantine_message(
+            message.stream, message.header, message.payload.buffer, error, origin=origin
+        )
+        self._tell(
+            "malformed", error.report(), origin.instrument, origin.session, message.stream, origin.sequence
+        )
+        return "quarantined"
+
+    def _tell(
+        self, kind: str, report: ErrorReport, instrument: str, session: str, stream: str, sequence: int | None
+    ) -> None:
+        """Count every frame in quarantine; publish the first of each kind and session."""
+        self._error = report
+        self._kinds[kind] += 1
+        if len(self._told) >= _MAX_TOLD or (session, kind) in self._told:
+            return
+        self._told.add((session, kind))
+        event = FrameQuarantined(
+            source="recorder",
+            instrument=instrument,
+            session=session,
+            stream=stream,
+            sequence=sequence,
+            error=report,
+        )
+        try:
+            self._publish(event)
+        except TransportError as unheard:
+            _log.warning("FrameQuarantined was not published: %s", unheard)
 
     def _follow(self, message: StreamMessage) -> None:
         match message.event():

@@ -4,48 +4,109 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ._ledger import SessionRow
-from ._spool import SpoolSegment
+from eucentric_core import FrameHeader
+from eucentric_transfer import MAX_STREAMS, ShardBuilder
 
-__all__ = ["Recording"]
+from ._ledger import SessionRow
+from ._poison import ScanShapes
+from ._segment import Segment
+
+__all__ = ["GrowingShard", "Recording"]
+
+
+@dataclass
+class GrowingShard:
+    """A shard that is not sealed: its segment, and which acquisitions it holds, with their streams.
+
+    Once `last` is set it takes no new acquisition; `lost` are frames that failed to become durable in it
+    and are still welcome, because they were never acknowledged.
+    """
+
+    index: int
+    first: int
+    segment: Segment
+    held: dict[int, set[str]] = field(default_factory=dict)
+    groups: set[tuple[str, tuple[int, ...], str]] = field(default_factory=set)
+    last: int | None = None
+    lost: set[tuple[int, str]] = field(default_factory=set)
+    simulated: bool = False
+
+    @property
+    def frames(self) -> set[tuple[int, str]]:
+        """All frames that are held, durable or not."""
+        return {(sequence, stream) for sequence, streams in self.held.items() for stream in streams}
+
+    @property
+    def settled(self) -> bool:
+        """Whether it can be sealed."""
+        return self.last is not None and not self.lost and not self.segment.unsettled
+
+    def fits(self, header: FrameHeader) -> bool:
+        """Whether there is a group for the frame, or room for one."""
+        return ShardBuilder.group_of(header) in self.groups or len(self.groups) < MAX_STREAMS
+
+    def note(self, header: FrameHeader) -> None:
+        """Remember that the segment holds a frame."""
+        self.held.setdefault(header.sequence, set()).add(header.stream)
+        self.groups.add(ShardBuilder.group_of(header))
+        self.lost.discard((header.sequence, header.stream))
+        self.simulated |= header.simulated
+
+    def replace(self, segment: Segment) -> None:
+        """Go on with a segment that holds what of the old one was durable."""
+        before = self.frames
+        self.segment, self.held = segment, {}
+        for sequence, stream in segment.durable:
+            self.held.setdefault(sequence, set()).add(stream)
+        if self.last is not None:
+            self.lost |= before - segment.durable
 
 
 @dataclass
 class Recording:
-    """An unfinished session: its row, its open segment, and which acquisitions the segment holds.
+    """An unfinished session: its row, its shards that are not being sealed yet, and how far it has come.
 
-    `held` maps a sequence number to the streams seen of it; `streams` are all of the session so far.
+    `next_sequence` and `missing` are ahead of the row by what is being sealed.
     """
 
     row: SessionRow
-    segment: SpoolSegment | None = None
-    held: dict[int, set[str]] = field(default_factory=dict)
+    growing: list[GrowingShard] = field(default_factory=list)
     streams: set[str] = field(default_factory=set)
-    simulated: bool = False
+    quarantined: set[tuple[int, str]] = field(default_factory=set)
+    shapes: ScanShapes = field(default_factory=ScanShapes)
+
+    def __post_init__(self) -> None:
+        self.next_index = self.row.next_index
+        self.next_sequence = self.row.next_sequence
+        self.sealed_below = self.row.next_sequence
+        self.missing: set[int] = set(self.row.missing)
+
+    @property
+    def open(self) -> GrowingShard | None:
+        """The shard that takes new acquisitions."""
+        return self.growing[-1] if self.growing and self.growing[-1].last is None else None
 
     @property
     def last_known(self) -> int:
         """Highest sequence number seen, -1 before the first."""
-        return max(self.held, default=self.row.next_sequence - 1)
+        shard = self.open
+        return max(shard.held, default=self.next_sequence - 1) if shard else self.next_sequence - 1
 
-    @property
-    def held_streams(self) -> tuple[str, ...]:
-        """Streams of the open segment, sorted."""
-        return tuple(sorted(set().union(*self.held.values())))
+    def closing_around(self, sequence: int) -> GrowingShard | None:
+        """The shard that is closing and has this acquisition in its range."""
+        for shard in self.growing:
+            if shard.last is not None and shard.first <= sequence <= shard.last:
+                return shard
+        return None
 
-    def note(self, sequence: int, stream: str, *, simulated: bool) -> None:
-        """Remember that the segment holds a frame."""
-        self.held.setdefault(sequence, set()).add(stream)
-        self.streams.add(stream)
-        self.simulated |= simulated
+    def add(self, segment: Segment) -> GrowingShard:
+        """Begin a shard behind all others."""
+        shard = GrowingShard(self.next_index, self.next_sequence, segment)
+        self.growing.append(shard)
+        self.next_index += 1
+        return shard
 
-    def recount(self) -> None:
-        """Take what is held from the segment itself."""
-        self.held = {}
-        for header in self.segment.headers if self.segment is not None else ():
-            self.note(header.sequence, header.stream, simulated=header.simulated)
-
-    def take_segment(self) -> SpoolSegment | None:
-        """Part with the segment; the next frame opens a new one."""
-        segment, self.segment, self.held = self.segment, None, {}
-        return segment
+    def shut(self, shard: GrowingShard) -> None:
+        """The open shard takes no new acquisition."""
+        shard.last = max(shard.held, default=self.next_sequence - 1)
+        self.next_sequence = shard.last + 1

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from eucentric_core import FrozenModel, write_atomic
+from eucentric_core import FrameHeader, FrozenModel, fsync_directory, sha256_file
+from eucentric_transfer import Compression
 
-from ._folders import Folders
+from ._folders import Folders, SegmentName
 from ._ledger import Ledger
+from ._quarantine import Quarantine
+from ._rebuild import rebuild
 from ._recording import Recording
-from ._spool import SpoolSegment
+from ._salvage import Salvage
 
-__all__ = ["RecoveryReport", "recover"]
+__all__ = ["Recovery", "RecoveryReport", "complete_seal", "old_spools"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,58 +30,145 @@ class RecoveryReport(FrozenModel):
     frames_recovered: Annotated[int, Field(ge=0)] = 0
     torn_segments: Annotated[int, Field(ge=0)] = 0
     damaged_records: Annotated[int, Field(ge=0)] = 0
+    seals_completed: Annotated[int, Field(ge=0)] = 0
 
 
-def recover(folders: Folders, ledger: Ledger) -> tuple[list[Recording], RecoveryReport]:
-    """Unfinished sessions with their reopened segments, and a report. Nothing is sealed yet.
+def complete_seal(salvage: Salvage, session_id: int, folders: Folders, ledger: Ledger) -> bool:
+    """Finish a seal that was announced. False if the file is not what was announced, and nothing was done.
 
     Raises:
-        JournalError: the disk failed.
+        OutOfSpaceError, JournalError: the disk failed; again later.
     """
-    _set_unrecorded_shards_aside(folders, ledger)
-    recordings = [Recording(row) for row in ledger.unfinished_sessions()]
-    open_segments = {folders.segment(r.row.id, r.row.next_index): r for r in recordings}
-    # Segments are removed in order, so of a session only the last sealed one can be left.
-    sealed = {folders.segment(row.id, row.next_index - 1) for row in ledger.sessions_with_shards()}
-    found: list[SpoolSegment] = []
-    for path in sorted(folders.spool.glob("*.spool")):
-        if path in sealed:
-            path.unlink()
-        elif (recording := open_segments.get(path)) is None:
-            folders.set_aside(path, "no session of this journal knows it")
-        elif (segment := _reopen(folders, recording, path)) is not None:
-            found.append(segment)
-    return recordings, RecoveryReport(
-        frames_recovered=sum(len(segment.found.records) for segment in found),
-        torn_segments=sum(segment.found.torn_from is not None for segment in found),
-        damaged_records=sum(len(segment.found.damaged) for segment in found),
-    )
+    if salvage.seal is None:
+        return False
+    shard = salvage.seal.shard
+    named = folders.shards / shard.file_name
+    if shard.file_name not in ledger.shard_names():
+        found = named if named.exists() else salvage.shard
+        if not found.exists() or sha256_file(found) != shard.sha256:
+            salvage.shard = found
+            return False
+        if found != named:
+            found.replace(named)
+            fsync_directory(folders.shards)
+        ledger.record_shard(session_id, shard, salvage.seal.missing)
+    salvage.journal.unlink(missing_ok=True)
+    return True
 
 
-def _set_unrecorded_shards_aside(folders: Folders, ledger: Ledger) -> None:
-    folders.building.unlink(missing_ok=True)
-    recorded = ledger.shard_names()
-    for path in folders.shards.glob("*.h5"):
-        if path.name not in recorded:
-            folders.set_aside(path, "sealed but not recorded; the spool has its frames")
+class Recovery:
+    """Puts the folders of a journal in order and reopens what is unfinished. Nothing is sealed anew.
+
+    Raises:
+        OutOfSpaceError, JournalError: the disk failed.
+    """
+
+    def __init__(
+        self,
+        folders: Folders,
+        ledger: Ledger,
+        quarantine: Quarantine,
+        *,
+        software: str,
+        compression: Compression,
+    ) -> None:
+        self._folders = folders
+        self._ledger = ledger
+        self._quarantine = quarantine
+        self._software = software
+        self._compression = compression
+        self._counts = {"frames_recovered": 0, "torn_segments": 0, "damaged_records": 0, "seals_completed": 0}
+        self.recordings: list[Recording] = []
+        self._run()
+        self.report = RecoveryReport(**self._counts)
+
+    def _run(self) -> None:
+        segments = self._live_segments()
+        found = {
+            name: Salvage(self._folders.journal(name), self._folders.shard(name)) for name in sorted(segments)
+        }
+        announced = {salvage.seal.shard.file_name for salvage in found.values() if salvage.seal}
+        self._set_unrecorded_shards_aside(announced | self._ledger.shard_names())
+        by_session: dict[int, list[SegmentName]] = defaultdict(list)
+        for name, salvage in found.items():
+            self._counts["torn_segments"] += salvage.torn
+            if complete_seal(salvage, name.session_id, self._folders, self._ledger):
+                self._counts["seals_completed"] += 1
+            else:
+                by_session[name.session_id].append(name)
+        for row in self._ledger.unfinished_sessions():
+            recording = Recording(row, quarantined=self._ledger.quarantined(row.id))
+            self.recordings.append(recording)
+            for name in by_session.pop(row.id, []):
+                self._reopen(recording, name, found[name])
+        for names in by_session.values():
+            for name in names:
+                self._take(found[name], "no session of this journal knows it")
+
+    def _live_segments(self) -> set[SegmentName]:
+        """The latest generation of each segment; what is left of earlier or unfinished ones is removed."""
+        latest: dict[tuple[int, int], SegmentName] = {}
+        for path in self._folders.open.glob("*.journal"):
+            if name := SegmentName.of(path):
+                latest[name[:2]] = max(name, latest.get(name[:2], name))
+        begun = {SegmentName.of(path) for path in self._folders.open.glob("*.part")}
+        for path in sorted(self._folders.open.iterdir()):
+            name = SegmentName.of(path)
+            if name is not None and name == latest.get(name[:2]):
+                continue
+            if path.suffix == ".part" or (name is not None and (name in begun or name[:2] in latest)):
+                path.unlink()
+            else:
+                self._quarantine.take(path, "no journal of this folder speaks of it")
+        return set(latest.values())
+
+    def _set_unrecorded_shards_aside(self, known: frozenset[str] | set[str]) -> None:
+        # Version 0.1 built shards under this name; the spool has its frames.
+        (self._folders.shards / ".building.h5").unlink(missing_ok=True)
+        for path in self._folders.shards.glob("*.h5"):
+            if path.name not in known:
+                self._quarantine.take(path, "no record of this journal speaks of this shard")
+
+    def _reopen(self, recording: Recording, name: SegmentName, salvage: Salvage) -> None:
+        origin = (recording.row.instrument, recording.row.session)
+        if salvage.origins - {origin}:
+            self._take(salvage, "it holds frames of another session")
+            return
+        if name.number < recording.row.next_index:
+            self._take(salvage, "a shard of this number is recorded already")
+            return
+        if (shard := recording.open) is not None:
+            recording.shut(shard)
+        recording.next_index = name.number
+        headers: list[FrameHeader] = []
+        segment = rebuild(
+            salvage,
+            name._replace(generation=name.generation + 1),
+            folders=self._folders,
+            quarantine=self._quarantine,
+            software=self._software,
+            compression=self._compression,
+            note=headers.append,
+        )
+        self._counts["damaged_records"] += len(salvage.damage)
+        self._counts["frames_recovered"] += len(headers)
+        if salvage.torn:
+            _log.warning("the journal of segment %s ended in an unfinished, unacknowledged record", name)
+        if not headers:
+            segment.discard()
+            return
+        growing = recording.add(segment)
+        for header in headers:
+            growing.note(header)
+            recording.streams.add(header.stream)
+            recording.shapes.note(header)
+
+    def _take(self, salvage: Salvage, why: str) -> None:
+        for path in (salvage.journal, salvage.shard):
+            if path.exists():
+                self._quarantine.take(path, why)
 
 
-def _reopen(folders: Folders, recording: Recording, path: Path) -> SpoolSegment | None:
-    segment = SpoolSegment(path)
-    origins = {(header.instrument, header.session) for header in segment.headers}
-    if origins - {(recording.row.instrument, recording.row.session)}:
-        segment.close()
-        folders.set_aside(path, "it holds frames of another session")
-        return None
-    recording.segment = segment
-    recording.recount()
-    for start, stop in segment.found.damaged:
-        with path.open("rb") as file:
-            file.seek(start)
-            damaged = file.read(stop - start)
-        kept = folders.quarantine / f"{path.stem}-{start}.bin"
-        write_atomic(kept, damaged)
-        _log.error("damaged record in the spool: %d bytes copied to %s", len(damaged), kept.name)
-    if segment.found.torn_from is not None:
-        _log.warning("spool segment %s ended in an unfinished, unacknowledged frame", path.name)
-    return segment
+def old_spools(folder: Path) -> list[Path]:
+    """Files that version 0.1 left."""
+    return sorted(folder.glob("*.spool")) if folder.is_dir() else []

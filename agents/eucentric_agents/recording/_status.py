@@ -18,7 +18,11 @@ _Count = Annotated[int, Field(ge=0)]
 
 
 class RecorderStatus(FrozenModel):
-    """State of a recorder. `error` says why it is paused, or what it refused last."""
+    """State of a recorder. `error` says why it is paused, or what it refused last.
+
+    `quarantined` counts frames set aside since the start, by kind of reason; `frames_quarantined` all that
+    ever were in this folder. `local_copies_bytes` may be freed at any time, because the repository has them.
+    """
 
     state: Literal["recording", "paused", "stopped", "failed"]
     open_sessions: _Count
@@ -26,6 +30,12 @@ class RecorderStatus(FrozenModel):
     duplicates: _Count
     refused: _Count
     shards_sealed: _Count
+    shards_unsealed: _Count = 0
+    quarantined: dict[str, int] = {}
+    frames_quarantined: _Count = 0
+    quarantine_bytes: _Count = 0
+    local_copies_bytes: _Count = 0
+    free_bytes: _Count = 0
     error: ErrorReport | None = None
 
 

@@ -1,12 +1,11 @@
-"""The steps between which a crash can come, by name.
+"""The names of the steps of recording and shipping between which a crash can come.
 
-The code calls `reached` at each; it does nothing. A test that wants a process to die at a step replaces
-`on_step` in that process, which it forked itself: no variable, option or message from outside leads there.
+The code calls `eucentric_core.reached` at each; it does nothing outside of tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from eucentric_core import reached
 
 __all__ = ["STEPS", "reached"]
 
@@ -44,15 +43,3 @@ STEPS = (
     "delete.noted",
 )
 """Every step of recording and shipping, in the order in which a frame meets them."""
-
-
-def _nothing(_step: str) -> None:
-    """What happens at a step: nothing."""
-
-
-on_step: Callable[[str], None] = _nothing
-
-
-def reached(step: str) -> None:
-    """Say that a step is reached. Its name is one of `STEPS`."""
-    on_step(step)

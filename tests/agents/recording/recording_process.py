@@ -1,8 +1,8 @@
 """Forks a process per order on stdin: it records, ships and registers a session, and kills itself on the way.
 
-The place to die is given as a step of the interpreter inside Eucentric's own code: the call or the return of
-a function, Python's (`record_shard`) or the system's (`fsync`, `write`, `replace`). So every boundary between
-two effects can be hit, without a hook in the code under test.
+The place to die is one of the labelled steps (`eucentric_agents.recording.STEPS`), or a step of the
+interpreter inside Eucentric's own code, in any thread: the call or the return of a function, Python's or the
+system's.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import json
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
-from eucentric_core import SessionStarted
+import numpy as np
+
+from eucentric_core import Frame, SessionStarted, _steps
 
 HERE = Path(__file__).parent
 ACQUISITIONS = 10
@@ -46,6 +49,12 @@ class Executioner:
         self.kill = kill
         self.steps = 0
         self.seen = 0
+        self.labelled = 0
+
+    def at_label(self, label: str) -> None:
+        self.labelled += label == self.kill.get("label")
+        if self.labelled == self.kill.get("occurrence", 0) > 0:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
         if "/eucentric_" not in frame.f_code.co_filename:
@@ -55,6 +64,12 @@ class Executioner:
         self.seen += (name, event) == (self.kill.get("function"), self.kill.get("event"))
         if self.steps == self.kill.get("step") or self.seen == self.kill.get("occurrence", 0) > 0:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def poison(sequence: int) -> Frame:
+    """A frame of a further stream that cannot be recorded."""
+    frame = frames.build_frame(sequence, "bf")
+    return Frame(frame.header, np.full(frame.header.shape, np.nan, frame.header.dtype))
 
 
 def record(root: Path, acknowledged: Path) -> None:
@@ -68,6 +83,8 @@ def record(root: Path, acknowledged: Path) -> None:
             journal.sync()
             acknowledgements.write("".join(f"{sequence} {stream}\n" for stream in STREAMS))
             if sequence == 5:
+                journal.append(poison(sequence))
+                journal.wait_sealed()
                 site.settle(journal)
     journal.stop_session("twin", "s1", frames=ACQUISITIONS)
     site.settle(journal)
@@ -81,7 +98,10 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             executioner = Executioner(order["kill"])
-            sys.setprofile(executioner)
+            _steps.on_step = executioner.at_label
+            if "label" not in order["kill"]:
+                threading.setprofile(executioner)
+                sys.setprofile(executioner)
             record(Path(order["root"]), Path(order["acknowledged"]))
             sys.setprofile(None)
             os.write(writer, str(executioner.steps).encode())

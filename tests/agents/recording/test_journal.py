@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -18,6 +19,7 @@ from eucentric_core import (
     SessionStarted,
     Shard,
 )
+from eucentric_transfer import MAX_STREAMS
 
 MakeFrame = Callable[..., Frame]
 
@@ -154,14 +156,18 @@ def test_an_unbelievable_sequence_number_is_refused_and_recording_goes_on(
     journal.close()
 
 
-def test_frames_of_another_shape_and_of_no_rows_are_recorded_too(site: Any, make_frame: MakeFrame) -> None:
+def test_frames_of_another_shape_and_tables_of_no_rows_are_recorded_too(
+    site: Any, make_frame: MakeFrame
+) -> None:
     journal = site.open_journal()
-    for sequence, shape in enumerate([(8, 8), (16, 4), (0, 3)]):
+    for sequence, shape in enumerate([(8, 8), (16, 4), (8, 8)]):
+        journal.append(make_frame(sequence, "truth"))
         journal.append(make_frame(sequence, shape=shape))
     journal.stop_session("twin", "s1", frames=3)
     site.settle(journal)
     with site.catalogue() as catalogue:
-        assert [f.array.shape for f in catalogue.frames("s1", "haadf")] == [(8, 8), (16, 4), (0, 3)]
+        assert [f.array.shape for f in catalogue.frames("s1", "haadf")] == [(8, 8), (16, 4), (8, 8)]
+        assert [f.array.shape for f in catalogue.frames("s1", "truth")] == [(0, 3), (1, 3), (2, 3)]
     journal.close()
 
 
@@ -187,20 +193,59 @@ def test_two_recorders_cannot_share_a_folder(site: Any, make_frame: MakeFrame) -
     site.open_journal().close()
 
 
-def test_nothing_is_called_durable_before_the_disk_said_so(site: Any, make_frame: MakeFrame) -> None:
-    """A killed process keeps its page cache, so that only the order of the calls shows a missing fsync."""
+@pytest.fixture
+def flushes() -> Iterator[list[str]]:
+    """The files that any thread flushes, in order; the threads must start after this."""
     calls: list[str] = []
 
     def note(frame: FrameType, event: str, argument: Any) -> None:
-        if event == "c_return" and frame.f_code.co_filename.endswith("_spool.py"):
-            calls.append(argument.__name__)
+        if event == "c_call" and getattr(argument, "__name__", "") == "fdatasync":
+            calls.append(Path(frame.f_code.co_filename).stem)
 
+    threading.setprofile(note)
+    yield calls
+    threading.setprofile(None)
+
+
+def test_nothing_is_called_durable_before_the_disk_said_so(
+    site: Any, make_frame: MakeFrame, flushes: list[str]
+) -> None:
+    """A killed process keeps its page cache, so that only the order of the calls shows a missing flush."""
     journal = site.open_journal()
-    journal.append(make_frame(0, "truth"))
-    sys.setprofile(note)
-    journal.append(make_frame(0, "haadf"))
+    journal.append(make_frame(0))
     journal.sync()
-    sys.setprofile(None)
-    effects = [name for name in calls if name in ("write", "fsync")]
-    assert effects == ["write", "write", "fsync"]
+    # The chunks first, then the records that vouch for them.
+    assert flushes == ["_shard_builder", "_segment"]
+    journal.sync()
+    assert len(flushes) == 2
+    journal.append(make_frame(1))
+    commit = journal.begin_commit()
+    commit.wait()
+    assert commit.done
+    assert len(flushes) == 4
+    journal.close()
+
+
+def test_shards_are_sealed_while_the_next_one_is_filled(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal(frames_per_shard=2)
+    for sequence in range(9):
+        assert journal.append(make_frame(sequence)) == "stored"
+    journal.wait_sealed()
+    assert [shard.index for shard in shards_of(journal)] == [0, 1, 2, 3]
+    assert journal.shards_unsealed == 1
+    journal.close()
+    journal = site.open_journal(frames_per_shard=2)
+    assert journal.recovery.frames_recovered == 1
+    journal.stop_session("twin", "s1", frames=9)
+    assert [(s.first_sequence, s.last_sequence) for s in shards_of(journal)][-1] == (8, 8)
+    journal.close()
+
+
+def test_more_streams_than_a_shard_has_groups_are_set_aside(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal()
+    outcomes = [journal.append(make_frame(0, f"s{n}")) for n in range(MAX_STREAMS + 1)]
+    assert outcomes == ["stored"] * MAX_STREAMS + ["quarantined"]
+    assert journal.append(make_frame(1, "another")) == "stored"
+    journal.stop_session("twin", "s1", frames=2)
+    assert [len(shard.streams) for shard in shards_of(journal)] == [MAX_STREAMS, 1]
     journal.close()

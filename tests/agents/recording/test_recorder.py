@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 import time
@@ -16,7 +17,9 @@ import zmq
 
 from eucentric_agents.recording import Journal, Recorder
 from eucentric_core import (
+    DatasetManifest,
     Frame,
+    FrameQuarantined,
     RecordingPaused,
     ServiceUnavailableError,
     SessionStarted,
@@ -136,23 +139,58 @@ def test_a_session_is_recorded_from_its_start_to_its_stop(
             np.testing.assert_array_equal(frame.array, make_frame(frame.header.sequence).array)
 
 
-def test_a_message_that_is_no_frame_is_refused_and_the_rest_is_recorded(
-    site: Any, channel: Channel, make_frame: MakeFrame
+ABSURD = {"shape": [100_000, 100_000]}
+MESSAGES: dict[str, tuple[dict[str, Any], bytes]] = {
+    "too few bytes": ({}, b"too short"),
+    "too many bytes": ({}, bytes(10_000)),
+    "a header of 10^5 x 10^5": (ABSURD, b""),
+    "an undeclared dtype": ({"dtype": "object"}, bytes(768)),
+    "a field nobody knows": ({"codec": "lz4"}, bytes(768)),
+}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_a_message_that_is_no_frame_is_set_aside_and_the_rest_is_recorded(
+    site: Any, channel: Channel, make_frame: MakeFrame, kind: str
 ) -> None:
+    fields, payload = MESSAGES[kind]
     journal = site.open_journal()
+    viewer = channel.viewer()
     recorder = channel.recorder(journal)
-    broken_driver = channel.context.socket(zmq.PUSH)
-    broken_driver.connect(INGEST)
-    broken_driver.send_multipart([b"haadf", make_frame(0).header.model_dump_json().encode(), b"too short"])
-    wait_until(lambda: recorder.status().refused == 1)
-    broken_driver.close()
-    channel.session(make_frame, 4)
+    header = json.dumps({**json.loads(make_frame(2).header.model_dump_json()), **fields}).encode()
+    channel.driver.publish_event(SessionStarted(source="agent", instrument="twin", session="s1"))
+    with channel.context.socket(zmq.PUSH) as broken_driver:
+        broken_driver.connect(INGEST)
+        for _ in range(3):
+            broken_driver.send_multipart([b"haadf", header, payload])
+        wait_until(lambda: recorder.status().quarantined == {"malformed": 3})
+    for sequence in (0, 1):
+        channel.publish(make_frame(sequence))
+    channel.driver.publish_event(SessionStopped(source="agent", instrument="twin", session="s1", frames=3))
     recorder.stop(drain_s=WAIT_S)
     status = recorder.status()
-    assert (status.refused, status.frames_durable) == (1, 8)
+    assert (status.refused, status.frames_durable, status.open_sessions) == (0, 2, 0)
     assert status.error is not None
     assert status.error.code == "data_format"
+    # Told once, however many come.
+    events = [m.event() for m in iter(lambda: viewer.receive(0.3), None)]
+    (told,) = [event for event in events if isinstance(event, FrameQuarantined)]
+    assert (told.instrument, told.session, told.stream, told.sequence) == ("twin", "s1", "haadf", 2)
+    # Kept as it came, with the reason beside it.
+    (reason,) = (site.recording / "quarantine").glob("*.reason.json")
+    said = json.loads(reason.read_text())
+    assert said["kind"] == "malformed"
+    assert said["header"].encode() == header
+    assert (reason.parent / said["file"]).read_bytes() == payload
+    assert status.quarantine_bytes == reason.stat().st_size + len(payload)
+    assert manifest_of(journal).missing_sequences == (2,)
     journal.close()
+
+
+def manifest_of(journal: Journal) -> DatasetManifest:
+    """The finished session's."""
+    (entry,) = [entry for entry in journal.ledger.outbox("pending") if entry.kind == "dataset"]
+    return DatasetManifest.model_validate_json(entry.document)
 
 
 def test_without_room_it_pauses_visibly_holds_the_source_back_and_resumes_by_itself(
@@ -220,12 +258,15 @@ def test_a_disk_that_is_really_full(tmp_path: Path, channel: Channel, make_frame
         ballast = disk / "ballast"
         ballast.write_bytes(bytes(1 << 20))
         recorder = channel.recorder(journal)
-        frames = [make_frame(n, shape=(64, 64)) for n in range(48)]
-        driver = threading.Thread(target=lambda: deque(map(channel.publish, frames), maxlen=0))
+        frames = [make_frame(n, shape=(80, 80)) for n in range(48)]
+        for frame in frames[:8]:
+            channel.publish(frame)
+        wait_until(lambda: recorder.status().frames_durable == 8)
+        driver = threading.Thread(target=lambda: deque(map(channel.publish, frames[8:]), maxlen=0))
         driver.start()
         wait_until(lambda: recorder.status().state == "paused")
         durable = recorder.status().frames_durable
-        assert 0 < durable < 48
+        assert 8 <= durable < 48
         ballast.unlink()
         driver.join()
         recorder.stop(drain_s=WAIT_S)

@@ -1,0 +1,91 @@
+"""What the records of a segment's journal say: a frame and where it lies, or the shard it has become."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, TypeAdapter
+
+from eucentric_core import Frame, FrameHeader, FrozenModel, Shard
+from eucentric_transfer import ChunkPlace
+
+from ._record import encode_record
+
+__all__ = [
+    "JOURNAL_MAGIC",
+    "ChunkEntry",
+    "FrameEntry",
+    "SealEntry",
+    "encode_chunk_entry",
+    "encode_inline_entry",
+    "encode_seal_entry",
+    "parse_entry",
+]
+
+JOURNAL_MAGIC = b"EUJ2"
+
+
+class ChunkEntry(FrozenModel):
+    """Where the array's bytes lie in the open shard, and their CRC-32 as they are stored."""
+
+    offset: Annotated[int, Field(ge=0)]
+    size_bytes: Annotated[int, Field(gt=0)]
+    filter_mask: Annotated[int, Field(ge=0, le=1)]
+    crc32: Annotated[int, Field(ge=0, lt=1 << 32)]
+
+
+class FrameEntry(FrozenModel):
+    """A frame. Without a chunk the array is the record's payload."""
+
+    kind: Literal["frame"] = "frame"
+    header: FrameHeader
+    chunk: ChunkEntry | None = None
+
+
+class SealEntry(FrozenModel):
+    """The open shard is closed, and this is what it has become."""
+
+    kind: Literal["seal"] = "seal"
+    shard: Shard
+    missing: tuple[int, ...]
+
+
+_ENTRY: TypeAdapter[FrameEntry | SealEntry] = TypeAdapter(
+    Annotated[FrameEntry | SealEntry, Field(discriminator="kind")]
+)
+
+
+def parse_entry(header: bytes) -> FrameEntry | SealEntry:
+    """The entry of a record.
+
+    Raises:
+        pydantic.ValidationError: it is none of this version.
+    """
+    return _ENTRY.validate_json(header)
+
+
+def encode_chunk_entry(header_json: bytes, place: ChunkPlace, crc32: int) -> bytes:
+    """The record of a frame whose bytes are in the open shard."""
+    chunk = ChunkEntry(
+        offset=place.offset, size_bytes=place.size_bytes, filter_mask=place.filter_mask, crc32=crc32
+    )
+    # The header is JSON already, made beside the compression.
+    text = b"".join(
+        (b'{"kind":"frame","header":', header_json, b',"chunk":', chunk.model_dump_json().encode(), b"}")
+    )
+    return encode_record(JOURNAL_MAGIC, text)
+
+
+def encode_inline_entry(frame: Frame) -> bytes:
+    """The record of a small frame, its array inside."""
+    array: npt.NDArray[np.generic] = np.ascontiguousarray(frame.array)
+    payload = array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
+    text = FrameEntry(header=frame.header).model_dump_json().encode()
+    return encode_record(JOURNAL_MAGIC, text, payload)
+
+
+def encode_seal_entry(shard: Shard, missing: tuple[int, ...]) -> bytes:
+    """The record that says what the open shard has become."""
+    return encode_record(JOURNAL_MAGIC, SealEntry(shard=shard, missing=missing).model_dump_json().encode())

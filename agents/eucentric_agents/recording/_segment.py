@@ -1,0 +1,197 @@
+"""A segment: one shard while it is open, and the journal that says what in it is safe."""
+
+from __future__ import annotations
+
+import os
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future
+
+from eucentric_core import Frame, FrameHeader, Shard, fsync_directory
+from eucentric_transfer import Compression, ShardBuilder, StoredChunk, flush_to_disk, is_table
+
+from ._entry import encode_chunk_entry, encode_inline_entry, encode_seal_entry
+from ._errors import JournalError, disk_errors
+from ._folders import Folders, SegmentName
+from ._packing import PackedFrame
+from ._steps import reached
+
+__all__ = ["Batch", "Segment", "is_inline"]
+
+Batch = list[tuple[tuple[int, str], bytes]]
+"""Frames, as (sequence number, stream), with their records; written, but not durable."""
+
+
+def is_inline(header: FrameHeader) -> bool:
+    """Whether a frame's array is kept in the journal until the shard is closed."""
+    return is_table(header)
+
+
+class Segment:
+    """An open shard with its journal. One thread appends, another may make durable what was appended.
+
+    `durable` are the frames in the journal; what is not in there was never acknowledged. Once `broken`,
+    the segment is only good for being copied from its journal into a new one.
+
+    Args:
+        folders: of the journal.
+        name: a new one; the files must not exist.
+        provisional: the journal's name says that the segment does not count yet, see `confirm`.
+
+    Raises:
+        OutOfSpaceError, JournalError: the disk failed.
+    """
+
+    def __init__(
+        self,
+        folders: Folders,
+        name: SegmentName,
+        *,
+        software: str,
+        compression: Compression,
+        provisional: bool = False,
+    ) -> None:
+        self.name = name
+        self.shard_path = folders.shard(name)
+        self.journal_path = folders.journal(name)
+        if provisional:
+            self.journal_path = self.journal_path.with_suffix(".part")
+        with disk_errors("opening a segment"):
+            # The journal comes first: a shard without one holds nothing that was acknowledged.
+            self._journal = self.journal_path.open("wb", buffering=0)
+            self.builder = ShardBuilder(self.shard_path, software=software, compression=compression)
+            fsync_directory(folders.open)
+        reached("journal.opened")
+        self._journal_bytes = 0
+        self._waiting: deque[tuple[Frame, Future[PackedFrame] | None]] = deque()
+        self._written: Batch = []
+        self._lock = threading.Lock()
+        self.durable: set[tuple[int, str]] = set()
+        self.broken = False
+        self.commits_running = 0
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether there are frames that are not durable."""
+        return bool(self._waiting or self._written or self.commits_running)
+
+    @property
+    def shard_bytes(self) -> int:
+        """Length of the open shard so far."""
+        return self.shard_path.stat().st_size
+
+    def append(self, frame: Frame, packed: Future[PackedFrame] | None) -> None:
+        """Take a frame; `packed` is None for one that is kept in the journal. `drain` writes it."""
+        self._waiting.append((frame, packed))
+
+    def drain(self, keep: int = 0) -> None:
+        """Write frames in order until no more than `keep` wait.
+
+        Raises:
+            OutOfSpaceError, JournalError: the frame that failed waits on, first in line.
+        """
+        while len(self._waiting) > keep:
+            frame, packed = self._waiting[0]
+            header = frame.header
+            with disk_errors("writing a frame"):
+                if packed is None:
+                    self.builder.append_rows(header, frame.array)
+                    record = encode_inline_entry(frame)
+                else:
+                    done = packed.result()
+                    place = self.builder.append_chunk(header, done.chunk)
+                    record = encode_chunk_entry(done.header_json, place, done.crc32)
+            self._waiting.popleft()
+            self._written.append(((header.sequence, header.stream), record))
+            reached("journal.frame.written")
+
+    def copy(self, header: FrameHeader, content: StoredChunk) -> None:
+        """Take over a chunk of another segment as it is stored.
+
+        Raises:
+            OutOfSpaceError, JournalError: the disk failed.
+        """
+        with disk_errors("copying a frame"):
+            place = self.builder.append_chunk(header, content)
+        text = header.model_dump_json().encode()
+        record = encode_chunk_entry(text, place, zlib.crc32(content.content))
+        self._written.append(((header.sequence, header.stream), record))
+
+    def take_batch(self) -> Batch:
+        """What is written and not durable; `make_durable` is to be called with it."""
+        batch, self._written = self._written, []
+        with self._lock:
+            self.commits_running += bool(batch)
+        return batch
+
+    def make_durable(self, batch: Batch) -> None:
+        """Chunks first, then the records that vouch for them. May run beside `append` and `drain`.
+
+        Raises:
+            OutOfSpaceError, JournalError: nothing of the batch counts. A failed flush may drop what was
+                written, so repeating it would lie: the segment is broken.
+        """
+        if not batch:
+            return
+        try:
+            if self.broken:
+                raise JournalError(
+                    "Frames before these could not be made durable.",
+                    safe="none of them was acknowledged.",
+                    next_step="they are recorded again by themselves.",
+                )
+            with disk_errors("making frames durable"):
+                flush_to_disk(self.shard_path)
+                reached("journal.chunks.durable")
+                self._write_records([record for _, record in batch])
+                reached("journal.durable")
+        except BaseException:
+            self.broken = True
+            raise
+        finally:
+            with self._lock:
+                self.commits_running -= 1
+        self.durable.update(frame for frame, _ in batch)
+
+    def _write_records(self, records: Iterable[bytes]) -> None:
+        content = memoryview(b"".join(records))
+        self._journal_bytes += len(content)
+        while content:
+            content = content[self._journal.write(content) :]
+        reached("journal.records.written")
+        getattr(os, "fdatasync", os.fsync)(self._journal.fileno())
+
+    def announce(self, shard: Shard, missing: tuple[int, ...]) -> None:
+        """Write down what the closed shard is, before it gets its name.
+
+        Raises:
+            OutOfSpaceError, JournalError: the disk failed.
+        """
+        if self.broken:
+            raise JournalError(
+                "A segment that failed cannot be sealed.",
+                safe="its frames are in the journal.",
+                next_step="it is built anew from the journal by itself.",
+            )
+        with disk_errors("writing down a sealed shard"):
+            self._write_records([encode_seal_entry(shard, missing)])
+
+    def confirm(self, folders: Folders) -> None:
+        """From here on a provisional segment counts, and the one it was copied from does not."""
+        with disk_errors("replacing a segment"):
+            self.journal_path = self.journal_path.replace(folders.journal(self.name))
+            fsync_directory(folders.open)
+
+    def close(self) -> None:
+        """Let go of the files and leave them; the next start finds them."""
+        self._journal.close()
+        self.builder.abandon()
+
+    def discard(self) -> None:
+        """Delete the files: what was in them is elsewhere."""
+        self.close()
+        with disk_errors("removing a segment"):
+            self.shard_path.unlink(missing_ok=True)
+            self.journal_path.unlink(missing_ok=True)

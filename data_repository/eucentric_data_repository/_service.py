@@ -223,5 +223,10 @@ def _open_inbox(
     where = settings.repository.inbox
     if where is None:
         return None
-    options = MoverOptions(state=settings.home / "repository-inbox", stopping=stopping, s3=settings.s3)
+    options = MoverOptions(
+        state=settings.home / "repository-inbox",
+        stopping=stopping,
+        s3=settings.s3,
+        globus=settings.globus.within(settings.home),
+    )
     return Inbox(open_mover(where, options=options), folders)

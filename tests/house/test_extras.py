@@ -27,16 +27,22 @@ ROLES = {
 }
 
 IMPORT_WITHOUT = """
-import importlib, importlib.abc, json, sys
+import importlib, json, sys
 
 refused, modules = json.loads(sys.stdin.read())
 
-class NotInstalledHere(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in refused:
-            raise ModuleNotFoundError(f"{name} is not installed on a machine of this role", name=name)
+class OfThisRole:
+    # Not a finder that raises: who asks politely, by importlib.util.find_spec, is told that there is nothing.
+    def __init__(self, finder):
+        self.finder = finder
 
-sys.meta_path.insert(0, NotInstalledHere())
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in refused else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path[:] = [OfThisRole(finder) for finder in sys.meta_path]
 for module in modules:
     importlib.import_module(module)
 """

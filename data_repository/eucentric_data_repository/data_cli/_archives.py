@@ -12,5 +12,9 @@ __all__ = ["archive_opener"]
 
 def archive_opener(settings: Settings) -> ArchiveOpener:
     """Opens the mover of an archive's address."""
-    options = MoverOptions(state=settings.home / "repository-archives", s3=settings.s3)
+    options = MoverOptions(
+        state=settings.home / "repository-archives",
+        s3=settings.s3,
+        globus=settings.globus.within(settings.home),
+    )
     return lambda address: open_mover(address, options=options)

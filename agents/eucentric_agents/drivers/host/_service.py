@@ -98,9 +98,7 @@ class _Host:
 
     def __init__(self, settings: Settings, *, ingest_port: int) -> None:
         self._settings = settings
-        self._link = DataLink(
-            f"tcp://127.0.0.1:{ingest_port}", ring_bytes=settings.data_channel.ring_bytes
-        )
+        self._link = DataLink(f"tcp://127.0.0.1:{ingest_port}", ring_bytes=settings.data_channel.ring_bytes)
         self._published = _Publishing(self._link)
         self._device = DeviceThread()
         self._deadman = Deadman(self._make_safe)

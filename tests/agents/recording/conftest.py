@@ -33,8 +33,12 @@ class Site:
         self.events: list[Event] = []
         self.repository_events: list[AnyEvent] = []
 
-    def open_journal(self, *, frames_per_shard: int = FRAMES_PER_SHARD, min_free_bytes: int = 0) -> Journal:
-        return Journal(self.recording, frames_per_shard=frames_per_shard, min_free_bytes=min_free_bytes)
+    def open_journal(
+        self, *, frames_per_shard: int = FRAMES_PER_SHARD, min_free_bytes: int = 0, **options: Any
+    ) -> Journal:
+        return Journal(
+            self.recording, frames_per_shard=frames_per_shard, min_free_bytes=min_free_bytes, **options
+        )
 
     def shipper(self, journal: Journal) -> Shipper:
         return Shipper(journal, PosixMover(self.folders.root), publish=self.events.append, poll_s=0.05)

@@ -77,7 +77,7 @@ def _serve_in(
         ingest_endpoint=ingest,
         context=context,
         keys=keys,
-        pacer=pacer,
+        pacer=pacer.share("live"),
     )
     serving = threading.Thread(target=server.serve, name="data-server", daemon=True)
     serving.start()
@@ -88,7 +88,7 @@ def _serve_in(
 
     journal = open_journal(settings)
     started.callback(journal.close)
-    shipper = open_shipper(settings, journal, publish=publisher.publish_event, pacer=pacer)
+    shipper = open_shipper(settings, journal, publish=publisher.publish_event, pacer=pacer.share("shipping"))
     register_shipping(desk, settings, shipper)
     if shipper is not None:
         started.enter_context(probing(settings, pacer))

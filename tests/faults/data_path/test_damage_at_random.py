@@ -1,0 +1,93 @@
+"""Damage anywhere in what a killed recording left: a frame is whole or missing by name, never another one.
+
+What each kind of damage in each place costs is told in `tests/agents/recording/test_damaged_segments.py`; here
+a seeded generator chooses, twenty times in a usual run and a thousand times with `--nightly`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eucentric_agents.recording import Journal, Shipper
+from eucentric_data_repository import Catalogue, Registrar, RepositoryFolders, ingest_once
+from eucentric_transfer import PosixMover
+
+from ...frames import build_frame
+from .chain import wait_until
+
+FRAMES = 6
+SHAPE = (32, 48)
+CASES, NIGHTLY_CASES = 20, 1000
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" in metafunc.fixturenames:
+        nightly = metafunc.config.getoption("--nightly")
+        metafunc.parametrize("seed", range(NIGHTLY_CASES if nightly else CASES))
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recording folder of an agent that was killed after six durable frames."""
+    folder = tmp_path_factory.mktemp("left") / "recording"
+    journal = Journal(folder, frames_per_shard=100, min_free_bytes=0)
+    for sequence in range(FRAMES):
+        journal.append(build_frame(sequence, shape=SHAPE))
+        journal.sync()
+    journal.close()
+    return folder
+
+
+def damage(folder: Path, chance: np.random.Generator) -> str:
+    """Flip bits in, cut short or blank a part of one file of the open shard; returns what was done."""
+    files = sorted(path for path in (folder / "open").iterdir() if path.is_file())
+    path = files[int(chance.integers(0, len(files)))]
+    content = bytearray(path.read_bytes())
+    kind = str(chance.choice(["flip", "cut", "blank"]))
+    place = int(chance.integers(0, len(content)))
+    if kind == "flip":
+        for at in chance.integers(0, len(content), int(chance.integers(1, 6))):
+            content[at] ^= 1 << int(chance.integers(0, 8))
+    elif kind == "cut":
+        del content[place:]
+    else:
+        content[place : place + 4096] = bytes(len(content[place : place + 4096]))
+    path.write_bytes(content)
+    return f"{kind} {path.name}"
+
+
+def test_a_frame_is_whole_or_listed_as_missing(left: Path, tmp_path: Path, seed: int) -> None:
+    folder = tmp_path / "recording"
+    shutil.copytree(left, folder)
+    done = damage(folder, np.random.default_rng([2404, seed]))
+    folders = RepositoryFolders(tmp_path / "repository")
+    folders.make()
+    journal = Journal(folder, frames_per_shard=100, min_free_bytes=0)
+    registrar = Registrar(folders.database, registered_by="repository-1")
+    try:
+        journal.stop_session("twin", "s1", frames=FRAMES)
+
+        def is_over() -> bool:
+            journal.tidy()
+            return journal.open_sessions == 0
+
+        wait_until(is_over, f"the session ends after: {done}")
+        shipper = Shipper(journal, PosixMover(folders.root), publish=lambda _event: None, poll_s=0.01)
+        for _ in range(3):
+            shipper.ship_once()
+            ingest_once(folders.root, registrar)
+    finally:
+        registrar.close()
+        journal.close()
+    with Catalogue(folders.database) as catalogue:
+        found = {frame.header.sequence: frame.array.copy() for frame in catalogue.frames("s1", "haadf")}
+        (dataset,) = catalogue.datasets()
+    for sequence, array in found.items():
+        np.testing.assert_array_equal(array, build_frame(sequence, shape=SHAPE).array, err_msg=done)
+    assert (dataset.state, dataset.missing) == ("complete", FRAMES - len(found)), done
+    if len(found) < FRAMES and not done.startswith("cut"):
+        assert any((folder / "quarantine").iterdir()), f"{done}: nobody can look at what was damaged"

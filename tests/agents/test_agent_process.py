@@ -112,8 +112,8 @@ class Machine:
     def recorded(self, session: str) -> list[int]:
         """Sequence numbers of all recorded images of a session, in the order of the shards."""
         numbers: list[int] = []
-        # A name that begins with a dot is a shard that is being written.
-        for path in sorted((self.home / "agent" / "recording").rglob("[!.]*.h5")):
+        # Sealed shards alone: what lies in `open/` is still written to, and a dot begins one being built.
+        for path in sorted((self.home / "agent" / "recording" / "shards").glob("[!.]*.h5")):
             with ShardReader(path) as shard:
                 if shard.session == session:
                     numbers += [header.sequence for header in shard.headers("haadf")]

@@ -1,7 +1,7 @@
 """Damage anywhere in what a killed recording left: a frame is whole or missing by name, never another one.
 
-What each kind of damage in each place costs is told in `tests/agents/recording/test_damaged_segments.py`; here
-a seeded generator chooses, twenty times in a usual run and a thousand times with `--nightly`.
+What each kind of damage in each place costs is told in `tests/agents/recording/test_damaged_segments.py`; a
+seeded generator chooses here, twenty times in a usual run and a thousand times with `--nightly`.
 """
 
 from __future__ import annotations

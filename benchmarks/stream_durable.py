@@ -1,10 +1,215 @@
-"""The part of `stream.py` about frames that are durable: to be filled in by what measures the recorder."""
+"""The part of `stream.py` about frames that are durable: from a driver's process into sealed shards.
+
+Two processes, as at an instrument: a driver publishes, the data process serves, records and seals. The clock
+runs from the first frame until the last shard is sealed and recorded. What it is compared with is measured in
+between, in the same folder, at the same durability: the frames' own bytes into one file, `fdatasync` for
+each group of as many bytes as the recorder acknowledges at a time. `python stream_durable.py` runs it alone.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from itertools import cycle, islice
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
+import zmq
+from harness import arguments, report
+
+from eucentric_agents.drivers import open_driver
+from eucentric_agents.recording import Journal, Recorder
+from eucentric_core import AgentSettings, Frame, FrameHeader, SessionStarted, SessionStopped
+from eucentric_core.transport import DataServer, StreamPublisher, find_free_port
+from eucentric_core.vocabulary import BeamUnblank, ScanAcquire, SessionStart
+
 __all__ = ["durable_figures"]
+
+SIZES_PX = (512, 2048)
+CONTENTS = ("counts", "noise")
+POOL = {512: 16, 2048: 4}
+SESSION_BYTES = 1 << 30
+QUICK_BYTES = 256 << 20
+GROUP_BYTES = 32 << 20
+SHARD_BYTES = 128 << 20
+RING_BYTES = 512 << 20
+MAX_WAIT_S = 300.0
+
+_SPAWN = multiprocessing.get_context("spawn")
+_Array = np.ndarray[Any, np.dtype[np.uint16]]
+
+
+def frames_of(size_px: int, content: str) -> tuple[FrameHeader, list[_Array]]:
+    """A header, and a few frames: counts of the simulated microscope, or what no compressor makes smaller."""
+    taken: list[Frame] = []
+    instrument = open_driver(AgentSettings(driver={"seed": 1}), taken.append)
+    try:
+        instrument.execute(SessionStart(session="bench"))
+        instrument.execute(BeamUnblank(max_duration_s=600))
+        scan = ScanAcquire(height_px=size_px, width_px=size_px, dwell_time_s=1e-6 if size_px < 1024 else 2e-7)
+        for _ in range(POOL[size_px] if content == "counts" else 1):
+            instrument.execute(scan)
+    finally:
+        instrument.close()
+    images = [frame for frame in taken if frame.header.stream == "haadf"]
+    if content == "counts":
+        arrays = [np.array(frame.array, dtype=np.uint16) for frame in images]
+    else:
+        random = np.random.default_rng(size_px)
+        shape = (size_px, size_px)
+        arrays = [random.integers(0, 1 << 16, shape, dtype=np.uint16) for _ in range(POOL[size_px])]
+    return images[0].header, arrays
+
+
+def drive(orders: Connection, ingest: str) -> None:
+    """The driver's process: one session per order."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    publisher = StreamPublisher(ingest, context=context, ring_bytes=RING_BYTES, timeout_s=MAX_WAIT_S)
+    pools = {(size, content): frames_of(size, content) for size in SIZES_PX for content in CONTENTS}
+    orders.send("ready")
+    while (order := orders.recv()) is not None:
+        session, size_px, content, frames = order
+        header, arrays = pools[(size_px, content)]
+        publisher.publish_event(SessionStarted(source="agent", instrument="bench", session=session))
+        orders.send(time.monotonic())
+        for sequence, array in enumerate(islice(cycle(arrays), frames)):
+            known = {"instrument": "bench", "session": session, "sequence": sequence, "scan": 0}
+            publisher.publish(header.model_copy(update=known), array)
+        publisher.publish_event(
+            SessionStopped(source="agent", instrument="bench", session=session, frames=frames)
+        )
+    publisher.close()
+    context.term()
+
+
+class Line:
+    """The data process's parts in this process, and the driver in one of its own."""
+
+    def __init__(self, folder: Path, size_px: int) -> None:
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        port = find_free_port()
+        self.server = DataServer(
+            host="127.0.0.1", port=port, ingest_endpoint="tcp://127.0.0.1:0", context=self.context
+        )
+        self.serving = threading.Thread(target=self.server.serve)
+        self.serving.start()
+        per_shard = SHARD_BYTES // (2 * size_px * size_px)
+        self.journal = Journal(folder, frames_per_shard=per_shard, min_free_bytes=0)
+        self.recorder = Recorder(
+            self.journal, host="127.0.0.1", port=port, publish=lambda _event: None, context=self.context
+        )
+        self.recorder.start()
+        self.orders, theirs = _SPAWN.Pipe()
+        self.driver = _SPAWN.Process(target=drive, args=(theirs, self.server.ingest_endpoint))
+        self.driver.start()
+        self.orders.recv()
+
+    def record(self, session: str, size_px: int, content: str, frames: int) -> float:
+        """Seconds from the first frame to the last sealed shard."""
+        before = self.recorder.status().frames_durable
+        self.orders.send((session, size_px, content, frames))
+        began_s = self.orders.recv()
+        deadline_s = time.monotonic() + MAX_WAIT_S
+        # Its status asks the database and the disk, which would cost the recorder time.
+        while self.journal.open_sessions or self.recorder.status().frames_durable < before + frames:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"{session} was not recorded: {self.recorder.status()}")
+            time.sleep(0.02)
+        return float(time.monotonic() - began_s)
+
+    def close(self) -> None:
+        """End everything."""
+        self.orders.send(None)
+        self.driver.join()
+        self.recorder.stop(drain_s=0)
+        self.journal.close()
+        self.server.stop()
+        self.serving.join()
+        self.context.term()
+
+
+def write_raw(path: Path, arrays: list[_Array], frames: int) -> None:
+    """What the disk does at this durability, and nothing else."""
+    unsafe = 0
+    with path.open("wb", buffering=0) as file:
+        for array in islice(cycle(arrays), frames):
+            file.write(array.data)
+            unsafe += array.nbytes
+            if unsafe >= GROUP_BYTES:
+                os.fdatasync(file.fileno())
+                unsafe = 0
+        os.fdatasync(file.fileno())
+
+
+def write_h5py(path: Path, arrays: list[_Array], frames: int) -> None:
+    """As scripts do it: one data set that grows by a frame at a time; flushed once, at the end."""
+    shape = arrays[0].shape
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset(
+            "data", (0, *shape), np.uint16, maxshape=(None, *shape), chunks=(1, *shape)
+        )
+        for index, array in enumerate(islice(cycle(arrays), frames)):
+            data.resize(index + 1, axis=0)
+            data[index] = array
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def timed(
+    write: Callable[[Path, list[_Array], int], None], path: Path, arrays: list[_Array], frames: int
+) -> float:
+    """Seconds, with a disk that has nothing else to do before and after."""
+    os.sync()
+    began_s = time.monotonic()
+    write(path, arrays, frames)
+    took_s = time.monotonic() - began_s
+    path.unlink()
+    return took_s
+
+
+def measure(folder: Path, size_px: int, content: str, *, quick: bool) -> dict[str, float]:
+    """Frames per second of recorder, disk and h5py, and their ratio, each the median of interleaved runs."""
+    frames = (QUICK_BYTES if quick else SESSION_BYTES) // (2 * size_px * size_px)
+    _, arrays = frames_of(size_px, content)
+    line = Line(folder / "recording", size_px)
+    durable_s, disk_s, h5py_s = [], [], []
+    stored_bytes = 0
+    try:
+        line.record("warm-up", size_px, content, max(4, frames // 8))
+        for run in range(3 if quick else 5):
+            disk_s.append(timed(write_raw, folder / "raw", arrays, frames))
+            for path in line.journal.folders.shards.glob("*.h5"):
+                path.unlink()
+            os.sync()
+            durable_s.append(line.record(f"run-{run}", size_px, content, frames))
+            shards = list(line.journal.folders.shards.glob("*.h5"))
+            stored_bytes = sum(path.stat().st_size for path in shards)
+            disk_s.append(timed(write_raw, folder / "raw", arrays, frames))
+            h5py_s.append(timed(write_h5py, folder / "plain.h5", arrays, frames))
+    finally:
+        line.close()
+        shutil.rmtree(folder / "recording")
+    fractions = [(disk_s[2 * run] + disk_s[2 * run + 1]) / 2 / took for run, took in enumerate(durable_s)]
+    raw_bytes = 2 * size_px * size_px
+    durable, disk = frames / statistics.median(durable_s), frames / statistics.median(disk_s)
+    return {
+        "durable": round(durable, 1),
+        "disk": round(disk, 1),
+        "h5py_resize_write": round(frames / statistics.median(h5py_s), 1),
+        "durable_mb_per_s": round(durable * raw_bytes / 1e6, 1),
+        "disk_mb_per_s": round(disk * raw_bytes / 1e6, 1),
+        "stored_fraction": round(stored_bytes / (frames * raw_bytes), 3),
+        "fraction_of_disk": round(statistics.median(fractions), 3),
+    }
 
 
 def durable_figures(*, quick: bool) -> dict[str, Any]:
@@ -13,5 +218,25 @@ def durable_figures(*, quick: bool) -> dict[str, Any]:
     Args:
         quick: measure less.
     """
-    del quick
-    return {}
+    by_case: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory(
+        prefix="durable-", dir=os.environ.get("EUCENTRIC_BENCH_FOLDER")
+    ) as found:
+        for size_px in SIZES_PX:
+            for content in CONTENTS:
+                by_case[f"{size_px}px_{content}"] = measure(Path(found), size_px, content, quick=quick)
+    return {
+        # Of the large frames of the simulated microscope, as the subscriber's.
+        "durable_fraction_of_disk": by_case[f"{SIZES_PX[-1]}px_counts"]["fraction_of_disk"],
+        "durable_fraction_of_disk_by_case": {
+            case: figures["fraction_of_disk"] for case, figures in by_case.items()
+        },
+        "durable": by_case,
+    }
+
+
+if __name__ == "__main__":
+    options = arguments(__doc__ or "").parse_args()
+    report(
+        durable_figures(quick=options.quick), as_json=options.json, packages=("h5py", "blosc2", "hdf5plugin")
+    )

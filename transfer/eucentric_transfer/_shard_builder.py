@@ -31,6 +31,8 @@ from ._shard_layout import (
 
 __all__ = ["ChunkPlace", "ShardBuilder", "flush_to_disk", "out_of_space"]
 
+_FIRST_ROWS = 16
+
 _PartKey = tuple[str, tuple[int, ...], str]
 
 
@@ -50,6 +52,7 @@ class _Part:
     group: h5py.Group
     headers: list[FrameHeader] = field(default_factory=list)
     data: h5py.Dataset | None = None
+    rows: int = 0
     tables: list[npt.NDArray[Any]] = field(default_factory=list)
 
 
@@ -112,7 +115,7 @@ class ShardBuilder:
 
     def has_room_for(self, header: FrameHeader) -> bool:
         """Whether a frame of this stream and shape fits in; a shard has a bounded number of groups."""
-        return self._key(header) in self._parts or len(self._parts) < MAX_STREAMS
+        return self.group_of(header) in self._parts or len(self._parts) < MAX_STREAMS
 
     def append_chunk(self, header: FrameHeader, chunk: StoredChunk) -> ChunkPlace:
         """Add a frame that is no table and not empty, as `store_array` made it.
@@ -122,14 +125,16 @@ class ShardBuilder:
             OutOfSpaceError, OSError: it is not in the shard; it may be added again.
         """
         self._admit(header)
-        key = self._key(header)
+        key = self.group_of(header)
         with out_of_space("writing a frame", self.path.parent):
             part = self._part(key)
             if part.data is None:
                 part.data = self._make_stack(part.group, header)
             row = len(part.headers)
-            if part.data.shape[0] <= row:
-                part.data.resize(row + 1, axis=0)
+            if part.rows <= row:
+                # By more than one at a time, because it costs as much as writing a small frame.
+                part.rows = max(2 * part.rows, _FIRST_ROWS)
+                part.data.resize(part.rows, axis=0)
             where = (row, *(0 for _ in header.shape))
             mask = chunk.filter_mask if self._compression != "none" else 0
             part.data.id.write_direct_chunk(where, chunk.content, mask)
@@ -146,7 +151,7 @@ class ShardBuilder:
         """
         self._admit(header)
         with out_of_space("writing a table", self.path.parent):
-            part = self._part(self._key(header))
+            part = self._part(self.group_of(header))
         part.tables.append(np.array(array, dtype=header.dtype, order="C"))
         self._note(part, header)
 
@@ -180,7 +185,8 @@ class ShardBuilder:
             self._file.close()
 
     @staticmethod
-    def _key(header: FrameHeader) -> _PartKey:
+    def group_of(header: FrameHeader) -> tuple[str, tuple[int, ...], str]:
+        """What the frames of one group share: stream, shape (of a table: of its rows), dtype."""
         return header.stream, header.shape[1:] if is_table(header) else header.shape, header.dtype
 
     def _admit(self, header: FrameHeader) -> None:
@@ -277,7 +283,7 @@ class ShardBuilder:
         if part.data is None:
             # No dimensions or no elements: HDF5 has no chunks for those.
             part.data = group.create_dataset("data", data=np.stack(part.tables))
-        elif part.data.shape[0] != len(headers):
+        elif part.rows != len(headers):
             part.data.resize(len(headers), axis=0)
         names = ["sequence"]
         for dimension, axis in enumerate(common_axes(headers)):

@@ -11,6 +11,9 @@ closed is not believed: its chunks are copied by the offsets and checksums in th
 from __future__ import annotations
 
 import logging
+import shutil
+import time
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -52,9 +55,20 @@ _MAX_SEALING = 3
 _RESERVE_BYTES = 1 << 18
 """Room for headers, axes and tables of a shard when it is closed."""
 
+_ROOM_VALID_S = 0.2
+
 Accepted = Literal["stored", "duplicate", "late", "quarantined"]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Room:
+    """How much may be written before the disk is asked again, and until when."""
+
+    min_free_bytes: int
+    left_bytes: int
+    until_s: float
 
 
 class Journal:
@@ -108,6 +122,7 @@ class Journal:
         self._committer = Committer()
         self._sealer = Sealer(ShardSealing(self.folders, self.ledger, self._rebuild))
         self._unreported: list[Commit] = []
+        self._room: _Room | None = None
         self.last_poison: Poison | None = None
         self.recovery = recovery.report
         try:
@@ -330,12 +345,22 @@ class Journal:
         )
 
     def _require_room(self, frame_bytes: int) -> None:
+        now_s = time.monotonic()
+        known = self._room
+        if known is not None and known.min_free_bytes == self.min_free_bytes and now_s < known.until_s:
+            known.left_bytes -= frame_bytes
+            if known.left_bytes > 0:
+                return
         wanted = self.min_free_bytes + frame_bytes + _RESERVE_BYTES
+        self._room = None
         try:
             require_free_space(self.folders.root, wanted)
         except OutOfSpaceError:
             self.local_copies.make_room(wanted)
             require_free_space(self.folders.root, wanted)
+        # Asking the disk for each small frame would cost as much as writing it.
+        free = shutil.disk_usage(self.folders.root).free
+        self._room = _Room(self.min_free_bytes, (free - wanted) // 4, now_s + _ROOM_VALID_S)
 
     def _set_aside(self, recording: Recording, frame: Frame, poison: Poison) -> Literal["quarantined"]:
         header = frame.header

@@ -220,7 +220,7 @@ def test_without_room_it_pauses_visibly_holds_the_source_back_and_resumes_by_its
 def test_a_pause_stops_the_source_instead_of_losing_frames(
     site: Any, channel: Channel, make_frame: MakeFrame
 ) -> None:
-    journal = site.open_journal(min_free_bytes=1 << 60)
+    journal = site.open_journal(frames_per_shard=64, min_free_bytes=1 << 60)
     recorder = channel.recorder(journal)
     published = 0
 

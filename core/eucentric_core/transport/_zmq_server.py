@@ -7,7 +7,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -21,8 +20,10 @@ from ._pacing import UNPACED, Pacer
 from ._shm_file import SharedMemoryError
 from ._shm_ring import REFERENCE_BYTES
 from ._zmq_binding import bind, endpoint_of
-from ._zmq_chunks import WHOLE_BYTES, ChunkSender
+from ._zmq_chunks import ChunkSender
+from ._zmq_delivery import Delivery
 from ._zmq_line import Line, sender_key
+from ._zmq_parts import receive_parts
 from ._zmq_protocol import (
     HEARTBEAT_INTERVAL_MS,
     HEARTBEAT_TIMEOUT_MS,
@@ -49,6 +50,8 @@ _MAX_SUBSCRIBERS = 64
 _LINGER_MS = 1000
 _TIDY_S = 1.0
 _TURN_MESSAGES = 16
+_BURST_S = 0.001
+_GATHER_S = 0.0005
 _LONGEST_WAIT_S = 60.0
 
 _log = logging.getLogger(__name__)
@@ -104,8 +107,10 @@ class DataServer:
         self._gate: CurveGate | None = None
         self._slots = SlotDesk()
         self._next_tidy = 0.0
+        self._fanned_out_s = -math.inf
         self._ingest = context.socket(zmq.PULL)
         self._router = context.socket(zmq.ROUTER)
+        self._delivery = Delivery(self._router, self._subscribers, self._slots, pacer, self._forget)
         self._wake_receiver = context.socket(zmq.PAIR)
         self._wake_sender = context.socket(zmq.PAIR)
         self._wake_lock = threading.Lock()
@@ -174,6 +179,7 @@ class DataServer:
                 if self._router in ready:
                     self._answer_all()
                 if self._ingest in ready:
+                    self._gather()
                     self._fan_out_all()
                 granted_in_ms = math.ceil(min(self._deliver(), _LONGEST_WAIT_S) * 1000)
                 self._expire()
@@ -233,7 +239,7 @@ class DataServer:
     def _answer_all(self) -> None:
         for _ in range(_TURN_MESSAGES):
             try:
-                parts = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
+                parts = receive_parts(self._router)
             except zmq.Again:
                 return
             self._answer(parts[0].bytes, parts[1:])
@@ -295,18 +301,18 @@ class DataServer:
     def _renew(self, identity: bytes, request: KeepAlive | Credit) -> None:
         subscriber = self._subscribers.get(identity)
         if subscriber is None:
-            self._send(identity, [b"unknown", str(request.generation).encode()])
+            self._delivery.send(identity, [b"unknown", str(request.generation).encode()])
             return
         subscriber.last_seen = time.monotonic()
         if isinstance(request, KeepAlive):
-            self._send(identity, [b"alive"])
+            self._delivery.send(identity, [b"alive"])
         elif request.generation == subscriber.generation:
             subscriber.credit = min(subscriber.credit + request.messages, MAX_CREDIT)
 
     def _subscribe(self, identity: bytes, request: Subscribe, line: Line) -> None:
         if len(self._subscribers) >= _MAX_SUBSCRIBERS and identity not in self._subscribers:
             _log.warning("subscription refused: there are %d already", _MAX_SUBSCRIBERS)
-            self._send(identity, [b"full"])
+            self._delivery.send(identity, [b"full"])
             line.let_go()
             return
         self._forget(identity)
@@ -324,7 +330,7 @@ class DataServer:
             chunks=ChunkSender() if leaves else None,
             reader=None if request.reader is None else self._slots.open_reader(request.reader),
         )
-        self._send(identity, [b"subscribed"])
+        self._delivery.send(identity, [b"subscribed"])
         for ring in self._slots.rings:
             self._invite(self._subscribers[identity], ring)
         _log.info(
@@ -333,12 +339,13 @@ class DataServer:
 
     def _invite(self, subscriber: Subscription, ring: str) -> None:
         if subscriber.reader is not None:
-            self._send(subscriber.identity, [b"ring", ring.encode()])
+            self._delivery.send(subscriber.identity, [b"ring", ring.encode()])
 
     def _fan_out_all(self) -> None:
+        self._slots.take_back()
         for _ in range(_TURN_MESSAGES):
             try:
-                parts = self._ingest.recv_multipart(zmq.NOBLOCK, copy=False)
+                parts = receive_parts(self._ingest)
             except zmq.Again:
                 return
             self._fan_out(parts)
@@ -363,8 +370,15 @@ class DataServer:
         for subscriber in self._subscribers.values():
             subscriber.offer(message)
 
+    def _gather(self) -> None:
+        """At a high rate let messages come together: waking three processes costs more than they do."""
+        is_burst = time.monotonic() - self._fanned_out_s < _BURST_S
+        # What goes to another machine is timed: the pacer reads the link's delay from its acknowledgements.
+        if is_burst and all(subscriber.chunks is None for subscriber in self._subscribers.values()):
+            time.sleep(_GATHER_S)
+        self._fanned_out_s = time.monotonic()
+
     def _take_slot(self, text: bytes) -> tuple[bytes, SharedSlot]:
-        self._slots.take_back()
         slot, is_new_ring = self._slots.take(text[:REFERENCE_BYTES])
         if is_new_ring:
             for subscriber in list(self._subscribers.values()):
@@ -375,57 +389,9 @@ class DataServer:
         """Send what may be sent; how long until the pacer grants more (s), if anything waits for that."""
         granted_in_s = math.inf
         for subscriber in list(self._subscribers.values()):
-            if not self._still_admits(subscriber):
-                continue
-            if subscriber.chunks is not None:
-                granted_in_s = min(granted_in_s, self._deliver_in_chunks(subscriber, subscriber.chunks))
-                continue
-            while (message := subscriber.take()) is not None:
-                if not self._send(subscriber.identity, self._parts_for(subscriber, message)):
-                    break
+            if self._still_admits(subscriber):
+                granted_in_s = min(granted_in_s, self._delivery.deliver(subscriber))
         return granted_in_s
-
-    def _deliver_in_chunks(self, subscriber: Subscription, chunks: ChunkSender) -> float:
-        while chunks.may_send:
-            transfer = chunks.transfer
-            if transfer is None:
-                message = subscriber.take()
-                if message is None:
-                    return math.inf
-                if message.n_bytes <= WHOLE_BYTES:
-                    if not self._send(subscriber.identity, self._parts_for(subscriber, message)):
-                        return math.inf
-                    continue
-                transfer = chunks.begin(message.stream, message.header, message.payload)
-            n_bytes = transfer.next_bytes(self._pacer.piece_bytes)
-            wait_s = self._pacer.try_take(n_bytes)
-            if wait_s > 0:
-                # The next turn begins with somebody else.
-                self._subscribers[subscriber.identity] = self._subscribers.pop(subscriber.identity)
-                return wait_s
-            subscriber.line.follow(self._pacer)
-            if not self._send(subscriber.identity, transfer.next(n_bytes)):
-                return math.inf
-            chunks.sent(transfer, n_bytes, time.monotonic())
-        return math.inf
-
-    def _parts_for(self, subscriber: Subscription, message: Message) -> Sequence[Any]:
-        slot = message.payload
-        if isinstance(slot, SharedSlot) and subscriber.reader is not None:
-            ticket = self._slots.lend(subscriber.reader, slot)
-            if ticket is not None:
-                return [b"slot", ticket.pack(message.stream.encode()), message.header]
-        return [b"data", message.stream.encode(), message.header, message.frame()]
-
-    def _send(self, identity: bytes, message: Sequence[Any]) -> bool:
-        try:
-            self._router.send_multipart([identity, *message], copy=False, flags=zmq.NOBLOCK)
-        except zmq.ZMQError as error:
-            # Only this one subscriber is gone; its next request is answered with "unknown".
-            if self._forget(identity) is not None:
-                _log.warning("subscriber dropped: %s", error)
-            return False
-        return True
 
     def _expire(self) -> None:
         now = time.monotonic()

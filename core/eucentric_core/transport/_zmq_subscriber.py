@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
@@ -23,6 +24,7 @@ from ._protocols import SubscriptionMode
 from ._zmq_chunks import ChunkAssembler
 from ._zmq_lodger import SlotLodger
 from ._zmq_message import Payload, StreamMessage
+from ._zmq_parts import receive_parts
 from ._zmq_protocol import (
     HEARTBEAT_INTERVAL_MS,
     HEARTBEAT_TIMEOUT_MS,
@@ -41,6 +43,8 @@ __all__ = ["StreamSubscriber"]
 _LINGER_MS = 500
 _KEYS = b"keys"
 _WAIT_S = 0.05
+_CREDIT_PARTS = 4
+_CREDIT_PARTS_BESIDE = 2
 
 _log = logging.getLogger(__name__)
 
@@ -94,6 +98,7 @@ class StreamSubscriber:
         self._unacknowledged = 0
         self._unsaid = 0
         self._received: queue.SimpleQueue[StreamMessage] = queue.SimpleQueue()
+        self._taken: list[StreamMessage] = []
         self._requests_lock = threading.Lock()
         self._subscribed = threading.Event()
         self._full = False
@@ -167,8 +172,10 @@ class StreamSubscriber:
         """Say that messages are dealt with; as many more may be sent. After `close` it has no effect."""
         with self._requests_lock:
             self._unsaid += messages
-            # A quarter of the credit at a time: the server is told a quarter as often, and never runs dry.
-            if not self._closed and self._unsaid * 4 >= self._credit:
+            # A part of the credit at a time: the server is told less often, and never runs dry. A larger part
+            # beside it, where the answer takes no time and mostly goes with the next burst.
+            part = _CREDIT_PARTS if self._request.reader is None else _CREDIT_PARTS_BESIDE
+            if not self._closed and self._unsaid * part >= self._credit:
                 self._requests_out.send(str(self._unsaid).encode())
                 self._unsaid = 0
 
@@ -293,25 +300,28 @@ class StreamSubscriber:
             _say(dealer, Credit(generation=self._request.generation, messages=messages))
 
     def _take_all(self, dealer: zmq.Socket[bytes]) -> None:
-        for _ in range(self._credit):
-            try:
-                parts = dealer.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return
-            self._take(dealer, *parts)
+        """Take what is there, and hand it over at once: each hand-over wakes the consumer's thread."""
+        try:
+            with suppress(zmq.Again):
+                for _ in range(self._credit):
+                    self._take(dealer, *receive_parts(dealer))
+        finally:
+            for message in self._taken:
+                self._received.put(message)
+            self._taken.clear()
+        with self._requests_lock:
+            acknowledged = self._unsaid if self._unsaid * _CREDIT_PARTS >= self._credit else 0
+            self._unsaid -= acknowledged
+        self._return_credit(dealer, acknowledged)
 
     def _take(self, dealer: zmq.Socket[bytes], kind: zmq.Frame, *parts: zmq.Frame) -> None:
         self._last_heard = time.monotonic()
         match kind.bytes, [*parts]:
             case b"data", [stream, header, payload]:
                 self._keep(stream.bytes, header, payload)
-            case b"slot", [ticket, header]:
-                lodged = self._slots.take(ticket.bytes)
-                if lodged is not None:
-                    self._keep(lodged[0], header, lodged[1])
-                else:
-                    # It was counted as sent: without this a lossless stream would stand still.
-                    _say(dealer, Credit(generation=self._request.generation, messages=1))
+            case b"slot", [_, _, *_] if len(parts) % 2 == 0:
+                for ticket, header in zip(parts[::2], parts[1::2], strict=True):
+                    self._take_slot(dealer, ticket, header)
             case b"chunk", [mark, chunk, *first]:
                 self._take_chunk(dealer, mark, chunk, *first)
             case b"ring", [name]:
@@ -330,6 +340,14 @@ class StreamSubscriber:
                 # `alive`, which only says that the server is there, or an answer to what no longer counts.
                 return
 
+    def _take_slot(self, dealer: zmq.Socket[bytes], ticket: zmq.Frame, header: zmq.Frame) -> None:
+        lodged = self._slots.take(ticket.bytes)
+        if lodged is not None:
+            self._keep(lodged[0], header, lodged[1])
+        else:
+            # It was counted as sent: without this a lossless stream would stand still.
+            _say(dealer, Credit(generation=self._request.generation, messages=1))
+
     def _take_chunk(self, dealer: zmq.Socket[bytes], mark: zmq.Frame, *parts: zmq.Frame) -> None:
         generation = self._request.generation
         try:
@@ -344,10 +362,10 @@ class StreamSubscriber:
             self._keep(*complete)
 
     def _keep(self, stream: bytes, header: zmq.Frame, payload: Payload) -> None:
-        if self._received.qsize() >= self._credit:
+        if self._received.qsize() + len(self._taken) >= self._credit:
             _log.error("the data service at %s sent more than its credit; a message was dropped", self._where)
             return
-        self._received.put(StreamMessage(stream.decode(), header.bytes, payload))
+        self._taken.append(StreamMessage(stream.decode(), header.bytes, payload))
         self._unacknowledged += 1
 
 

@@ -140,7 +140,7 @@ class Journal:
         for instrument, session in list(self._recordings):
             if instrument == event.instrument and session != event.session:
                 self.stop_session(instrument, session, frames=None)
-        self._recording(event.instrument, event.session, event.sample, event.material)
+        self._admit(self._known(event.instrument, event.session, event.sample, event.material))
 
     def append(self, frame: Frame) -> Accepted:
         """Accept a frame; it is durable after the next `sync`. Appending it again does nothing.
@@ -154,7 +154,10 @@ class Journal:
             OutOfSpaceError, JournalError: not accepted; `sync`, and append again what is not durable.
         """
         header = frame.header
-        recording = self._recording(header.instrument, header.session, header.sample, header.material)
+        recording = self._known(header.instrument, header.session, header.sample, header.material)
+        if recording.row.state != "open" and recording.has(header):
+            return "duplicate"
+        self._admit(recording)
         require_near(header.sequence, recording.last_known, "Sequence number")
         self._refuse_broken()
         self._hand_over(recording)
@@ -241,6 +244,9 @@ class Journal:
         except EucentricError:
             self._repair()
             raise
+        # What was in flight before this commit is decided now, too, and may have failed.
+        if (error := self._repair()) is not None:
+            raise error
         for recording in self._recordings.values():
             self._hand_over(recording)
 
@@ -321,20 +327,22 @@ class Journal:
                 shard.segment.close()
         self.ledger.close()
 
-    def _recording(
-        self, instrument: str, session: str, sample: str | None, material: str | None
-    ) -> Recording:
+    def _known(self, instrument: str, session: str, sample: str | None, material: str | None) -> Recording:
         known = self._recordings.get((instrument, session))
         if known is None:
             row = self.ledger.open_session(instrument, session, sample=sample, material=material)
             known = Recording(row, quarantined=self.ledger.quarantined(row.id))
-        if known.row.state != "open":
+        return known
+
+    def _admit(self, recording: Recording) -> None:
+        row = recording.row
+        if row.state != "open":
             raise DataFormatError(
-                f"Session {session} of {instrument} is over.",
+                f"Session {row.session} of {row.instrument} is over.",
                 safe="its data set is complete and unchanged.",
                 next_step="start a session under a new name.",
             )
-        return self._recordings.setdefault((instrument, session), known)
+        self._recordings.setdefault((row.instrument, row.session), recording)
 
     def _begin(self, recording: Recording) -> GrowingShard:
         if self._sealer.waiting > _MAX_SEALING:

@@ -226,7 +226,10 @@ class Recorder:
 
     @staticmethod
     def _note(outcomes: dict[int, Outcome], position: int, outcome: Outcome | None) -> None:
-        if outcome is not None and outcomes.get(position) not in ("stored", "quarantined", "refused"):
+        if outcome == "duplicate":
+            # Taken again, it is there: what it was the first time stays true.
+            outcomes.setdefault(position, outcome)
+        elif outcome is not None:
             outcomes[position] = outcome
 
     def _acknowledge(self, group: Sequence[StreamMessage], outcomes: dict[int, Outcome]) -> None:

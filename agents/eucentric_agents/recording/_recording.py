@@ -92,6 +92,16 @@ class Recording:
         shard = self.open
         return max(shard.held, default=self.next_sequence - 1) if shard else self.next_sequence - 1
 
+    def has(self, header: FrameHeader) -> bool:
+        """Whether a frame is held, in a sealed shard, or in the quarantine."""
+        sequence, stream = header.sequence, header.stream
+        if (sequence, stream) in self.quarantined:
+            return True
+        for shard in self.growing:
+            if sequence >= shard.first and (shard.last is None or sequence <= shard.last):
+                return stream in shard.held.get(sequence, ())
+        return sequence < self.next_sequence and sequence not in self.missing
+
     def closing_around(self, sequence: int) -> GrowingShard | None:
         """The shard that is closing and has this acquisition in its range."""
         for shard in self.growing:

@@ -13,6 +13,7 @@ import zmq
 
 from .._errors import DataFormatError
 from .._frame import MAX_FRAME_BYTES
+from ._heap import LARGE_BYTES, keep_freed_memory
 from ._zmq_message import ArrayPayload
 from ._zmq_slots import SharedSlot
 
@@ -128,6 +129,8 @@ class ChunkAssembler:
         if offset == 0:
             if len(first) != 2 or not 0 < n_bytes <= MAX_FRAME_BYTES:
                 raise self._refusal(f"it begins an array of {n_bytes} bytes with {len(first)} parts")
+            if n_bytes >= LARGE_BYTES:
+                keep_freed_memory()
             self._number, self._filled = number, 0
             self._stream, self._header = first[0].bytes, first[1]
             self._array = np.empty(n_bytes, np.uint8)

@@ -374,7 +374,8 @@ class DataServer:
         """At a high rate let messages come together: waking three processes costs more than they do."""
         is_burst = time.monotonic() - self._fanned_out_s < _BURST_S
         # What goes to another machine is timed: the pacer reads the link's delay from its acknowledgements.
-        if is_burst and all(subscriber.chunks is None for subscriber in self._subscribers.values()):
+        # And who gets the bytes themselves is busy enough with them.
+        if is_burst and all(subscriber.reads_in_place for subscriber in self._subscribers.values()):
             time.sleep(_GATHER_S)
         self._fanned_out_s = time.monotonic()
 

@@ -20,6 +20,7 @@ from .._frame import MAX_FRAME_BYTES
 from .._settings import is_loopback
 from ._curve_access import ChannelAccess
 from ._curve_keys import ClientKeys
+from ._heap import LARGE_BYTES, keep_freed_memory
 from ._protocols import SubscriptionMode
 from ._zmq_chunks import ChunkAssembler
 from ._zmq_lodger import SlotLodger
@@ -318,6 +319,8 @@ class StreamSubscriber:
         self._last_heard = time.monotonic()
         match kind.bytes, [*parts]:
             case b"data", [stream, header, payload]:
+                if len(payload) >= LARGE_BYTES:
+                    keep_freed_memory()
                 self._keep(stream.bytes, header, payload)
             case b"slot", [_, _, *_] if len(parts) % 2 == 0:
                 for ticket, header in zip(parts[::2], parts[1::2], strict=True):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -32,7 +34,7 @@ from eucentric_core import (
     ShardRegistered,
     TransportError,
 )
-from eucentric_core.transport import StreamPublisher, find_free_port
+from eucentric_core.transport import StreamPublisher
 from eucentric_data_repository import Catalogue, DatasetEntry
 
 from ...frames import build_frame
@@ -46,6 +48,7 @@ HANGING_S = 60.0
 """Far more than any step may take on a busy machine: what is not done then hangs."""
 
 _LOOK_S = 0.05
+_CATALOGUE_LOOK_S = 0.2
 _PUBLISH_S = 0.2
 
 
@@ -56,6 +59,21 @@ def wait_until(condition: Callable[[], bool], what: str, *, limit_s: float = HAN
         if time.monotonic() > deadline_s:
             raise AssertionError(f"hangs: {what}")
         time.sleep(_LOOK_S)
+
+
+_PORTS = itertools.cycle(range(10_000 + os.getpid() * 97 % 20_000, 32_000))
+
+
+def _lasting_port() -> int:
+    """A free port that no outgoing connection takes meanwhile: a service that was killed needs it again."""
+    for port in _PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("there are always more")
 
 
 class ForkServer:
@@ -104,11 +122,6 @@ class Service:
         return int(json.loads(self.result.read_text())["status"])
 
     @property
-    def steps(self) -> dict[str, int]:
-        """How many steps it took in each part of the code, if it came to its end."""
-        return dict(json.loads(self.result.read_text())["steps"])
-
-    @property
     def was_killed(self) -> bool:
         """Whether it was killed where it was told to die."""
         return self.ended and self.status == -signal.SIGKILL
@@ -149,21 +162,21 @@ class Chain:
         for folder in (self.home, self.store, self.root / "runs"):
             folder.mkdir(parents=True, exist_ok=True)
         self.door_token = secrets.token_urlsafe(32)
-        self.ingest_port = find_free_port()
+        self.ingest_port = _lasting_port()
         self.acknowledged_file = self.root / "acknowledged"
         self.acknowledged_file.touch()
         self._services: list[Service] = []
         agent = {
-            "data_port": find_free_port(),
-            "control_port": find_free_port(),
+            "data_port": _lasting_port(),
+            "control_port": _lasting_port(),
             "frames_per_shard": FRAMES_PER_SHARD,
             "min_free_bytes": 0,
             "ship_to": str(self.store),
         }
         repository = {
             "root": str(self.store),
-            "data_port": find_free_port(),
-            "control_port": find_free_port(),
+            "data_port": _lasting_port(),
+            "control_port": _lasting_port(),
         }
         values: dict[str, Any] = {"home": str(self.home)}
         own: dict[str, dict[str, Any]] = {"agent": agent, "repository": repository}
@@ -287,9 +300,10 @@ class Chain:
 
     def is_finished(self) -> bool:
         """Whether everything has arrived, and what has its receipt has gone from the instrument."""
-        # Opening the catalogue takes long: first what a look into the folders tells.
-        if self.shards_here() or not any((self.store / "receipts").glob("*.json")):
+        # Opening the catalogue takes long: first what a look into the folders tells, and not too often.
+        if self.shards_here() or any((self.store / "incoming").glob("*.json")):
             return False
+        time.sleep(_CATALOGUE_LOOK_S)
         dataset = self.dataset()
         return dataset is not None and dataset.state == "complete"
 

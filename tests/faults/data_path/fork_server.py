@@ -2,14 +2,13 @@
 
 One order a line on stdin, a JSON object: `module` with a `main` or `app`, its `argv`, `kill`, and files for
 its `result`, its `log` and what it `acknowledged`. What is killed is a real service with all its threads. The
-place to die is a step of the interpreter inside Eucentric's own code: call or return of a function, Python's
-(`record_shard`) or the system's (`fsync`, `write`, `replace`), so that every boundary between two effects can
-be hit without a hook in the product.
+place to die is one that the code names by `reached`, or any step of the interpreter inside a part of it: the
+call or the return of a function, Python's (`record_shard`) or the system's (`fsync`, `write`, `replace`).
 
 `kill` is one of
-    {}                                           run undisturbed, and count
-    {"label", "occurrence"}                      where the code says for the n-th time that it is there
-    {"part", "step"}                             at the n-th step inside the files of one part, see `PARTS`
+    {}                        run undisturbed
+    {"label", "occurrence"}   where the code says for the n-th time that it is there
+    {"part", "step"}          at the n-th step inside the files of one part, see `PARTS`
 """
 
 from __future__ import annotations
@@ -28,6 +27,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from eucentric_core import _steps
+from eucentric_core.transport import StreamMessage, StreamSubscriber
+
 PARTS = {
     "journal": r"/recording/_(?!ship|seal|recorder)",
     "seal": r"/recording/_seal|/eucentric_transfer/_shard",
@@ -36,7 +38,6 @@ PARTS = {
 }
 """What a step belongs to, by the file it is in."""
 
-_OWN = "/eucentric_"
 _PRELOADED = ("eucentric_agents.data.__main__", "eucentric_data_repository.__main__")
 # What these import late, once for all instead of once for each.
 _PRELOADED_LATE = (
@@ -49,59 +50,66 @@ _PRELOADED_LATE = (
 
 
 class Executioner:
-    """Counts the steps of Eucentric's code and ends this process, as a power switch would, at one of them.
+    """Ends this process, as a power switch would, at one step of Eucentric's code.
 
     It also writes down what was acknowledged, before that leaves the process.
     """
 
     def __init__(self, kill: dict[str, Any], acknowledged: Path) -> None:
-        self.steps = dict.fromkeys(PARTS, 0)
         self._kill = kill
         self._seen = 0
         self._acknowledged = acknowledged.open("a", buffering=1)
         self._received: deque[tuple[str, bytes]] = deque()
-        self._part_of: dict[str, str | None] = {}
-        self._patterns = {part: re.compile(pattern) for part, pattern in PARTS.items()}
+        self._is_of_part: dict[str, bool] = {}
 
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
+    def take_its_place(self) -> None:
+        """See everything that this process does from now on; it is one that was forked for this."""
+        self._listen_to_acknowledgements()
+        if "label" in self._kill:
+            _steps.on_step = self._at_label
+        if "part" in self._kill:
+            self._pattern = re.compile(PARTS[self._kill["part"]])
+            threading.setprofile(self._at_step)
+            sys.setprofile(self._at_step)
+
+    def _at_label(self, step: str) -> None:
+        self._count(step == self._kill["label"], int(self._kill["occurrence"]))
+
+    def _at_step(self, frame: FrameType, _event: str, _argument: Any) -> None:
         file = frame.f_code.co_filename
-        if _OWN not in file:
-            return
-        if file not in self._part_of:
-            parts = (part for part, pattern in self._patterns.items() if pattern.search(file))
-            self._part_of[file] = next(parts, None)
-        part = self._part_of[file]
-        name = getattr(argument, "__name__", "") if event.startswith("c_") else frame.f_code.co_name
-        if file.endswith("_subscriber.py"):
-            self._note(frame, name, event, argument)
-        if part is not None:
-            self.steps[part] += 1
-        if self._is_reached(part, name, event, frame):
+        if file not in self._is_of_part:
+            self._is_of_part[file] = bool(self._pattern.search(file))
+        self._count(self._is_of_part[file], int(self._kill["step"]))
+
+    def _count(self, hit: bool, wanted: int) -> None:
+        self._seen += hit
+        if hit and self._seen == wanted:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def _note(self, frame: FrameType, name: str, event: str, argument: Any) -> None:
+    def _listen_to_acknowledgements(self) -> None:
         """What is acknowledged are the oldest of the messages that were received."""
-        if (name, event) == ("receive", "return") and argument is not None:
-            self._received.append((argument.stream, argument.header))
-        if (name, event) == ("acknowledge", "call"):
-            taken = [self._received.popleft() for _ in range(frame.f_locals["messages"])]
-            for stream, header in taken:
+        receive, acknowledge = StreamSubscriber.receive, StreamSubscriber.acknowledge
+
+        def noting_receive(subscriber: StreamSubscriber, timeout_s: float) -> StreamMessage | None:
+            message = receive(subscriber, timeout_s)
+            if message is not None:
+                self._received.append((message.stream, message.header))
+            return message
+
+        def noting_acknowledge(subscriber: StreamSubscriber, messages: int = 1) -> None:
+            for _ in range(messages):
+                stream, header = self._received.popleft()
                 # What is malformed on purpose is nobody's loss.
                 with suppress(ValueError, TypeError, KeyError, RecursionError):
                     self._acknowledged.write(f"{json.loads(header)['sequence']} {stream}\n")
+            acknowledge(subscriber, messages)
 
-    def _is_reached(self, part: str | None, name: str, event: str, frame: FrameType) -> bool:
-        if "part" in self._kill:
-            wanted = self._kill["part"]
-            return bool(part == wanted and self.steps[wanted] == self._kill["step"])
-        if (name, event) != ("reached", "call") or frame.f_locals["step"] != self._kill.get("label"):
-            return False
-        self._seen += 1
-        return self._seen == int(self._kill.get("occurrence", 1))
+        StreamSubscriber.receive = noting_receive  # type: ignore[method-assign, assignment]
+        StreamSubscriber.acknowledge = noting_acknowledge  # type: ignore[method-assign, assignment]
 
 
-def run(order: dict[str, Any], parent_pid: int) -> dict[str, int]:
-    """The service itself, to its end; what it did in steps."""
+def run(order: dict[str, Any], parent_pid: int) -> None:
+    """The service itself, to its end."""
     descriptor = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
@@ -109,9 +117,7 @@ def run(order: dict[str, Any], parent_pid: int) -> dict[str, int]:
     sys.argv = [order["module"], *(word.replace("{parent}", str(parent_pid)) for word in order["argv"])]
     os.environ.update(order["environment"])
     module = importlib.import_module(order["module"])
-    executioner = Executioner(order["kill"], Path(order["acknowledged"]))
-    threading.setprofile(executioner)
-    sys.setprofile(executioner)
+    Executioner(order["kill"], Path(order["acknowledged"])).take_its_place()
     try:
         (module.main if hasattr(module, "main") else module.app)()
     except SystemExit as ended:
@@ -119,19 +125,17 @@ def run(order: dict[str, Any], parent_pid: int) -> dict[str, int]:
             raise
     finally:
         sys.setprofile(None)
-    return executioner.steps
 
 
 def keep(order: dict[str, Any]) -> None:
     """Start the service, wait for its end, and leave word of how it ended."""
     result = Path(order["result"])
-    steps = result.with_suffix(".steps")
     keeper_pid = os.getpid()
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            steps.write_text(json.dumps(run(order, keeper_pid)))
+            run(order, keeper_pid)
             status = 0
         except BaseException:
             traceback.print_exc()
@@ -141,9 +145,8 @@ def keep(order: dict[str, Any]) -> None:
             os._exit(status)
     result.with_suffix(".pid").write_text(str(child))
     _, status = os.waitpid(child, 0)
-    counted = json.loads(steps.read_text()) if steps.exists() else {}
     unfinished = result.with_suffix(".part")
-    unfinished.write_text(json.dumps({"status": os.waitstatus_to_exitcode(status), "steps": counted}))
+    unfinished.write_text(json.dumps({"status": os.waitstatus_to_exitcode(status)}))
     unfinished.replace(result)
 
 

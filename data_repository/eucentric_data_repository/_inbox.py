@@ -8,7 +8,10 @@ inbox; only when the receipt lies there is the shard removed from it. Every step
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
@@ -18,10 +21,11 @@ from eucentric_core import (
     IntegrityError,
     Receipt,
     Shard,
+    TransferFailedError,
     reached,
     write_atomic,
 )
-from eucentric_transfer import Mover, checked_name
+from eucentric_transfer import FarEndError, Mover, checked_name
 
 from ._folders import RepositoryFolders
 
@@ -29,6 +33,7 @@ __all__ = ["Inbox"]
 
 _MAX_DOCUMENT_BYTES = 64 << 20
 _BATCH = 32
+_MAX_SHOWN = 120
 _DATASET_SUFFIX = ".dataset.json"
 
 _log = logging.getLogger(__name__)
@@ -46,42 +51,64 @@ class Inbox:
         self._mover = mover
         self._folders = folders
         self._taken: dict[str, bytes] = {}
+        self._left: dict[str, str] = {}
+
+    @property
+    def left_alone(self) -> Mapping[str, str]:
+        """What lies in the inbox and is nothing to fetch, with the reason; a person has to look at it."""
+        return MappingProxyType(self._left)
 
     def fetch(self) -> int:
         """Fetch shards and manifests that have arrived whole in the inbox, a batch of them.
+
+        One thing's failure does not hold up the others; the first is raised at the end.
 
         Returns:
             Number of documents that `answer` will see to.
 
         Raises:
-            TransferFailedError: the far end does not answer.
+            TransferFailedError: the far end does not answer, or something could not be fetched.
             OutOfSpaceError: this disk has no room.
         """
         listed = [name.rpartition("/")[2] for name in self._mover.list("incoming")]
+        # What was taken away there may come again as something else.
+        self._left = {name: self._left[name] for name in listed if name in self._left}
+        for name in listed:
+            self._require_plain(name)
         # Manifests last, as when they are taken in.
         names = sorted(
-            (name for name in listed if name.endswith(".json") and name not in self._taken),
+            (n for n in listed if n.endswith(".json") and n not in self._taken and n not in self._left),
             key=lambda name: (name.endswith(_DATASET_SUFFIX), name),
         )[:_BATCH]
-        documents = self._mover.read_many(
-            [f"incoming/{name}" for name in names], max_bytes=_MAX_DOCUMENT_BYTES
-        )
-        for name in names:
-            content = documents.get(f"incoming/{name}")
+        failures: list[EucentricError] = []
+        for name, content in self._read(names):
             if content is None:
                 continue
             try:
+                if isinstance(content, EucentricError):
+                    raise content
                 self._fetch(name, content)
+            except FarEndError:
+                raise
+            except TransferFailedError as error:
+                failures.append(error)
+                continue
             except (DataFormatError, IntegrityError) as error:
+                if isinstance(content, EucentricError):
+                    self._leave(name, error)
+                    self._set_aside(name, b"", error)
+                    continue
                 self._set_aside(name, content, error)
             self._taken[name] = content
+        if failures:
+            raise failures[0]
         return len(self._taken)
 
     def answer(self) -> int:
         """Send the receipts of what was taken in, then remove it from the inbox.
 
         What was refused has no receipt: its document goes, so that the sender sees it and sends again; the
-        file itself stays until then.
+        file itself stays until then. What lies there with another content than was taken in is left alone.
 
         Returns:
             Number of documents that are done with.
@@ -97,19 +124,60 @@ class Inbox:
             if receipt is not None:
                 self._mover.put_bytes(receipt.model_dump_json().encode(), f"receipts/{name}")
                 reached("inbox.receipted")
-                self._mover.remove(f"incoming/{name.removesuffix('.json')}", sha256=receipt.sha256)
-            self._mover.remove(f"incoming/{name}", sha256=sha256(content).hexdigest())
-            reached("inbox.removed")
+            try:
+                self._remove(name, content, receipt)
+            except (IntegrityError, DataFormatError) as error:
+                self._leave(name, error)
             del self._taken[name]
             done += 1
         return done
+
+    def _remove(self, name: str, content: bytes, receipt: Receipt | None) -> None:
+        if receipt is not None:
+            self._mover.remove(f"incoming/{name.removesuffix('.json')}", sha256=receipt.sha256)
+        try:
+            self._mover.remove(f"incoming/{name}", sha256=sha256(content).hexdigest())
+        except IntegrityError:
+            # Its sender has sent another meanwhile, which is looked at in its turn.
+            _log.info("%s in the inbox is another now", name)
+        reached("inbox.removed")
+
+    def _read(self, names: Sequence[str]) -> Iterator[tuple[str, bytes | EucentricError | None]]:
+        """The documents; of one that cannot be read, why."""
+        try:
+            found = self._mover.read_many(
+                [f"incoming/{name}" for name in names], max_bytes=_MAX_DOCUMENT_BYTES
+            )
+        except FarEndError:
+            raise
+        except (TransferFailedError, DataFormatError) as error:
+            if len(names) == 1:
+                yield names[0], error
+                return
+            # One of them is in the way of the others.
+            for name in names:
+                yield from self._read([name])
+            return
+        for name in names:
+            yield name, found.get(f"incoming/{name}")
+
+    def _require_plain(self, name: str) -> None:
+        if name not in self._left:
+            try:
+                checked_name(name)
+            except DataFormatError as error:
+                self._leave(name, error)
+
+    def _leave(self, name: str, error: EucentricError) -> None:
+        # Through its escapes: what it is called there may be anything.
+        _log.error("%a in the inbox is left alone: %s", name[:_MAX_SHOWN], error.what)
+        self._left[name] = error.what
 
     def close(self) -> None:
         """Let go of connections."""
         self._mover.close()
 
     def _fetch(self, name: str, content: bytes) -> None:
-        checked_name(name)
         if not name.endswith(_DATASET_SUFFIX):
             shard = _shard(name, content)
             if self._receipt(name, content) is not None and self._is_here(shard):
@@ -138,7 +206,10 @@ class Inbox:
     def _set_aside(self, name: str, content: bytes, error: EucentricError) -> None:
         _log.error("%s in the inbox refused: %s", name, error)
         # Through a name of our own: what it is called there may be anything.
-        held = self._folders.incoming / f"inbox-{sha256(name.encode()).hexdigest()[:16]}"
+        held = self._folders.incoming / f"inbox-{sha256(os.fsencode(name)).hexdigest()[:16]}"
+        if not content and (self._folders.quarantine / f"{held.name}.reason.json").exists():
+            # It was there before this service started anew, and is said once.
+            return
         write_atomic(held, content)
         self._folders.set_aside(held, error.report())
 

@@ -15,10 +15,10 @@ from pydantic import JsonValue
 from eucentric_core import (
     ConfigurationError,
     ErrorReport,
+    EucentricError,
     OutOfSpaceError,
     ServiceUnavailableError,
     Settings,
-    TransferFailedError,
     TransportError,
 )
 from eucentric_core.transport import DataServer, PyroControlServer, StreamPublisher, require_port_free
@@ -42,6 +42,8 @@ _POLL_S = 0.2
 _PUBLISH_TIMEOUT_S = 2.0
 _JOIN_S = 3.0
 _INBOX_POLL_S = 3.0
+_MAX_NAME = 120
+_MAX_SHOWN = 20
 _INGEST_ENDPOINT = "inproc://repository-events"
 
 _log = logging.getLogger(__name__)
@@ -149,7 +151,8 @@ class RepositoryService:
             return
         try:
             count = self._inbox.fetch() if what == "fetched" else self._inbox.answer()
-        except TransferFailedError as error:
+        except EucentricError as error:
+            # Whatever is wrong there, the rest of the repository goes on.
             if self._inbox_error is None:
                 _log.error("the inbox: %s", error.what)
             self._inbox_error = error.report()
@@ -212,9 +215,16 @@ class RepositoryService:
             "shards": sum(dataset.shards for dataset in datasets),
             "frames": sum(dataset.frames for dataset in datasets),
             "quarantined": sum(1 for _ in self._folders.quarantine.glob("*.reason.json")),
+            "inbox_left_alone": self._left_alone(),
             "unpublished_events": len(self._registrar.unpublished()),
             "error": self._trouble.model_dump(mode="json") if self._trouble is not None else None,
         }
+
+    def _left_alone(self) -> dict[str, JsonValue]:
+        left = dict(self._inbox.left_alone) if self._inbox is not None else {}
+        # Names in escapes: what somebody called a thing there may not even be text.
+        shown = {ascii(name[:_MAX_NAME]): left[name] for name in sorted(left)[:_MAX_SHOWN]}
+        return {"count": len(left), "first": dict[str, JsonValue](shown)}
 
 
 def _open_inbox(

@@ -15,7 +15,6 @@ from eucentric_core.transport import PyroControlClient, find_free_port
 from eucentric_data_repository import Database, Inbox, RepositoryFolders, ingest_once
 from eucentric_transfer import MoverOptions, PosixMover, open_mover
 
-from ..servers.s3_store import bucket, s3_client, s3_credentials, swift  # noqa: F401 - fixtures
 from .test_service import COMMAND, WAIT_S
 
 
@@ -104,6 +103,70 @@ def test_a_far_end_that_is_gone_is_said_and_asked_again(repository: Any, sender:
     assert len(look(repository, inbox)) == 1
 
 
+def test_what_does_not_belong_in_the_inbox_is_left_there_and_holds_up_nothing(
+    repository: Any, sender: Any, far: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    strange, huge = far.incoming / "foo bar.json", far.incoming / "huge.json"
+    strange.write_bytes(b"{}")
+    with huge.open("wb") as stream:
+        stream.truncate((64 << 20) + 1)
+    sender.deliver(sender.seal(range(2)))
+    inbox = Inbox(PosixMover(far.root), repository.folders)
+    assert len(look(repository, inbox)) == 1
+    assert names(far.incoming) == ["foo bar.json", "huge.json"]
+    assert set(inbox.left_alone) == {"foo bar.json", "huge.json"}
+    # It is said once: again neither at the next look nor at the next start.
+    caplog.clear()
+    look(repository, inbox)
+    assert caplog.text == ""
+    look(repository, Inbox(PosixMover(far.root), repository.folders))
+    assert len(repository.quarantined()) == 1
+    strange.unlink()
+    look(repository, inbox)
+    assert set(inbox.left_alone) == {"huge.json"}
+
+
+def test_a_document_that_cannot_be_read_holds_up_no_other(repository: Any, sender: Any, far: Any) -> None:
+    sender.deliver(sender.seal(range(2)))
+    # A file whose first bytes cannot be read, even by root.
+    (far.incoming / "a.json").symlink_to("/proc/self/mem")
+    inbox = Inbox(PosixMover(far.root), repository.folders)
+    with pytest.raises(TransferFailedError, match=r"a\.json"):
+        inbox.fetch()
+    with repository.registrar() as registrar:
+        assert len(ingest_once(repository.folders.root, registrar)) == 1
+
+
+def test_a_shard_that_changed_in_the_inbox_is_left_there_and_holds_up_no_receipt(
+    repository: Any, sender: Any, far: Any
+) -> None:
+    changed, other = sender.seal(range(2)), sender.seal([2], index=1)
+    for shard in (changed, other):
+        sender.deliver(shard)
+    inbox = Inbox(PosixMover(far.root), repository.folders)
+    inbox.fetch()
+    repository.ingest()
+    (far.incoming / changed.file_name).write_bytes(b"another")
+    assert inbox.answer() == 2
+    assert names(far.receipts) == sorted(f"{shard.file_name}.json" for shard in (changed, other))
+    assert names(far.incoming) == [changed.file_name, f"{changed.file_name}.json"]
+    assert list(inbox.left_alone) == [f"{changed.file_name}.json"]
+
+
+def test_a_document_that_came_again_as_another_is_looked_at_again(
+    repository: Any, sender: Any, far: Any
+) -> None:
+    shard = sender.seal(range(2))
+    sender.deliver(shard)
+    inbox = Inbox(PosixMover(far.root), repository.folders)
+    inbox.fetch()
+    repository.ingest()
+    again = shard.model_copy(update={"material": "gold"})
+    sender.deliver_document(f"{shard.file_name}.json", again.model_dump_json())
+    assert inbox.answer() == 1
+    assert inbox.fetch() == 1
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + WAIT_S
     while not condition():
@@ -115,9 +178,10 @@ def test_the_service_empties_a_bucket_of_a_real_store(
     repository_folders: Any,
     sender: Any,
     tmp_path: Path,
-    swift: Any,  # noqa: F811 - a fixture
-    bucket: str,  # noqa: F811 - a fixture
-    s3_credentials: Path,  # noqa: F811 - a fixture
+    swift: Any,
+    s3_client: Any,
+    bucket: str,
+    s3_credentials: Path,
 ) -> None:
     address, control_port, http_port = f"s3://{bucket}/lab", find_free_port(), find_free_port()
     config = tmp_path / "repository.toml"
@@ -132,12 +196,13 @@ def test_the_service_empties_a_bucket_of_a_real_store(
     shard = sender.seal(range(4))
     mover.put(sender.work / shard.file_name, f"incoming/{shard.file_name}", sha256=shard.sha256)
     mover.put_bytes(shard.model_dump_json().encode(), f"incoming/{shard.file_name}.json")
+    s3_client.put_object(Bucket=bucket, Key="lab/incoming/foo bar.json", Body=b"{}")
     service = ManagedProcess(
         "repository", [*COMMAND, "serve", "--config", str(config)], log=tmp_path / "repository.log"
     )
     try:
         service.wait_ready((tmp_path / "home/run/repository.json").exists, timeout_s=WAIT_S)
-        wait_for(lambda: not mover.list("incoming"))
+        wait_for(lambda: mover.list("incoming") == ("foo bar.json",))
         receipt = Receipt.model_validate_json(
             mover.read_bytes(f"receipts/{shard.file_name}.json", max_bytes=10_000)
         )
@@ -146,6 +211,9 @@ def test_the_service_empties_a_bucket_of_a_real_store(
         status = control.call("status", {})
         control.close()
         assert (status["frames"], status["error"]) == (4, None)
+        left = status["inbox_left_alone"]
+        assert isinstance(left, dict)
+        assert (left["count"], list(left["first"])) == (1, ["'foo bar.json'"])
         # The door is open in the same process.
         import httpx
 

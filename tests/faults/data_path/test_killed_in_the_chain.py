@@ -16,11 +16,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import pytest
 
-from ...servers.s3_store import (
-    store_client,
-    swift,  # noqa: F401 - a fixture
-    write_credentials,
-)
+from ...servers.s3_store import store_client, write_credentials
 from ...servers.swift import is_installed
 from .chain import Chain, ForkServer, Service, wait_until
 

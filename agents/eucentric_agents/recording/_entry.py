@@ -12,6 +12,7 @@ from eucentric_core import Frame, FrameHeader, FrozenModel, Shard
 from eucentric_transfer import ChunkPlace
 
 from ._record import encode_record
+from ._rules import runs_of
 
 __all__ = [
     "JOURNAL_MAGIC",
@@ -45,11 +46,21 @@ class FrameEntry(FrozenModel):
 
 
 class SealEntry(FrozenModel):
-    """The open shard is closed, and this is what it has become."""
+    """The open shard is closed, and this is what it has become.
+
+    `missing` are sequence numbers and, where several follow each other, the first and the last of them: a
+    record must stay small enough to be read back, however wide a gap is.
+    """
 
     kind: Literal["seal"] = "seal"
     shard: Shard
-    missing: tuple[int, ...]
+    missing: tuple[int | tuple[int, int], ...]
+
+    @property
+    def missing_sequences(self) -> tuple[int, ...]:
+        """Each acquisition that is missing."""
+        runs = ((run, run) if isinstance(run, int) else run for run in self.missing)
+        return tuple(number for first, last in runs for number in range(first, last + 1))
 
 
 _ENTRY: TypeAdapter[FrameEntry | SealEntry] = TypeAdapter(
@@ -88,4 +99,6 @@ def encode_inline_entry(frame: Frame) -> bytes:
 
 def encode_seal_entry(shard: Shard, missing: tuple[int, ...]) -> bytes:
     """The record that says what the open shard has become."""
-    return encode_record(JOURNAL_MAGIC, SealEntry(shard=shard, missing=missing).model_dump_json().encode())
+    runs = [(first, last) if last > first else first for first, last in runs_of(missing)]
+    text = SealEntry(shard=shard, missing=tuple(runs)).model_dump_json().encode()
+    return encode_record(JOURNAL_MAGIC, text)

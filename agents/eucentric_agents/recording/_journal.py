@@ -120,7 +120,9 @@ class Journal:
         self._recordings = {(r.row.instrument, r.row.session): r for r in recovery.recordings}
         self._packer = Packer(compression)
         self._committer = Committer()
-        self._sealer = Sealer(ShardSealing(self.folders, self.ledger, self._rebuild))
+        self._sealer = Sealer(
+            ShardSealing(self.folders, self.ledger, self._rebuild, self.local_copies.let_go)
+        )
         self._unreported: list[Commit] = []
         self._room: _Room | None = None
         self.last_poison: Poison | None = None
@@ -236,6 +238,15 @@ class Journal:
             OutOfSpaceError, JournalError: frames that were not durable before are perhaps forgotten;
                 append them again, those that are known are recognised.
         """
+        try:
+            self._sync()
+        except OutOfSpaceError:
+            growing_bytes = sum(shard.segment.shard_bytes for shard in self._growing())
+            if not self.local_copies.let_go(2 * growing_bytes + _RESERVE_BYTES):
+                raise
+            self._sync()
+
+    def _sync(self) -> None:
         if (error := self._repair()) is not None:
             raise error
         commit = self.begin_commit()
@@ -464,8 +475,8 @@ class Journal:
         self._unreported = []
         for shard in broken:
             shard.segment.close()
-            salvage = Salvage(shard.segment.journal_path, shard.segment.shard_path)
             with disk_errors("building a segment anew"):
+                salvage = Salvage(shard.segment.journal_path, shard.segment.shard_path)
                 shard.replace(self._rebuild(salvage, shard.segment))
         return error or JournalError(
             "Frames could not be made durable before.",

@@ -126,6 +126,23 @@ def _session_row(row: sqlite3.Row) -> SessionRow:
     return SessionRow(**{**dict(row), "missing": tuple(json.loads(row["missing"]))})
 
 
+def _advance(
+    connection: sqlite3.Connection, session_id: int, index: int, last_sequence: int, missing: Sequence[int]
+) -> None:
+    """The session goes on behind a shard."""
+    row = connection.execute("SELECT missing FROM sessions WHERE id = ?", (session_id,)).fetchone()
+    known = json.loads(row["missing"])
+    connection.execute(
+        "UPDATE sessions SET next_index = ?, next_sequence = ?, missing = ? WHERE id = ?",
+        (
+            index + 1,
+            max(last_sequence, max(missing, default=-1)) + 1,
+            json.dumps([*known, *missing]),
+            session_id,
+        ),
+    )
+
+
 class Ledger:
     """The database. Any thread may call; every method is one transaction.
 
@@ -190,21 +207,17 @@ class Ledger:
     def record_shard(self, session_id: int, shard: Shard, missing: Sequence[int]) -> None:
         """A shard is sealed: it is to be sent, and the session goes on behind it."""
         with self._transaction("recording a sealed shard") as connection:
-            row = connection.execute("SELECT missing FROM sessions WHERE id = ?", (session_id,)).fetchone()
             connection.execute(
                 "INSERT INTO outbox (session_id, kind, name, document, size_bytes, state) "
                 "VALUES (?, 'shard', ?, ?, ?, 'pending')",
                 (session_id, shard.file_name, shard.model_dump_json(), shard.size_bytes),
             )
-            connection.execute(
-                "UPDATE sessions SET next_index = ?, next_sequence = ?, missing = ? WHERE id = ?",
-                (
-                    shard.index + 1,
-                    shard.last_sequence + 1,
-                    json.dumps([*json.loads(row["missing"]), *missing]),
-                    session_id,
-                ),
-            )
+            _advance(connection, session_id, shard.index, shard.last_sequence, missing)
+
+    def record_gap(self, session_id: int, index: int, last_sequence: int, missing: Sequence[int]) -> None:
+        """Nothing of a shard is intact: the session goes on behind it, and its acquisitions are missing."""
+        with self._transaction("recording a gap") as connection:
+            _advance(connection, session_id, index, last_sequence, missing)
 
     def note_quarantined(self, session_id: int, stream: str, sequence: int, kind: str, file: str) -> None:
         """A frame of a session lies in the quarantine; again does nothing."""

@@ -54,6 +54,20 @@ class LocalCopies:
                     return
                 self._free(name)
 
+    def let_go(self, n_bytes: int) -> bool:
+        """Free copies of so many bytes, oldest first, whatever the disk says of its room; whether any was.
+
+        A quota, and what the file system keeps for itself, are not in the number it gives.
+        """
+        freed_bytes = 0
+        with self._lock:
+            for name, size in self._ledger.receipted():
+                if freed_bytes > n_bytes:
+                    break
+                self._free(name)
+                freed_bytes += size
+        return freed_bytes > 0
+
     def _free(self, name: str) -> None:
         with disk_errors("removing a shard the repository holds"):
             (self._folders.shards / name).unlink(missing_ok=True)

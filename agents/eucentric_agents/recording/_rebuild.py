@@ -64,6 +64,10 @@ def rebuild(
     # A frame whose record is damaged may still lie whole in the old shard.
     if salvage.records_damaged and salvage.shard.exists():
         quarantine.take(salvage.shard, "records of its journal are damaged; it may hold further frames")
+    # A sector that cannot be read now can perhaps be read later.
+    for path in sorted({damage.path for damage in salvage.damage if not damage.readable}):
+        if path.exists():
+            quarantine.take(path, "the disk cannot read parts of it")
     salvage.journal.unlink(missing_ok=True)
     salvage.shard.unlink(missing_ok=True)
     return segment
@@ -72,7 +76,8 @@ def rebuild(
 def set_damage_aside(salvage: Salvage, quarantine: Quarantine) -> None:
     """Copy what is damaged to the quarantine, each with its reason."""
     for damage in salvage.damage:
-        quarantine.keep(f"{damage.path.name}-{damage.start}", damage.content(), _reason(damage))
+        content = damage.content() if damage.readable else b""
+        quarantine.keep(f"{damage.path.name}-{damage.start}", content, _reason(damage))
 
 
 def _reason(damage: Damage) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def complete_seal(salvage: Salvage, session_id: int, folders: Folders, ledger: L
         if found != named:
             found.replace(named)
             fsync_directory(folders.shards)
-        ledger.record_shard(session_id, shard, salvage.seal.missing)
+        ledger.record_shard(session_id, shard, salvage.seal.missing_sequences)
     salvage.journal.unlink(missing_ok=True)
     return True
 

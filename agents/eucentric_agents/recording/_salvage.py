@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ class Damage:
     stop: int
     what: str
     header: FrameHeader | None = None
+    readable: bool = True
 
     def content(self) -> bytes:
         """The bytes, as far as they are there."""
@@ -94,7 +96,9 @@ class Salvage:
         damage = Damage(
             self.shard, chunk.offset, chunk.offset + chunk.size_bytes, "a chunk is damaged", entry.header
         )
-        content = damage.content()
+        content = self._read(damage)
+        if content is None:
+            return None
         if len(content) != chunk.size_bytes or zlib.crc32(content) != chunk.crc32:
             self.damage.append(damage)
             return None
@@ -103,9 +107,22 @@ class Salvage:
     def _inline(self, entry: FrameEntry, record: Record) -> Frame | None:
         stop = record.payload_offset + record.payload_bytes
         payload = Damage(self.journal, record.payload_offset, stop, "an array is damaged", entry.header)
+        content = self._read(payload)
+        if content is None:
+            return None
         try:
-            array = np.frombuffer(payload.content(), entry.header.dtype).reshape(entry.header.shape)
+            array = np.frombuffer(content, entry.header.dtype).reshape(entry.header.shape)
             return Frame(entry.header, array)
         except (ValueError, DataFormatError):
             self.damage.append(payload)
+            return None
+
+    def _read(self, place: Damage) -> bytes | None:
+        """The bytes; None if the disk cannot read them, which costs this frame and no other."""
+        try:
+            return place.content()
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            self.damage.append(replace(place, what=f"the disk cannot read it: {error}", readable=False))
             return None

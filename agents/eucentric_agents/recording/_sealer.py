@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from eucentric_core import EucentricError
+from eucentric_core import EucentricError, OutOfSpaceError
 
+from ._errors import JournalError
 from ._segment import Segment
 
 __all__ = ["SealJob", "Sealer"]
@@ -34,7 +35,7 @@ class Sealer:
     """The thread. A job that failed stays first in line until `retry`; nothing overtakes it.
 
     Args:
-        seal: does one job; may raise typed errors.
+        seal: does one job; whatever it raises, the job is tried again and the thread lives on.
     """
 
     def __init__(self, seal: Callable[[SealJob], None]) -> None:
@@ -62,7 +63,7 @@ class Sealer:
         """Wait until no more than `most` jobs are left. What failed before is tried once more.
 
         Raises:
-            EucentricError: a job failed again; it stays.
+            OutOfSpaceError, JournalError: a job failed again, or the thread is gone; it stays.
         """
         with self._changed:
             if self._error is not None:
@@ -71,6 +72,12 @@ class Sealer:
             while len(self._jobs) > most:
                 if self._error is not None:
                     raise self._error
+                if not self._thread.is_alive():
+                    raise JournalError(
+                        "The thread that seals shards has ended.",
+                        safe="what is not sealed is in its journals, and is found at the next start.",
+                        next_step="see this service's log, then restart the agent.",
+                    )
                 self._changed.wait(timeout=0.5)
 
     def close(self) -> None:
@@ -82,6 +89,25 @@ class Sealer:
         for job in self._jobs:
             job.segment.close()
 
+    def _attempt(self, job: SealJob) -> EucentricError | None:
+        try:
+            self._seal(job)
+        except (OutOfSpaceError, JournalError) as failed:
+            error: EucentricError = failed
+            _log.error("a shard is not sealed yet: %s", failed)
+        except Exception as failed:  # noqa: BLE001
+            # Whatever it is, a thread that has died seals nothing and tells nobody.
+            error = JournalError(
+                f"Sealing a shard failed: {type(failed).__name__}: {failed}",
+                safe="its frames are in its journal; it is built anew from there and tried again.",
+                next_step="see this service's log, and report it.",
+            )
+            _log.exception("a shard is not sealed yet")
+        else:
+            return None
+        job.attempts += 1
+        return error
+
     def _run(self) -> None:
         while True:
             with self._changed:
@@ -90,13 +116,7 @@ class Sealer:
                 if self._stopping and (not self._jobs or self._error is not None):
                     return
                 job = self._jobs[0]
-            error: EucentricError | None = None
-            try:
-                self._seal(job)
-            except EucentricError as failed:
-                job.attempts += 1
-                error = failed
-                _log.error("a shard is not sealed yet: %s", failed)
+            error = self._attempt(job)
             with self._changed:
                 if error is None:
                     self._jobs.popleft()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from eucentric_core import Shard, fsync_directory, sha256_file, utc_now
+from eucentric_core import OutOfSpaceError, Shard, fsync_directory, sha256_file, utc_now
 
 from ._errors import JournalError, disk_errors
 from ._folders import Folders
@@ -28,14 +28,20 @@ class ShardSealing:
         folders: of the journal.
         ledger: where sealed shards are recorded.
         rebuild: a segment from what its journal vouches for, after something failed.
+        make_room: lets go of so many bytes that are not needed here; whether there were any.
     """
 
     def __init__(
-        self, folders: Folders, ledger: Ledger, rebuild: Callable[[Salvage, Segment], Segment]
+        self,
+        folders: Folders,
+        ledger: Ledger,
+        rebuild: Callable[[Salvage, Segment], Segment],
+        make_room: Callable[[int], bool],
     ) -> None:
         self._folders = folders
         self._ledger = ledger
         self._rebuild = rebuild
+        self._make_room = make_room
 
     def __call__(self, job: SealJob) -> None:
         """Seal a shard; after a failure, again from its journal.
@@ -43,13 +49,17 @@ class ShardSealing:
         Raises:
             OutOfSpaceError, JournalError: the disk failed; nothing is lost, call again.
         """
-        if job.attempts:
-            job.segment.close()
-            salvage = Salvage(job.segment.journal_path, job.segment.shard_path)
-            with disk_errors("sealing a shard"):
-                if complete_seal(salvage, job.session_id, self._folders, self._ledger):
-                    return
-            job.segment = self._rebuild(salvage, job.segment)
+        try:
+            self._seal(job)
+        except OutOfSpaceError:
+            if not self._make_room(_needed_bytes(job.segment)):
+                raise
+            job.attempts += 1
+            self._seal(job)
+
+    def _seal(self, job: SealJob) -> None:
+        if job.attempts and self._done_after_all(job):
+            return
         shard = self._close(job)
         segment = job.segment
         segment.announce(shard, job.missing)
@@ -63,6 +73,26 @@ class ShardSealing:
         segment.discard()
         reached("seal.done")
         _log.info("shard %s sealed: %d frames, %d bytes", shard.file_name, shard.frames, shard.size_bytes)
+
+    def _done_after_all(self, job: SealJob) -> bool:
+        """After a failure: finish what was announced, or start again with what is intact, if anything is."""
+        job.segment.close()
+        with disk_errors("sealing a shard"):
+            salvage = Salvage(job.segment.journal_path, job.segment.shard_path)
+            if complete_seal(salvage, job.session_id, self._folders, self._ledger):
+                return True
+            job.segment = self._rebuild(salvage, job.segment)
+        held: dict[int, set[str]] = {}
+        for sequence, stream in job.segment.durable:
+            held.setdefault(sequence, set()).add(stream)
+        job.missing = tuple(sorted({*job.missing, *(job.held.keys() - held.keys())}))
+        if not held:
+            _log.error("nothing in segment %s is intact: its acquisitions are missing", job.segment.name)
+            self._ledger.record_gap(job.session_id, job.index, max(job.held), job.missing)
+            job.segment.discard()
+            return True
+        job.held = held
+        return False
 
     def _close(self, job: SealJob) -> Shard:
         row = self._ledger.session(job.session_id)
@@ -92,3 +122,11 @@ class ShardSealing:
                 sample=row.sample,
                 material=row.material,
             )
+
+
+def _needed_bytes(segment: Segment) -> int:
+    """Enough to build a segment anew."""
+    try:
+        return 2 * segment.shard_bytes
+    except OSError:
+        return 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ import numpy as np
 import pytest
 import zmq
 
-from eucentric_core import Frame
-from eucentric_core.transport import DataServer, StreamPublisher, StreamSubscriber
+from eucentric_core import Frame, ServiceUnavailableError, TransportError
+from eucentric_core.transport import DataServer, StreamMessage, StreamPublisher, StreamSubscriber
 from eucentric_core.transport._shm_file import (
     SharedFile,
     SharedMemoryError,
@@ -27,6 +28,7 @@ from eucentric_core.transport._shm_file import (
 from eucentric_core.transport._shm_held import HeldSlots, LentSlots
 from eucentric_core.transport._shm_ring import MappedRing, RingWriter, SlotReference
 from eucentric_core.transport._zmq_lodger import SlotLodger
+from eucentric_core.transport._zmq_slots import SharedSlot
 
 from ..frames import frame_around
 
@@ -388,7 +390,7 @@ def test_after_a_killed_server_the_next_one_goes_on_with_a_new_ring(context: Con
             number += 1
             frame = numbered(number)
             publisher.publish(frame.header, frame.array)
-            message = subscriber.receive(0.1)
+            message = receive_if_served(subscriber, 0.1)
         subscriber.acknowledge()
         while subscriber.receive(0.5) is not None:
             subscriber.acknowledge()
@@ -396,6 +398,80 @@ def test_after_a_killed_server_the_next_one_goes_on_with_a_new_ring(context: Con
         following = warm_up(publisher, subscriber)
         assert lies_in_shared_memory(exchange(publisher, subscriber, following))
         assert (kept.array == kept.header.sequence).all()
+
+
+def test_slots_that_a_killed_server_never_took_hold_nobody_up(context: Context) -> None:
+    with process(_serve, 0, 0) as (first, first_pid), ExitStack() as opened:
+        port, ingest = first.recv()
+        publisher = StreamPublisher(ingest, context=context, timeout_s=1.0, ring_bytes=RING_BYTES)
+        opened.callback(publisher.close)
+        subscriber = opened.enter_context(
+            StreamSubscriber("127.0.0.1", port, mode="lossless", credit=1, context=context, expiry_s=0.5)
+        )
+        subscriber.wait_subscribed(PATIENCE_S)
+        number = warm_up(publisher, subscriber)
+        number = fill(publisher, number)
+        kill(first_pid)
+        second, _ = opened.enter_context(process(_serve, port, int(ingest.rpartition(":")[2])))
+        second.recv()
+        publisher.start_anew()
+        received = 0
+        for following in range(number, number + 40):
+            frame = numbered(following)
+            publisher.publish(frame.header, frame.array)
+            while receive_if_served(subscriber, 0.05) is not None:
+                subscriber.acknowledge()
+                received += 1
+        assert received
+
+
+def fill(publisher: StreamPublisher, number: int) -> int:
+    """Publish until nobody takes any more; the next number."""
+    with suppress(TransportError):
+        for _ in range(200):
+            frame = numbered(number)
+            publisher.publish(frame.header, frame.array)
+            number += 1
+        raise AssertionError("nobody holds the publisher back")
+    return number
+
+
+def receive_if_served(subscriber: StreamSubscriber, timeout_s: float) -> StreamMessage | None:
+    """The next message; None also while the server is away."""
+    try:
+        return subscriber.receive(timeout_s)
+    except ServiceUnavailableError:
+        return None
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_lets_go_of_nothing(ring: RingWriter) -> None:
+    reference = put(ring, 7)
+    server = MappedRing(ring.name, server=b"s" * 16)
+    slot = SharedSlot(server, reference)
+    held = HeldSlots()
+    lent = LentSlots(held.name, held.token)
+    ticket = lent.lend(reference, slot.n_bytes, slot)
+    assert ticket is not None
+    view = MappedRing(ring.name).view(reference)
+    held.hold(ticket, view)
+    kept = view[:10]
+    del slot
+    child = os.fork()
+    if child == 0:
+        del view, kept, held
+        gc.collect()
+        os._exit(0)
+    os.waitpid(child, 0)
+    lent.take_back()
+    assert len(lent) == 1
+    assert (shared_folder() / held.name).exists()
+    put(ring, 99)
+    assert (kept == 7).all()
+    del view, kept
+    lent.take_back()
+    assert len(lent) == 0
+    held.close()
 
 
 # What is forged or damaged.

@@ -53,7 +53,8 @@ class DataLink:
         self._broken.set()
 
     def mark_whole(self) -> None:
-        """The data process answers again."""
+        """The data process, another one, answers again."""
+        self._publisher.start_anew()
         self._broken.clear()
 
     @property

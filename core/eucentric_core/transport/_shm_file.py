@@ -10,11 +10,21 @@ import secrets
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, ParamSpec
 
-__all__ = ["TOKEN_BYTES", "SharedFile", "SharedMemoryError", "shared_folder", "sweep_shared_files"]
+__all__ = [
+    "TOKEN_BYTES",
+    "SharedFile",
+    "SharedMemoryError",
+    "of_this_process",
+    "shared_folder",
+    "sweep_shared_files",
+]
+
+_Arguments = ParamSpec("_Arguments")
 
 TOKEN_BYTES: Final = 16
 _PREFIX = "eucentric-"
@@ -30,6 +40,17 @@ _log = logging.getLogger(__name__)
 
 class SharedMemoryError(Exception):
     """There is no such shared memory, or it is not to be used. Whoever meets it sends inline instead."""
+
+
+def of_this_process(act: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
+    """The same act, left undone in a process that was forked from this one: what is shared is not its own."""
+    owner = os.getpid()
+
+    def act_if_owner(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:
+        if os.getpid() == owner:
+            act(*arguments, **named)
+
+    return act_if_owner
 
 
 def shared_folder() -> Path:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._shm_file import TOKEN_BYTES, SharedFile, SharedMemoryError
+from ._shm_file import TOKEN_BYTES, SharedFile, SharedMemoryError, of_this_process
 from ._shm_ring import REFERENCE_BYTES, SlotReference, parse_slot
 
 __all__ = ["N_TICKETS", "HeldSlots", "LentSlots", "Ticket", "parse_ticket"]
@@ -79,7 +79,7 @@ class HeldSlots:
         self._file.map[: len(_MAGIC)] = _MAGIC
         self.token = token.hex()
         # Whoever forgets to close it leaves no file behind either.
-        self._unlinking = weakref.finalize(self, SharedFile.unlink, self._file)
+        self._unlinking = weakref.finalize(self, of_this_process(SharedFile.unlink), self._file)
 
     @property
     def name(self) -> str:
@@ -89,7 +89,10 @@ class HeldSlots:
     def hold(self, ticket: Ticket, view: npt.NDArray[np.uint8]) -> None:
         """Let go of a slot by itself as soon as nothing refers to `view` or what was made of it."""
         self._file.map[_RECEIVED_AT + ticket.number] = ticket.serial
-        letting_go = weakref.finalize(view, _let_go, self._file, ticket.number, ticket.serial)
+        # A forked process has views of its own, and lets go of nothing.
+        letting_go = weakref.finalize(
+            view, of_this_process(_let_go), self._file, ticket.number, ticket.serial
+        )
         letting_go.atexit = False
 
     def refuse(self, ticket: Ticket) -> None:

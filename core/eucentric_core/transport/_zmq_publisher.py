@@ -97,6 +97,13 @@ class StreamPublisher:
         """
         self._send(EVENT_STREAM, event.model_dump_json().encode(), memoryview(b""))
 
+    def start_anew(self) -> None:
+        """Count on another server from here on: slots that the former had not taken never come back."""
+        with self._lock:
+            if self._ring is not None:
+                self._retired.append(self._ring)
+                self._ring = None
+
     def _send(self, stream: str, header: bytes, payload: memoryview) -> None:
         deadline = time.monotonic() + self._timeout_s
         with self._lock:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import zmq
 
-from ._shm_file import TOKEN_BYTES, SharedMemoryError, sweep_shared_files
+from ._shm_file import TOKEN_BYTES, SharedMemoryError, of_this_process, sweep_shared_files
 from ._shm_held import LentSlots, Ticket
 from ._shm_ring import MappedRing, SlotReference, parse_slot
 from ._zmq_protocol import Mapped, ReaderFile
@@ -38,7 +38,7 @@ class SharedSlot:
     def __init__(self, ring: MappedRing, reference: SlotReference) -> None:
         view = ring.view(reference)
         ring.take(reference)
-        freeing = weakref.finalize(view, ring.free, reference.slot)
+        freeing = weakref.finalize(view, of_this_process(ring.free), reference.slot)
         freeing.atexit = False
         self.ring = ring
         self.reference = reference

@@ -10,6 +10,7 @@ import base64
 import datetime
 import hashlib
 import ipaddress
+import itertools
 import logging
 import ssl
 import subprocess
@@ -18,6 +19,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from cryptography import x509
@@ -34,7 +36,8 @@ from eucentric_core import (
     TransferFailedError,
 )
 from eucentric_transfer import FarEndError, MoverOptions, Outgoing, open_mover
-from eucentric_transfer.s3._upload import abandon_old_uploads
+from eucentric_transfer.s3._digests import digest_file
+from eucentric_transfer.s3._upload import abandon_old_uploads, pages
 
 from ..servers.http_relay import Answer, running_relay
 from ..servers.s3_store import write_credentials
@@ -223,6 +226,67 @@ def test_a_large_file_goes_in_parts_and_the_whole_hash_is_kept_with_it(
     assert s3_far_end.relay.body_bytes() == 0
 
 
+def taking_checksums(far_end: Bucket) -> Callable[[str, str], Answer | None]:
+    """Ends an upload whose parts have SHA-256 checksums, in place of the store, which knows none."""
+
+    def answer(method: str, path: str) -> Answer | None:
+        address = urlsplit(path)
+        if method != "POST" or "uploadId=" not in address.query:
+            return None
+        where = {
+            "Bucket": far_end.bucket,
+            "Key": address.path.removeprefix(f"/{far_end.bucket}/"),
+            "UploadId": parse_qs(address.query)["uploadId"][0],
+        }
+        there = far_end.client.list_parts(**where)["Parts"]
+        listed = [{key: part[key] for key in ("PartNumber", "ETag")} for part in there]
+        far_end.client.complete_multipart_upload(**where, MultipartUpload={"Parts": listed})
+        return Answer(200, b"<CompleteMultipartUploadResult/>")
+
+    return answer
+
+
+@pytest.mark.parametrize("confirm", ["read_back", "checksums"])
+def test_a_large_object_that_was_damaged_at_the_store_is_sent_again(
+    s3_far_end: Bucket, large: Path, confirm: str
+) -> None:
+    digests = digest_file(large, PART_BYTES, go_on=lambda: None)
+    damaged = b"x" + large.read_bytes()[1:]
+    s3_far_end.client.put_object(
+        Bucket=s3_far_end.bucket,
+        Key=f"{PREFIX}/incoming/large.h5",
+        Body=damaged,
+        Metadata={"sha256": digests.sha256},
+    )
+    # The store's own checksum is of the day it was taken in.
+    s3_far_end.relay.head_headers = (("x-amz-checksum-sha256", digests.checksum_sha256),)
+    if confirm == "checksums":
+        s3_far_end.relay.answer = taking_checksums(s3_far_end)
+    s3_far_end.open(confirm=confirm).put(large, "incoming/large.h5")
+    assert s3_far_end.files() == {"incoming/large.h5": large.read_bytes()}
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_what_an_earlier_try_sent_is_read_back_even_where_checksums_are_trusted(
+    s3_far_end: Bucket, large: Path, cut: bool
+) -> None:
+    relay = s3_far_end.relay
+    relay.answer = lambda method, path: (
+        Answer(500, error_xml("InternalError")) if "partNumber=2" in path else None
+    )
+    if cut:
+        with pytest.raises(TransferFailedError):
+            s3_far_end.open(connections=1, confirm="checksums").put(large, "incoming/large.h5")
+    relay.well()
+    relay.answer = taking_checksums(s3_far_end)
+    checksum = digest_file(large, PART_BYTES, go_on=lambda: None).checksum_sha256
+    relay.head_headers = (("x-amz-checksum-sha256", checksum),)
+    s3_far_end.open(confirm="checksums").put(large, "incoming/large.h5")
+    read_back = [r for r in relay.requests if r.method == "GET" and r.path.endswith("/incoming/large.h5")]
+    assert len(read_back) == cut
+    assert s3_far_end.files() == {"incoming/large.h5": large.read_bytes()}
+
+
 def test_parts_that_arrived_before_a_cut_are_not_sent_again(s3_far_end: Bucket, large: Path) -> None:
     relay = s3_far_end.relay
     relay.answer = lambda method, path: (
@@ -325,6 +389,40 @@ def test_many_documents_are_looked_for_with_one_listing(s3_far_end: Bucket) -> N
     found = s3_far_end.open().read_many(names, max_bytes=10)
     assert {name for name, content in found.items() if content is not None} == {"receipts/a.json"}
     assert s3_far_end.relay.count("GET") == 2
+
+
+def listing_without_end(method: str, path: str) -> Answer | None:
+    """A folder so full that what is looked for is never on the page."""
+    if method != "GET" or "list-type=2" not in path:
+        return None
+    token = f"<NextContinuationToken>{time.monotonic_ns()}</NextContinuationToken>"
+    entry = "<Contents><Key>other</Key></Contents><IsTruncated>true</IsTruncated>"
+    return Answer(200, f"<ListBucketResult>{entry}{token}</ListBucketResult>".encode())
+
+
+def test_what_a_listing_is_too_long_to_show_is_asked_for_by_its_name(s3_far_end: Bucket) -> None:
+    s3_far_end.plant("receipts/z.json", b"1")
+    s3_far_end.relay.answer = listing_without_end
+    names = [f"receipts/{n}.json" for n in range(10)] + ["receipts/z.json"]
+    found = s3_far_end.open().read_many(names, max_bytes=10)
+    assert {name for name, content in found.items() if content is not None} == {"receipts/z.json"}
+
+
+def test_a_listing_that_was_cut_is_an_error_and_no_shorter_listing(s3_far_end: Bucket) -> None:
+    endless = ({"IsTruncated": True, "NextContinuationToken": str(n)} for n in itertools.count())
+    markers = (("ContinuationToken", "NextContinuationToken"),)
+    with pytest.raises(TransferFailedError, match="not come to its end"):
+        list(pages(lambda **wanted: next(endless), markers, max_pages=3))
+    # A store that says that there is more, and where: there, again and again.
+    s3_far_end.relay.answer = lambda method, path: (
+        Answer(200, again) if method == "GET" and "list-type=2" in path else None
+    )
+    again = (
+        b"<ListBucketResult><IsTruncated>true</IsTruncated>"
+        b"<NextContinuationToken>a</NextContinuationToken></ListBucketResult>"
+    )
+    with pytest.raises(TransferFailedError, match="not come to its end"):
+        s3_far_end.open().list("receipts")
 
 
 def test_what_this_mover_has_just_read_is_removed_without_reading_it_again(

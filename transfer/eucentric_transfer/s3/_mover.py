@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from eucentric_core import EucentricError, IntegrityError, TransferFailedError
 
 from .._batch import put_each
-from .._mover import Outgoing, RemoteFile
+from .._mover import FarEndError, Outgoing, RemoteFile
 from .._names import checked_name
 from .._options import MoverOptions
 from .._receive import another_content, receive
@@ -21,13 +22,15 @@ from ._body import Body
 from ._client import require_sdk
 from ._digests import FileDigests, digest_bytes, digest_file
 from ._store import S3Store, Where
-from ._upload import PartsUpload, abandon_old_uploads
+from ._upload import ListingCutError, PartsUpload, abandon_old_uploads
 
 __all__ = ["S3Mover", "open_s3"]
 
 _SWEEP_EVERY_S = 86400.0
 _MAX_KNOWN = 4096
 _WORTH_A_LISTING = 8
+
+_log = logging.getLogger(__name__)
 
 
 def open_s3(url: str, options: MoverOptions) -> S3Mover:
@@ -113,8 +116,16 @@ class S3Mover:
         there = names
         if len(names) >= _WORTH_A_LISTING:
             folders = {"/".join(checked_name(name)[:-1]) for name in names} - {""}
-            listed = {f"{folder}/{found}" for folder in folders for found in self._store.names(folder)}
-            there = [name for name in names if "/" not in name or name in listed]
+            try:
+                listed = {
+                    f"{folder}/{found}"
+                    for folder in folders
+                    for found in self._store.names(folder, max_pages=_WORTH_A_LISTING)
+                }
+                there = [name for name in names if "/" not in name or name in listed]
+            except ListingCutError:
+                # To ask for each by its name is cheaper than such a listing.
+                pass
         contents = self._pool.map(lambda name: self._store.read_if_there(name, max_bytes), there)
         found = dict(zip(there, contents, strict=True))
         return {name: found.get(name) for name in names}
@@ -174,13 +185,28 @@ class S3Mover:
         go_on()
         with self._store.asking(file.name) as (client, where):
             self._sweep(client)
-            if not self._seems_there(client, where, digests):
-                self._send(client, where, file, digests)
-            self._confirm(client, where, file.name, digests)
+            if not self._is_there(client, where, file.name, digests):
+                sent_whole = self._send(client, where, file, digests)
+                # A checksum vouches for what was sent with it just now, and for nothing older.
+                trusted = sent_whole and self._settings.confirm == "checksums"
+                self._confirm(client, where, file.name, digests, read_back=not trusted)
         return RemoteFile(name=file.name, size_bytes=digests.size_bytes, sha256=digests.sha256)
 
+    def _is_there(self, client: Any, where: Where, name: str, digests: FileDigests) -> bool:
+        """Whether a try that was killed had arrived. What is damaged there is no reason not to send again."""
+        if not self._seems_there(client, where, digests):
+            return False
+        try:
+            self._confirm(client, where, name, digests, read_back=True)
+        except FarEndError:
+            raise
+        except TransferFailedError as error:
+            _log.warning("%s is sent again: %s", name, error.what)
+            return False
+        return True
+
     def _seems_there(self, client: Any, where: Where, digests: FileDigests) -> bool:
-        """Whether a try that was killed had arrived. It is not taken at its word: it is confirmed as ever."""
+        """Whether the store says so."""
         if len(digests.parts) == 1:
             return False
         head = self._store.head(client, where)
@@ -189,25 +215,28 @@ class S3Mover:
             digests.sha256,
         )
 
-    def _send(self, client: Any, where: Where, file: Outgoing, digests: FileDigests) -> None:
+    def _send(self, client: Any, where: Where, file: Outgoing, digests: FileDigests) -> bool:
+        """Send a file; whether every byte of the object left just now."""
         passage = self._store.passage(file.name, digests.size_bytes, shown=True)
         checksums = self._settings.confirm == "checksums"
         if isinstance(file.source, Path) and len(digests.parts) > 1:
-            PartsUpload(
+            return PartsUpload(
                 client, where["Bucket"], where["Key"], file.source, digests, passage, checksums=checksums
             ).run(self._pool)
-            return
         (part,) = digests.parts
         more = {"ChecksumSHA256": part.checksum_sha256} if checksums else {}
         wanted = {**where, "Metadata": {"sha256": digests.sha256}, "ContentMD5": part.content_md5, **more}
         if isinstance(file.source, bytes):
             passage.let_through(len(file.source))
             client.put_object(**wanted, Body=file.source)
-            return
+            return True
         with Body(file.source, 0, digests.size_bytes, passage) as body:
             client.put_object(**wanted, Body=body)
+        return True
 
-    def _confirm(self, client: Any, where: Where, name: str, digests: FileDigests) -> None:
+    def _confirm(
+        self, client: Any, where: Where, name: str, digests: FileDigests, *, read_back: bool
+    ) -> None:
         address = self._store.address
         head = self._store.head(client, where)
         if head is None or head["ContentLength"] != digests.size_bytes:
@@ -218,7 +247,7 @@ class S3Mover:
                 arrived_bytes=None if head is None else int(head["ContentLength"]),
             )
         kept = head.get("ChecksumSHA256")
-        if self._settings.confirm == "checksums" and kept is not None:
+        if not read_back and kept is not None:
             arrived, expected = str(kept), digests.checksum_sha256
         else:
             arrived, expected = self._store.hash(client, where, name), digests.sha256

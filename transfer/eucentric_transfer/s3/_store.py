@@ -17,7 +17,7 @@ from ._address import S3Address
 from ._body import pay_for_bodies
 from ._client import open_client
 from ._errors import client_error, is_missing, s3_errors
-from ._upload import pages
+from ._upload import MAX_PAGES, pages
 
 __all__ = ["S3Store", "Where"]
 
@@ -134,8 +134,12 @@ class S3Store:
                     raise
                 return None
 
-    def names(self, folder: str) -> tuple[str, ...]:
-        """Names directly under a folder's, sorted."""
+    def names(self, folder: str, *, max_pages: int = MAX_PAGES) -> tuple[str, ...]:
+        """Names directly under a folder's, sorted.
+
+        Raises:
+            ListingCutError: there are more than so many pages hold.
+        """
         with self.asking(folder) as (client, where):
             prefix = f"{where['Key']}/"
             found = [
@@ -143,6 +147,7 @@ class S3Store:
                 for page in pages(
                     client.list_objects_v2,
                     (("ContinuationToken", "NextContinuationToken"),),
+                    max_pages=max_pages,
                     Bucket=self.address.bucket,
                     Prefix=prefix,
                     Delimiter="/",

@@ -10,36 +10,67 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from eucentric_core import utc_now
+from eucentric_core import TransferFailedError, utc_now
 
 from .._passage import Passage
 from ._body import Body
 from ._digests import FileDigests, PartDigests
 from ._errors import client_error, error_code
 
-__all__ = ["PartsUpload", "abandon_old_uploads", "pages"]
+__all__ = ["MAX_PAGES", "ListingCutError", "PartsUpload", "abandon_old_uploads", "pages"]
 
-_MAX_PAGES = 100
+MAX_PAGES = 1000
+"""Most pages of one listing: with the usual 1000 entries a page, a million."""
 _MAY_NOT_LOOK = ("AccessDenied", "NotImplemented")
 _HOPELESS = ("InvalidPart", "InvalidPartOrder", "InvalidRequest", "EntityTooSmall")
 
 _log = logging.getLogger(__name__)
 
 
-def pages(call: Callable[..., Any], markers: Sequence[tuple[str, str]], **wanted: Any) -> Iterator[Any]:
+class ListingCutError(TransferFailedError):
+    """A listing that has more than was read of it: what is not in it may be there all the same."""
+
+
+def pages(
+    call: Callable[..., Any],
+    markers: Sequence[tuple[str, str]],
+    *,
+    max_pages: int = MAX_PAGES,
+    **wanted: Any,
+) -> Iterator[Any]:
     """The pages of a listing; `markers` pair what to ask with and where the last page tells it.
 
     The SDK's own paginator does not end when a store repeats its marker.
+
+    Raises:
+        ListingCutError: after the last page that was asked for there are more, or the store says so and
+            does not say where they begin.
     """
     seen: set[str] = set()
-    for _ in range(_MAX_PAGES):
+    for _ in range(max_pages):
         page = call(**wanted)
         yield page
-        following = {ask: page[told] for ask, told in markers if page.get(told)}
-        if not page.get("IsTruncated") or repr(following) in seen:
+        if not page.get("IsTruncated"):
             return
+        following = {ask: page[told] for ask, told in markers if page.get(told)}
+        if not following or repr(following) in seen:
+            break
         seen.add(repr(following))
         wanted |= following
+    raise ListingCutError(
+        f"The listing of {wanted.get('Prefix') or wanted.get('Key') or wanted.get('Bucket')} has not come "
+        "to its end.",
+        safe="nothing was concluded from what it does not show.",
+        next_step="move away what nobody needs there any more; ask who runs the store if it is not long.",
+    )
+
+
+def _as_far_as_told(listing: Iterator[Any]) -> Iterator[Any]:
+    """The pages of a listing that need not be complete: what it misses is sent anew, or given up later."""
+    try:
+        yield from listing
+    except ListingCutError as error:
+        _log.warning("%s", error.what)
 
 
 def _uploads(client: Any, bucket: str, prefix: str) -> list[Any]:
@@ -47,7 +78,7 @@ def _uploads(client: Any, bucket: str, prefix: str) -> list[Any]:
     markers = (("KeyMarker", "NextKeyMarker"), ("UploadIdMarker", "NextUploadIdMarker"))
     listing = pages(client.list_multipart_uploads, markers, Bucket=bucket, Prefix=prefix)
     try:
-        return [upload for page in listing for upload in page.get("Uploads", ())]
+        return [upload for page in _as_far_as_told(listing) for upload in page.get("Uploads", ())]
     except client_error() as error:
         if error_code(error) not in _MAY_NOT_LOOK:
             raise
@@ -90,8 +121,8 @@ class PartsUpload:
     passage: Passage
     checksums: bool
 
-    def run(self, pool: Executor) -> None:
-        """Send what is missing and make the object of it."""
+    def run(self, pool: Executor) -> bool:
+        """Send what is missing and make the object of it; whether nothing of it was there before."""
         upload_id, there = self._resume() or (self._begin(), {})
         for number in there:
             self.passage.count(self.digests.parts[number - 1].size_bytes)
@@ -104,6 +135,7 @@ class PartsUpload:
             wait(sending)
         tags = there | {part.number: future.result() for part, future in zip(missing, sending, strict=True)}
         self._complete(upload_id, tags)
+        return not there
 
     def _complete(self, upload_id: str, tags: dict[int, str]) -> None:
         listed = [self._listed(part, tags[part.number]) for part in self.digests.parts]
@@ -137,7 +169,7 @@ class PartsUpload:
             Key=self.key,
             UploadId=upload_id,
         )
-        for found in (part for page in listing for part in page.get("Parts", ())):
+        for found in (part for page in _as_far_as_told(listing) for part in page.get("Parts", ())):
             number, tag = int(found["PartNumber"]), str(found["ETag"])
             if number <= len(self.digests.parts):
                 ours = self.digests.parts[number - 1]

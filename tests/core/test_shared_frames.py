@@ -417,7 +417,7 @@ def test_slots_that_a_killed_server_never_took_hold_nobody_up(context: Context) 
         publisher.start_anew()
         received = 0
         for following in range(number, number + 40):
-            frame = numbered(following)
+            frame = small(following)
             publisher.publish(frame.header, frame.array)
             while receive_if_served(subscriber, 0.05) is not None:
                 subscriber.acknowledge()
@@ -425,11 +425,16 @@ def test_slots_that_a_killed_server_never_took_hold_nobody_up(context: Context) 
         assert received
 
 
+def small(sequence: int) -> Frame:
+    """A frame of which the ring holds more than are ever on their way."""
+    return frame_around(np.full((256, 256), sequence % 256, np.uint8), sequence)
+
+
 def fill(publisher: StreamPublisher, number: int) -> int:
     """Publish until nobody takes any more; the next number."""
     with suppress(TransportError):
         for _ in range(200):
-            frame = numbered(number)
+            frame = small(number)
             publisher.publish(frame.header, frame.array)
             number += 1
         raise AssertionError("nobody holds the publisher back")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from sqlalchemy import insert, select, update
 
-from eucentric_core import EucentricError, IntegrityError, TransferFailedError, utc_now
+from eucentric_core import ConfigurationError, EucentricError, IntegrityError, TransferFailedError, utc_now
 from eucentric_transfer import Mover, Outgoing, PosixMover
 
 from ._catalogue import Catalogue, require_kept
@@ -16,12 +20,14 @@ from ._entries import ShardEntry
 from ._tables import copies
 from ._writer import CatalogueWriter
 
-__all__ = ["ArchiveOpener", "copies_confirmed", "copy_dataset"]
+__all__ = ["ArchiveOpener", "copies_confirmed", "copy_dataset", "require_elsewhere"]
 
 ArchiveOpener = Callable[[str], Mover]
 """Opens the mover for an archive's address."""
 
 _BATCH = 16
+
+_log = logging.getLogger(__name__)
 
 
 class _CopyNotes(CatalogueWriter):
@@ -96,6 +102,35 @@ def copy_dataset(
                 raise failure
             progress(min(first + _BATCH, len(entries)), len(entries))
     return len(entries)
+
+
+def require_elsewhere(mover: Mover, address: str, root: Path) -> None:
+    """Let an archive pass that is not the repository's own folder under another name.
+
+    What a share or a collection shows is known only to whoever looks at both ends: a file that was never
+    there before is put into the archive, must not appear in the repository, and is removed.
+
+    Raises:
+        ConfigurationError: it appeared in the repository: what lies there is no second copy.
+        TransferFailedError, OutOfSpaceError: the archive does not take it.
+    """
+    content = secrets.token_bytes(32)
+    # A name that nobody has looked for: a share remembers for a while what was not there.
+    name = f"shards/probe-{secrets.token_hex(16)}"
+    mover.put_bytes(content, name)
+    try:
+        seen = (root / name).exists()
+    finally:
+        try:
+            mover.remove(name, sha256=hashlib.sha256(content).hexdigest())
+        except (TransferFailedError, IntegrityError) as error:
+            _log.warning("%s stays in %s: %s", name, address, error.what)
+    if seen:
+        raise ConfigurationError(
+            f"The archive {address} is the repository's own folder {root} under another name.",
+            safe="nothing was deleted because of what lies there.",
+            next_step="take it out of repository.archives, and name a place on other storage.",
+        )
 
 
 def copies_confirmed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,8 +16,10 @@ from eucentric_core import (
     BusyError,
     DatasetManifest,
     FrozenModel,
+    OutOfSpaceError,
     RetentionRule,
     Shard,
+    TransferFailedError,
     fsync_directory,
     reached,
     utc_now,
@@ -24,7 +27,7 @@ from eucentric_core import (
 from eucentric_transfer import Mover
 
 from ._catalogue import Catalogue
-from ._copies import ArchiveOpener, copies_confirmed
+from ._copies import ArchiveOpener, copies_confirmed, require_elsewhere
 from ._entries import ShardEntry
 from ._retention import Decision, RetentionCase, copies_wanted, decide
 from ._root_lock import root_lock
@@ -35,6 +38,8 @@ __all__ = ["PruneFinding", "prune"]
 
 _LOCK_TIMEOUT_S = 60.0
 _LOCK_POLL_S = 0.05
+
+_log = logging.getLogger(__name__)
 
 
 class PruneFinding(FrozenModel):
@@ -67,11 +72,13 @@ def prune(
         catalogue: which shards.
         rules: of the site.
         archives: addresses of archives whose copies count.
-        opener: opens an archive's mover; each copy's hash is asked for anew.
+        opener: opens an archive's mover; each copy's hash is asked for anew, once it is known that the
+            archive is not the repository's own folder under another name.
         dry_run: only say what would be done.
         now: the clock.
 
     Raises:
+        ConfigurationError: an archive is the repository's own folder; nothing was deleted for its sake.
         BusyError: the repository's service has been moving files for a minute; nothing was deleted.
         ServiceUnavailableError, OutOfSpaceError: the catalogue cannot be written.
     """
@@ -80,14 +87,29 @@ def prune(
             # A shard that is delivered again must not come in while its file is being deleted.
             stack.enter_context(_root_to_ourselves(catalogue.root))
         writer = stack.enter_context(_Pruner(catalogue, rules, now))
-        movers: dict[str, Mover] = {}
+        movers: dict[str, Mover] | None = None
         for entry in catalogue.shards():
             case = writer.look(entry)
-            if copies_wanted(rules, case, now()) and not movers:
-                for address in archives:
-                    movers[address] = opener(address)
-                    stack.callback(movers[address].close)
-            yield writer.finding(entry, case, movers, dry_run=dry_run)
+            if movers is None and copies_wanted(rules, case, now()):
+                movers = _open_archives(archives, opener, catalogue.root, stack)
+            yield writer.finding(entry, case, movers or {}, dry_run=dry_run)
+
+
+def _open_archives(
+    archives: Sequence[str], opener: ArchiveOpener, root: Path, stack: ExitStack
+) -> dict[str, Mover]:
+    """The archives that answer and are elsewhere; a copy in another counts as none."""
+    movers: dict[str, Mover] = {}
+    for address in archives:
+        mover = opener(address)
+        stack.callback(mover.close)
+        try:
+            require_elsewhere(mover, address, root)
+        except (TransferFailedError, OutOfSpaceError) as error:
+            _log.warning("copies in %s do not count: %s", address, error.what)
+            continue
+        movers[address] = mover
+    return movers
 
 
 class _Pruner(CatalogueWriter):

@@ -23,7 +23,7 @@ from eucentric_core import ConfigurationError, RepositorySettings, RetentionRule
 from eucentric_core.security import client_context
 from eucentric_core.transport import find_free_port
 from eucentric_data_repository import Curator, Database, prune
-from eucentric_data_repository.http_door import HttpDoor, _hdf5, _peer
+from eucentric_data_repository.http_door import HttpDoor, _app, _hdf5, _peer
 from eucentric_data_repository.http_door._errors import SelectionError
 
 from ..core.certificates import Site
@@ -269,6 +269,27 @@ def test_more_than_the_limit_is_refused_before_it_is_read(repository: Any, sende
         whole = client.get(data, params={"path": "/entry/haadf/data", "format": "npy"})
         part = client.get(data, params={"path": "/entry/haadf/data", "format": "npy", "selection": "0,:,:"})
         assert (whole.status_code, part.status_code) == (413, 200)
+
+
+def test_headers_are_bounded_as_frames_are(
+    repository: Any, sender: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The arrays would be too large, and are not what is asked for.
+    array = np.zeros((1024, 1024), np.uint16)
+    frames = [frame_around(array, n, vendor_metadata={"note": "x" * 60_000}) for n in range(24)]
+    sender.deliver(sender.seal_frames(frames))
+    repository.ingest()
+    address = FRAMES.replace("frames", "headers")
+    with (
+        open_door(repository, http_max_response_bytes=1 << 20) as url,
+        httpx.Client(base_url=url) as client,
+    ):
+        assert client.get(address).status_code == 413
+        assert len(client.get(address, params={"stop": 3}).json()["headers"]) == 3
+    monkeypatch.setattr(_app, "_READERS", 0)
+    monkeypatch.setattr(_app, "_READER_WAIT_S", 0.01)
+    with open_door(repository) as url, httpx.Client(base_url=url) as client:
+        assert client.get(address, params={"stop": 3}).status_code == 503
 
 
 def test_a_pruned_shard_is_gone_and_says_why(client: httpx.Client, filled: Any) -> None:

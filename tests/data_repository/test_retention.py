@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eucentric_core import DataFormatError, Lineage, RetentionRule, utc_now
+from eucentric_core import ConfigurationError, DataFormatError, Lineage, RetentionRule, utc_now
 from eucentric_data_repository import (
     Curator,
     LineageRecorder,
@@ -272,16 +272,49 @@ def test_a_copy_in_a_place_that_is_no_archive_does_not_count(complete: Any, tmp_
 
 
 def test_the_repositorys_own_file_is_no_copy_of_itself(complete: Any, tmp_path: Path) -> None:
-    root = complete.folders.root
-    copied(complete, root)
     linked = tmp_path / "linked"
     linked.mkdir()
     copied(complete, linked)
     for path in linked.rglob("*.h5"):
         path.unlink()
-        path.hardlink_to(root / path.relative_to(linked))
-    findings = go(complete, COPIED, archives=(str(root), str(linked)))
+        path.hardlink_to(complete.folders.root / path.relative_to(linked))
+    findings = go(complete, COPIED, archives=(str(linked),))
     assert not any(finding.delete for finding in findings)
+
+
+class Collection:
+    """Shows a folder without saying which, as a collection of Globus or another mount of a share does."""
+
+    def __init__(self, folder: Path) -> None:
+        self._mover = PosixMover(folder)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mover, name)
+
+
+def go_by_collections(repository: Any, shown: dict[str, Path]) -> list[PruneFinding]:
+    opener: Callable[[str], Any] = lambda address: Collection(shown[address])  # noqa: E731
+    with repository.catalogue() as catalogue:
+        copy_dataset(catalogue, "twin.s1", next(iter(shown)), opener)
+        return list(prune(catalogue, [COPIED], list(shown), opener, dry_run=False))
+
+
+def test_an_archive_that_is_the_repositorys_own_folder_is_refused(complete: Any) -> None:
+    before = sorted(complete.folders.shards.rglob("*"))
+    with pytest.raises(ConfigurationError, match="own folder"):
+        go_by_collections(complete, {"globus://here/": complete.folders.root})
+    assert states(complete) == ["intact"] * 3
+    assert sorted(complete.folders.shards.rglob("*")) == before
+    with pytest.raises(ConfigurationError, match="own folder"):
+        go(complete, COPIED, archives=(str(complete.folders.root),))
+
+
+def test_an_archive_elsewhere_counts_and_keeps_nothing_of_being_asked(complete: Any, tmp_path: Path) -> None:
+    archive, away = tmp_path / "archive", tmp_path / "away"
+    archive.mkdir()
+    findings = go_by_collections(complete, {"globus://there/": archive, "globus://away/": away})
+    assert [finding.deleted for finding in findings] == [False, True, True]
+    assert {path.suffix for path in archive.rglob("*") if path.is_file()} == {".h5"}
 
 
 def test_one_copy_under_two_addresses_is_one_copy(complete: Any, tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import orjson
 
 from ._errors import SelectionError, TooLargeError
-from ._select import FrameSlice
+from ._select import FrameSlice, too_large
 
-__all__ = ["FrameFormat", "as_json", "as_npy", "as_png", "as_tiff"]
+__all__ = ["FrameFormat", "as_json", "as_npy", "as_png", "as_tiff", "headers_as_json"]
 
 FrameFormat = Literal["npy", "json", "png", "tiff"]
 
@@ -73,6 +73,20 @@ def as_json(chosen: FrameSlice) -> bytes:
     ]
     document = {"stream": chosen.stream, "frames": frames}
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY, default=_plain)
+
+
+def headers_as_json(chosen: FrameSlice, max_bytes: int) -> bytes:
+    """Headers without their frames.
+
+    Raises:
+        TooLargeError: more than `max_bytes`.
+    """
+    answer = bytearray(b'{"headers":[')
+    for index, header in enumerate(chosen.headers):
+        answer += (b"," if index else b"") + header.model_dump_json().encode()
+        if len(answer) + 2 > max_bytes:
+            raise too_large(f"more than {max_bytes} bytes")
+    return bytes(answer + b"]}")
 
 
 def _plain(value: object) -> object:

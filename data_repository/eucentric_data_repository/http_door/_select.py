@@ -17,7 +17,7 @@ from .._catalogue import Catalogue
 from .._entries import ShardEntry
 from ._errors import GoneError, SelectionError, TooLargeError
 
-__all__ = ["MAX_FRAMES", "FrameSlice", "parse_slice", "require_here", "select_frames"]
+__all__ = ["MAX_FRAMES", "FrameSlice", "parse_slice", "require_here", "select_frames", "too_large"]
 
 MAX_FRAMES = 4096
 """Most frames in one answer."""
@@ -94,11 +94,11 @@ def select_frames(
     stop: int | None = None,
     rows: slice = slice(None),
     columns: slice = slice(None),
-    max_bytes: int,
+    max_bytes: int | None,
 ) -> FrameSlice:
     """Choose a part of a stream by sequence numbers, rows (first axis) and columns (second axis).
 
-    Reads headers only.
+    Reads headers only. `max_bytes` is of the arrays, None where they are not asked for.
 
     Raises:
         ConfigurationError: no such data set.
@@ -132,7 +132,7 @@ def select_frames(
             headers += held
             entries.append(entry)
         if len(headers) > MAX_FRAMES:
-            raise _too_large(f"more than {MAX_FRAMES} frames")
+            raise too_large(f"more than {MAX_FRAMES} frames")
     if not headers:
         raise SelectionError(
             f"Stream {stream} of {dataset_id} has no frame with these sequence numbers.",
@@ -142,8 +142,8 @@ def select_frames(
     window = (rows, columns)
     shapes = tuple(_shape(header, window) for header in headers)
     chosen = FrameSlice(stream, tuple(headers), shapes, tuple(entries), window)
-    if chosen.nbytes > max_bytes:
-        raise _too_large(f"{chosen.nbytes} bytes, the limit is {max_bytes}")
+    if max_bytes is not None and chosen.nbytes > max_bytes:
+        raise too_large(f"{chosen.nbytes} bytes, the limit is {max_bytes}")
     return chosen
 
 
@@ -182,7 +182,8 @@ def _shape(header: FrameHeader, window: tuple[slice, slice]) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _too_large(what: str) -> TooLargeError:
+def too_large(what: str) -> TooLargeError:
+    """What is said instead of an answer that would be too large."""
     return TooLargeError(
         f"The answer would have {what}.",
         safe="nothing was read.",

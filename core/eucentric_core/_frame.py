@@ -22,6 +22,7 @@ from ._errors import DataFormatError
 from ._model import FrozenModel, Identifier, UtcDatetime
 
 __all__ = [
+    "MAX_CLASSES_BYTES",
     "MAX_FRAME_BYTES",
     "MAX_VENDOR_METADATA_BYTES",
     "Axis",
@@ -37,6 +38,9 @@ MAX_FRAME_BYTES = 1 << 30
 
 MAX_VENDOR_METADATA_BYTES = 256 << 10
 """Longest vendor metadata of a frame, as JSON text (bytes)."""
+
+MAX_CLASSES_BYTES = 32 << 10
+"""Longest list of class names of a frame, as JSON text (bytes): a header must fit into a shard's table."""
 
 _DTYPES = frozenset({"uint8", "uint16", "uint32", "int16", "int32", "float16", "float32", "float64"})
 
@@ -134,6 +138,13 @@ class FrameHeader(StreamHeader):
     classes: tuple[str, ...] = ()
     scan: Annotated[int, Field(ge=0)] | None = None
     vendor_metadata: dict[str, JsonValue] | None = None
+
+    @field_validator("classes")
+    @classmethod
+    def _bounded_classes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value and (length := len(json.dumps(value))) > MAX_CLASSES_BYTES:
+            raise ValueError(f"class names of {length} bytes are over {MAX_CLASSES_BYTES}")
+        return value
 
     @field_validator("vendor_metadata")
     @classmethod

@@ -23,7 +23,10 @@ class FrozenModel(BaseModel):
 def _require_utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("a time without a zone is ambiguous: give it in UTC, e.g. 2026-11-20T22:00:00Z")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the time lies before year 1 or after year 9999 in UTC") from error
 
 
 UtcDatetime = Annotated[datetime, AfterValidator(_require_utc)]

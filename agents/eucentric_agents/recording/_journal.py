@@ -36,7 +36,7 @@ from ._ledger import Ledger
 from ._local_copies import LocalCopies
 from ._origin import Origin
 from ._packing import Packer
-from ._poison import Poison, poison_in
+from ._poison import Poison, PoisonKind, poison_in
 from ._quarantine import Quarantine
 from ._rebuild import rebuild
 from ._recording import GrowingShard, Recording
@@ -149,7 +149,7 @@ class Journal:
 
         Returns:
             `late` for an acquisition that was given up as missing when a later shard was closed;
-            `quarantined` for a frame that cannot be part of a data set and is set aside, durably.
+            `quarantined` for a frame that cannot be part of a data set. Both are set aside, durably.
 
         Raises:
             DataFormatError: the session is over, or the sequence number is not believable.
@@ -168,12 +168,12 @@ class Journal:
             return "duplicate"
         shard = recording.closing_around(header.sequence)
         if shard is None and header.sequence < recording.next_sequence:
-            return "late" if header.sequence in recording.missing else "duplicate"
+            return self._too_late(recording, frame) if header.sequence in recording.missing else "duplicate"
         shard = shard or recording.open
         if shard is not None and header.stream in shard.held.get(header.sequence, ()):
             return "duplicate"
         if shard is not None and shard.last is not None and key not in shard.lost:
-            return "late"
+            return self._too_late(recording, frame)
         if poison := poison_in(frame, recording.shapes):
             return self._set_aside(recording, frame, poison)
         if shard is not None and shard.last is None:
@@ -195,16 +195,23 @@ class Journal:
         return "stored"
 
     def quarantine_message(
-        self, stream: str, header: bytes, payload: memoryview, error: DataFormatError, *, origin: Origin
+        self,
+        stream: str,
+        header: bytes,
+        payload: memoryview,
+        error: DataFormatError,
+        *,
+        origin: Origin,
+        kind: PoisonKind = "malformed",
     ) -> None:
-        """Set a message aside that is no frame at all, durably.
+        """Set a message aside that is no frame at all, or was refused, durably.
 
         If it says of which open session and acquisition it is, that acquisition is listed as missing.
 
         Raises:
             OutOfSpaceError, JournalError: it is not set aside; again later.
         """
-        said = Poison("malformed", error.report().what)
+        said = Poison(kind, error.report().what)
         facts = {**_reason(said), **origin.model_dump(), "stream": stream}
         file = self.quarantine.keep_frame(header, payload, facts)
         recording = self._recordings.get((origin.instrument, origin.session))
@@ -395,6 +402,12 @@ class Journal:
         recording.quarantined.add((header.sequence, header.stream))
         reached("quarantine.noted")
         return "quarantined"
+
+    def _too_late(self, recording: Recording, frame: Frame) -> Literal["late"]:
+        header = frame.header
+        what = f"Frame {header.sequence} of stream {header.stream!r} came after its shard was closed."
+        self._set_aside(recording, frame, Poison("late", what))
+        return "late"
 
     def _shut(self, recording: Recording, shard: GrowingShard) -> None:
         """The open shard takes no new acquisition; it goes to the sealer once it is durable."""

@@ -12,7 +12,16 @@ from eucentric_transfer import is_table
 
 __all__ = ["POISON_KINDS", "Poison", "PoisonKind", "ScanShapes", "poison_in"]
 
-PoisonKind = Literal["malformed", "no_dimensions", "empty", "not_finite", "changed_shape", "too_many_shapes"]
+PoisonKind = Literal[
+    "malformed",
+    "no_dimensions",
+    "empty",
+    "not_finite",
+    "changed_shape",
+    "too_many_shapes",
+    "late",
+    "refused",
+]
 POISON_KINDS: tuple[PoisonKind, ...] = (
     "malformed",
     "no_dimensions",
@@ -20,6 +29,8 @@ POISON_KINDS: tuple[PoisonKind, ...] = (
     "not_finite",
     "changed_shape",
     "too_many_shapes",
+    "late",
+    "refused",
 )
 
 _NEXT_STEP: dict[PoisonKind, str] = {
@@ -30,6 +41,8 @@ _NEXT_STEP: dict[PoisonKind, str] = {
     "replace them and import the result.",
     "changed_shape": "begin a new scan when the frame size changes; the frame can be imported by itself.",
     "too_many_shapes": "check the driver's streams and frame sizes.",
+    "late": "check why the source sent it so late; the frame can be imported by itself.",
+    "refused": "see the reason; the frame can be imported by itself.",
 }
 
 

@@ -16,6 +16,8 @@ from eucentric_core import (
     DataFormatError,
     ErrorReport,
     EucentricError,
+    Event,
+    Frame,
     FrameQuarantined,
     OutOfSpaceError,
     RecordingPaused,
@@ -30,6 +32,7 @@ from ._commit import Commit
 from ._errors import JournalError
 from ._journal import Journal
 from ._origin import origin_of
+from ._poison import PoisonKind
 from ._status import Publish, RecorderStatus
 
 __all__ = ["Recorder"]
@@ -138,6 +141,11 @@ class Recorder:
             error=self._error,
         )
 
+    @property
+    def failed(self) -> bool:
+        """Whether the thread has ended by itself."""
+        return self._thread.ident is not None and not self._thread.is_alive() and not self._finished
+
     def _run(self) -> None:
         while not self._stopping.is_set() or time.monotonic() < self._drain_until:
             draining = self._stopping.is_set()
@@ -241,21 +249,27 @@ class Recorder:
     def _take(self, message: StreamMessage) -> Outcome | None:
         """What became of a frame; None for an event."""
         try:
-            if message.stream == EVENT_STREAM:
-                self._follow(message)
-                return None
-            frame = message.frame()
+            content = message.event() if message.stream == EVENT_STREAM else message.frame()
         except DataFormatError as error:
             return self._set_message_aside(message, error)
+        except Exception as error:  # noqa: BLE001
+            # Whoever may publish must not be able to end the recording for all others.
+            return self._set_message_aside(message, _unreadable(message.stream, error))
+        if isinstance(content, Frame):
+            return self._record(message, content)
+        try:
+            self._follow(content)
+        except DataFormatError as error:
+            return self._set_message_aside(message, error)
+        return None
+
+    def _record(self, message: StreamMessage, frame: Frame) -> Outcome:
         try:
             outcome = self._journal.append(frame)
         except DataFormatError as error:
-            self._error = error.report()
-            _log.error("message of stream %s refused: %s", message.stream, error)
+            self._set_message_aside(message, error, kind="refused")
             return "refused"
-        if outcome == "late":
-            _log.error("a frame of stream %s came after its acquisition was given up", message.stream)
-        elif outcome == "quarantined":
+        if outcome in ("late", "quarantined"):
             poison = self._journal.last_poison
             if poison is not None:
                 self._tell(
@@ -268,15 +282,15 @@ class Recorder:
                 )
         return outcome
 
-    def _set_message_aside(self, message: StreamMessage, error: DataFormatError) -> Outcome:
-        """Keep what is no frame, whatever it is, and go on."""
+    def _set_message_aside(
+        self, message: StreamMessage, error: DataFormatError, *, kind: PoisonKind = "malformed"
+    ) -> Outcome:
+        """Keep what is not recorded, whatever it is, and go on."""
         origin = origin_of(message.header)
         self._journal.quarantine_message(
-            message.stream, message.header, message.payload.buffer, error, origin=origin
+            message.stream, message.header, message.payload.buffer, error, origin=origin, kind=kind
         )
-        self._tell(
-            "malformed", error.report(), origin.instrument, origin.session, message.stream, origin.sequence
-        )
+        self._tell(kind, error.report(), origin.instrument, origin.session, message.stream, origin.sequence)
         return "quarantined"
 
     def _tell(
@@ -301,8 +315,8 @@ class Recorder:
         except TransportError as unheard:
             _log.warning("FrameQuarantined was not published: %s", unheard)
 
-    def _follow(self, message: StreamMessage) -> None:
-        match message.event():
+    def _follow(self, event: Event) -> None:
+        match event:
             case SessionStarted() as started:
                 self._journal.start_session(started)
             case SessionStopped() as stopped:
@@ -333,3 +347,11 @@ class Recorder:
             self._publish(RecordingPaused(source="recorder", error=error.report()))
         except TransportError as unheard:
             _log.warning("RecordingPaused was not published: %s", unheard)
+
+
+def _unreadable(stream: str, error: Exception) -> DataFormatError:
+    return DataFormatError(
+        f"A message of stream {stream!r} cannot be read: {type(error).__name__}: {error}",
+        safe="it is in the quarantine; the recording goes on.",
+        next_step="report this with the reason file; header and bytes are kept.",
+    )

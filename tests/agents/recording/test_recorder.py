@@ -146,6 +146,9 @@ MESSAGES: dict[str, tuple[dict[str, Any], bytes]] = {
     "a header of 10^5 x 10^5": (ABSURD, b""),
     "an undeclared dtype": ({"dtype": "object"}, bytes(768)),
     "a field nobody knows": ({"codec": "lz4"}, bytes(768)),
+    "a time before year 1": ({"acquired_utc": "0001-01-01T00:00:00+14:00"}, bytes(768)),
+    "a shape beyond all numbers": ({"shape": [0, 10**30], "axes": []}, b""),
+    "more class names than a shard's table takes": ({"classes": ["c" * 30] * 2500}, bytes(768)),
 }
 
 

@@ -19,7 +19,7 @@ from eucentric_core import (
 from eucentric_core.transport import DataServer, KeyRing, OwnAccess, StreamPublisher, open_pacer
 
 from .._child import parent_is_gone
-from ..recording import Recorder, open_journal
+from ..recording import Recorder, Shipper, open_journal
 from ._desk import DataDesk
 from ._flight import checking_flight
 from ._keys import register_keys
@@ -27,7 +27,7 @@ from ._report import register_report
 from ._shipping import open_shipper, probing, register_shipping
 from ._supervisor import DATA_SERVICE
 
-__all__ = ["serve_data"]
+__all__ = ["require_running", "serve_data"]
 
 _POLL_S = 0.2
 _DRAIN_S = 3.0
@@ -115,13 +115,27 @@ def _serve_in(
         if parent_is_gone(parent_pid):
             _log.error("the agent process is gone; recording what the driver still sends, then stopping")
             break
-        if not serving.is_alive() or recorder.status().state == "failed":
-            raise ServiceUnavailableError(
-                "The data server or the recorder has stopped by itself.",
-                safe="what was recorded is kept.",
-                next_step="see this service's log; the agent restarts it.",
-            )
+        require_running(serving, recorder, shipper)
     # The driver host closes its session before it ends: that is the last thing to record.
     deadline_s = time.monotonic() + _DRAIN_S
     while recorder.status().open_sessions and time.monotonic() < deadline_s:
         time.sleep(_POLL_S / 4)
+
+
+def require_running(serving: threading.Thread, recorder: Recorder, shipper: Shipper | None) -> None:
+    """Refuse to go on without one of the threads.
+
+    Raises:
+        ServiceUnavailableError: one of them has ended by itself.
+    """
+    ended = {
+        "data server": not serving.is_alive(),
+        "recorder": recorder.failed,
+        "shipper": shipper is not None and shipper.failed,
+    }
+    if any(ended.values()):
+        raise ServiceUnavailableError(
+            f"The {' and the '.join(name for name, over in ended.items() if over)} stopped by itself.",
+            safe="what was recorded is kept.",
+            next_step="see this service's log; the agent restarts it.",
+        )

@@ -142,6 +142,11 @@ class Shipper:
             outage_s=None if since_s is None else time.monotonic() - since_s,
         )
 
+    @property
+    def failed(self) -> bool:
+        """Whether the thread has ended by itself."""
+        return self._thread.ident is not None and not self._thread.is_alive() and not self._finished
+
     def stuck(self) -> tuple[StuckEntry, ...]:
         """What is not sent any more, and why."""
         return tuple(self._journal.ledger.stuck())
@@ -308,7 +313,7 @@ class Shipper:
     def _run(self) -> None:
         retrying = Retrying(
             # Whatever it is, shipping is tried again: a thread that has died ships nothing and tells nobody.
-            retry=retry_if_exception_type(EucentricError),
+            retry=retry_if_exception_type(Exception),
             stop=stop_when_event_set(self._stopping),
             wait=wait_random_exponential(multiplier=0.5, max=self._max_wait_s),
             sleep=sleep_using_event(self._stopping),
@@ -320,9 +325,12 @@ class Shipper:
             try:
                 moved = retrying(self.ship_once)
                 self._recovered()
-            except EucentricError as error:
-                _log.warning("stopped before everything was shipped: %s", error)
-                break
+            except Exception as error:  # noqa: BLE001
+                if self._stopping.is_set():
+                    _log.warning("stopped before everything was shipped: %s", error)
+                    break
+                _log.error("a pass did not end well, and the next one follows", exc_info=error)
+                moved = False
             pause_s = next_pause_s(pause_s, moved=moved, poll_s=self._poll_s, idle_s=self._idle_s)
             self._rest(pause_s)
         self._finished = True
@@ -331,12 +339,27 @@ class Shipper:
         """Wait until there is something to send, or so long."""
         end_s = time.monotonic() + pause_s
         while (left_s := end_s - time.monotonic()) > 0:
-            if self._stopping.wait(min(left_s, self._poll_s)) or "pending" in self._journal.ledger.backlog():
+            if self._stopping.wait(min(left_s, self._poll_s)) or self._is_something_pending():
                 return
+
+    def _is_something_pending(self) -> bool:
+        try:
+            return "pending" in self._journal.ledger.backlog()
+        except Exception:  # noqa: BLE001
+            # The next pass meets it, too, if it lasts; there it is told and tried again.
+            _log.warning("the outbox could not be looked at", exc_info=True)
+            return True
 
     def _failed(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
-        if isinstance(error, EucentricError):
+        if error is not None and not isinstance(error, EucentricError):
+            _log.error("shipping failed unexpectedly", exc_info=error)
+            error = TransferFailedError(
+                f"Shipping failed: {type(error).__name__}: {error}",
+                safe="what is not receipted is kept here, and sending is tried again.",
+                next_step="see this service's log, and report it.",
+            )
+        if error is not None:
             self._failures += 1
             self._error = error.report()
             if self._outage_since_s is None:

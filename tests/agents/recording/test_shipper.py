@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -10,16 +11,19 @@ from typing import Any
 
 import pytest
 
-from eucentric_agents.recording import Shipper, ShipperStatus, ShippingMeter
+from eucentric_agents.data._service import require_running
+from eucentric_agents.recording import JournalError, Recorder, Shipper, ShipperStatus, ShippingMeter
 from eucentric_agents.recording._batches import next_pause_s
 from eucentric_core import (
     EucentricError,
     Frame,
     Receipt,
+    ServiceUnavailableError,
     TransferFailed,
     TransferFailedError,
     TransferRecovered,
 )
+from eucentric_core.transport import find_free_port
 from eucentric_transfer import FarEndError, MoverOptions, Outgoing, PosixMover, Progress, RemoteFile
 
 MakeFrame = Callable[..., Frame]
@@ -369,3 +373,58 @@ def test_when_the_far_end_goes_in_the_middle_of_a_pass_the_rest_waits(site: Any,
     with pytest.raises(FarEndError):
         shipper.ship_once()
     assert [len(names) for names in mover.put_names] == [1, 0]  # one shard, no document, no second batch
+
+
+@pytest.mark.parametrize("error", [JournalError("No.", safe="all.", next_step="none."), ValueError("bug")])
+def test_whatever_fails_once_shipping_goes_on_and_says_so(
+    site: Any, journal: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    shipper = site.shipper(journal)
+    shipper.start()
+    wait_until(lambda: shipper.status().awaiting_receipt == 3)
+    backlog, failing = journal.ledger.backlog, threading.Event()
+
+    def fail_in_the_shipper() -> Any:
+        # Not for whoever asks for its status.
+        if threading.current_thread().name == "shipper":
+            monkeypatch.setattr(journal.ledger, "backlog", backlog)
+            failing.set()
+            raise error
+        return backlog()
+
+    # Once while it waits for work, and once while it works.
+    monkeypatch.setattr(journal.ledger, "backlog", fail_in_the_shipper)
+    assert failing.wait(WAIT_S)
+    outbox, worked = journal.ledger.outbox, threading.Event()
+
+    def fail_at_work(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(journal.ledger, "outbox", outbox)
+        worked.set()
+        raise error
+
+    monkeypatch.setattr(journal.ledger, "outbox", fail_at_work)
+    assert worked.wait(WAIT_S)
+    site.ingest()
+    wait_until(lambda: shipper.status().confirmed == 3)
+    assert not shipper.failed
+    assert any(isinstance(event, TransferFailed) for event in site.events)
+    shipper.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_data_process_does_not_go_on_without_its_shipper(
+    site: Any, journal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(journal, host="127.0.0.1", port=find_free_port(), publish=site.events.append)
+    shipper = site.shipper(journal)
+    require_running(threading.current_thread(), recorder, shipper)
+
+    def end() -> bool:
+        raise SystemExit
+
+    monkeypatch.setattr(shipper, "ship_once", end)
+    shipper.start()
+    wait_until(lambda: shipper.failed)
+    with pytest.raises(ServiceUnavailableError, match="shipper stopped"):
+        require_running(threading.current_thread(), recorder, shipper)
+    recorder.stop(drain_s=0)

@@ -32,11 +32,7 @@ from ...links import (
     Timeout,
     Toxic,
 )
-from ...servers.s3_store import (
-    store_client,
-    swift,  # noqa: F401 - a fixture
-    write_credentials,
-)
+from ...servers.s3_store import store_client, write_credentials
 from ...servers.swift import SwiftServer
 from .chain import wait_until
 
@@ -144,7 +140,7 @@ def ship_through(
 
 @pytest.mark.parametrize("direction", ["to_server", "to_client"])
 def test_every_toxic_between_shipper_and_store_is_survived(
-    swift: SwiftServer,  # noqa: F811
+    swift: SwiftServer,
     tmp_path: Path,
     direction: Direction,
 ) -> None:

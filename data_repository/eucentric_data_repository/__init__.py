@@ -28,6 +28,7 @@ from ._provenance_views import provenance_mermaid, provenance_prov, provenance_t
 from ._prune import PruneFinding, prune
 from ._registrar import Registrar
 from ._retention import Decision, RetentionCase, decide
+from ._root_marker import require_root
 from ._search import Bounds, DatasetOrder, SearchQuery
 from ._service import RepositoryService
 from ._verify import Finding, verify_shards
@@ -80,6 +81,7 @@ __all__ = [
     "provenance_prov",
     "provenance_tree",
     "prune",
+    "require_root",
     "trace",
     "verify_shards",
 ]

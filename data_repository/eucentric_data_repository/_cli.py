@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
+from eucentric_core import (
+    RepositorySettings,
+    clear_errors,
+    configure_logging,
+    load_settings,
+    service_lifetime,
+)
 
 __all__ = ["app"]
 
@@ -21,8 +27,16 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object inste
 _Root = Annotated[Path | None, typer.Option("--root", help="The repository's root; wins over the settings.")]
 
 
+_NewRoot = Annotated[
+    bool,
+    typer.Option(
+        "--new-root", help="The root is meant to be new, or another than was served from this home."
+    ),
+]
+
+
 @app.command()
-def serve(config: _Config = None, root: _Root = None) -> None:
+def serve(config: _Config = None, root: _Root = None, new_root: _NewRoot = False) -> None:
     """Take in what arrives until SIGTERM or Ctrl-C."""
     from ._service import RepositoryService
 
@@ -30,7 +44,7 @@ def serve(config: _Config = None, root: _Root = None) -> None:
         settings = load_settings(config, flags={"repository": {"root": root}} if root is not None else {})
         configure_logging("repository", settings.logs)
         with service_lifetime("repository", settings.home) as lifetime:
-            service = RepositoryService(settings, stopping=lifetime.stopping)
+            service = RepositoryService(settings, stopping=lifetime.stopping, new_root=new_root)
             service.start()
             try:
                 repository = settings.repository
@@ -43,9 +57,18 @@ def serve(config: _Config = None, root: _Root = None) -> None:
                         "root": str(service.root),
                     }
                 )
+                typer.echo(_said(repository, service.root))
                 service.run(lifetime.stopping)
             finally:
                 service.stop()
+
+
+def _said(repository: RepositorySettings, root: Path) -> str:
+    http = "" if repository.http_port is None else f", HTTP {repository.http_host}:{repository.http_port}"
+    return (
+        f"{repository.name} serves {root}: control {repository.host}:{repository.control_port}, "
+        f"events {repository.host}:{repository.data_port}{http}"
+    )
 
 
 @app.command(name="ls")

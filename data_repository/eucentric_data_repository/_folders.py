@@ -23,6 +23,7 @@ class RepositoryFolders:
         self.receipts = root / "receipts"
         self.quarantine = root / "quarantine"
         self.database = root / "catalogue.sqlite"
+        self.marker = root / "repository.json"
 
     def make(self) -> None:
         """Make what is missing."""

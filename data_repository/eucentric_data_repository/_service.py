@@ -32,6 +32,7 @@ from ._inbox import Inbox
 from ._ingest import ingest_once
 from ._registrar import Registrar
 from ._root_lock import root_lock
+from ._root_marker import claim_root, require_root
 
 if TYPE_CHECKING:
     from .http_door import HttpDoor
@@ -52,17 +53,27 @@ _log = logging.getLogger(__name__)
 class RepositoryService:
     """Takes in what arrives, answers `ping` and `status`, and publishes events.
 
+    Args:
+        settings: of this machine.
+        stopping: set when waiting must end.
+        new_root: the root may be another than the one that was served from this home.
+
     Raises:
-        ConfigurationError: a port is in use, the root cannot be made, or a newer version wrote the catalogue.
+        ConfigurationError: a port is in use, the root cannot be made or is not the one that was served, or a
+            newer version wrote the catalogue.
         OutOfSpaceError, ServiceUnavailableError: the catalogue cannot be opened.
     """
 
-    def __init__(self, settings: Settings, *, stopping: threading.Event | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, stopping: threading.Event | None = None, new_root: bool = False
+    ) -> None:
         repository = settings.repository
         self.root = settings.repository_path
         folders = RepositoryFolders(self.root)
         try:
-            folders.make()
+            self._repository_id = claim_root(
+                self.root, settings.home, is_default=repository.root is None, new_root=new_root
+            )
         except OSError as error:
             raise ConfigurationError(
                 f"The repository's root {self.root} cannot be used: {error.strerror or error}.",
@@ -119,6 +130,8 @@ class RepositoryService:
     def step(self) -> None:
         """One look into the incoming folder, and the events that are due."""
         try:
+            # Before the lock, which would make a file in an empty mount point.
+            require_root(self.root, self._repository_id)
             with root_lock(self.root) as ours:
                 if ours:
                     self._take_in()
@@ -144,6 +157,8 @@ class RepositoryService:
         self._publish_due()
         read_missing_facts(self._folders, self._registrar)
         if due:
+            # Without the root, what was taken in looks as if it had been refused.
+            require_root(self.root, self._repository_id)
             self._look_into_inbox("answered")
 
     def _look_into_inbox(self, what: Literal["fetched", "answered"]) -> None:
@@ -180,7 +195,7 @@ class RepositoryService:
             _log.info("published %s", event.kind, extra={"event": event.model_dump(mode="json")})
 
     def _note(self, report: ErrorReport) -> None:
-        if self._error is None or self._error.code != report.code:
+        if self._error is None or (self._error.code, self._error.what) != (report.code, report.what):
             _log.error("%s", report.what)
         self._error = report
 
@@ -207,6 +222,11 @@ class RepositoryService:
         return {"service": "repository", "version": version("eucentric"), "state": state}
 
     def _status(self, _payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        try:
+            require_root(self.root, self._repository_id)
+        except ServiceUnavailableError as error:
+            # Nothing is opened: that could make a catalogue where the root should be mounted.
+            return {"root": str(self.root), "error": error.report().model_dump(mode="json")}
         datasets = self._catalogue.datasets()
         return {
             "root": str(self.root),

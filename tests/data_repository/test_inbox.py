@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from eucentric_core import ManagedProcess, Receipt, S3Settings, TransferFailedError
+from eucentric_core import ManagedProcess, Receipt, S3Settings, Settings, TransferFailedError
 from eucentric_core.transport import PyroControlClient, find_free_port
-from eucentric_data_repository import Database, Inbox, RepositoryFolders, ingest_once
+from eucentric_data_repository import Database, Inbox, RepositoryFolders, RepositoryService, ingest_once
 from eucentric_transfer import MoverOptions, PosixMover, open_mover
 
 from .test_service import COMMAND, WAIT_S
@@ -165,6 +165,32 @@ def test_a_document_that_came_again_as_another_is_looked_at_again(
     sender.deliver_document(f"{shard.file_name}.json", again.model_dump_json())
     assert inbox.answer() == 1
     assert inbox.fetch() == 1
+
+
+def test_whatever_is_wrong_with_the_inbox_the_service_goes_on_and_says_so(
+    sender: Any, far: Any, tmp_path: Path
+) -> None:
+    root = tmp_path / "repository"
+    ports = {name: find_free_port() for name in ("control_port", "data_port")}
+    settings = Settings.model_validate(
+        {"home": tmp_path / "home", "repository": {"root": root, "inbox": str(far.root), **ports}}
+    )
+    sender.deliver(sender.seal(range(2)))
+    # No name is plain that leads out of the far end.
+    far.receipts.rmdir()
+    far.receipts.symlink_to(tmp_path)
+    service = RepositoryService(settings)
+    service.start()
+    try:
+        service.step()
+        control = PyroControlClient("127.0.0.1", ports["control_port"])
+        status, ping = control.call("status", {}), control.call("ping", {})
+        control.close()
+        assert status["shards"] == 1
+        assert ping["state"] == "failing"
+        assert "symbolic link" in json.dumps(status["error"])
+    finally:
+        service.stop()
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -7,9 +7,27 @@ import os
 import secrets
 from pathlib import Path
 
-from eucentric_core import console_path, read_console
+from eucentric_core import ServiceUnavailableError, console_path, read_console
 
-__all__ = ["ConsoleFile", "read_console"]
+from ._home_lock import agent_runs
+
+__all__ = ["ConsoleFile", "console_of_running_agent", "read_console"]
+
+
+def console_of_running_agent(home: Path) -> tuple[int, str]:
+    """Port and token, as `read_console`; the file of an agent that was killed does not count.
+
+    Raises:
+        ServiceUnavailableError: no agent runs with this home.
+        ConfigurationError: this user may not read its token.
+    """
+    if not agent_runs(home):
+        raise ServiceUnavailableError(
+            f"The agent of {home} is not running.",
+            safe="nothing was sent.",
+            next_step="start it: `eucentric agent run`, with the same --config or --home.",
+        )
+    return read_console(home)
 
 
 class ConsoleFile:

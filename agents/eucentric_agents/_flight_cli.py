@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eucentric_core import clear_errors, load_settings, read_console
+from eucentric_core import clear_errors, load_settings
 from eucentric_core.transport import PyroControlClient
+
+from ._console import console_of_running_agent
 
 if TYPE_CHECKING:
     from .flight_check import FlightCheckReport
@@ -32,7 +34,7 @@ def flight_check_command(
     """Send a small test data set all the way to the repository; exit status 1 if it gets stuck."""
     with clear_errors():
         settings = load_settings(config, flags={} if home is None else {"home": str(home)})
-        port, token = read_console(settings.home)
+        port, token = console_of_running_agent(settings.home)
         with closing(PyroControlClient("127.0.0.1", port, timeout_s=_TIMEOUT_S, token=token)) as client:
             report = _last(client) if last else _fly(client, quiet=as_json)
     if report is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,9 +13,22 @@ import psutil
 
 from eucentric_core import ConfigurationError, open_database, write_atomic
 
-__all__ = ["HomeLock"]
+__all__ = ["HomeLock", "agent_runs"]
 
 _WAIT_S = 0.5
+
+
+def agent_runs(home: Path) -> bool:
+    """Whether a process holds the lock of this home. Takes nothing, and needs no right to write there."""
+    path = home / "agent" / "lock.sqlite"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as lock:
+            lock.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    except sqlite3.DatabaseError:
+        return False
+    return False
 
 
 class HomeLock:

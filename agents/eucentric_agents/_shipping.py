@@ -9,12 +9,12 @@ from pathlib import Path
 from pydantic import JsonValue
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from eucentric_core import ConfigurationError, Settings, console_path, read_console
 from eucentric_core.transport import PyroControlClient
 
-from .data import RetryStuck, ShippingReport
+from ._home_lock import agent_runs
+from .data import RetryStuck, ShippingReport, describe_silence, duration, size_of_open_shards
 from .recording import Ledger, ShipperStatus
 
 __all__ = ["print_shipping", "read_shipping", "retry_stuck"]
@@ -29,21 +29,29 @@ def read_shipping(settings: Settings) -> ShippingReport:
     Raises:
         EucentricError: the agent does not answer, or its outbox cannot be read.
     """
-    if console_path(settings.home).exists():
+    if _answers(settings):
         return ShippingReport.model_validate(_ask(settings, "shipping.status", {}))
     with _outbox(settings) as ledger:
         backlog = ledger.backlog()
-        pending, pending_bytes = backlog.get("pending", (0, 0))
-        status = ShipperStatus(
-            state="stopped",
-            pending_shards=pending,
-            pending_bytes=pending_bytes,
-            awaiting_receipt=backlog.get("delivered", (0, 0))[0],
-            confirmed=sum(backlog.get(state, (0, 0))[0] for state in ("confirmed", "done")),
-            stuck=backlog.get("stuck", (0, 0))[0],
-            failures=0,
-        )
-        return ShippingReport(ship_to=settings.agent.ship_to, shipper=status, stuck=tuple(ledger.stuck()))
+        stuck = tuple(ledger.stuck())
+    status = ShipperStatus(
+        state="stopped",
+        pending_shards=backlog.get("pending", (0, 0))[0],
+        pending_bytes=backlog.get("pending", (0, 0))[1],
+        awaiting_receipt=backlog.get("delivered", (0, 0))[0],
+        confirmed=sum(backlog.get(state, (0, 0))[0] for state in ("confirmed", "done")),
+        stuck=backlog.get("stuck", (0, 0))[0],
+        failures=0,
+    )
+    ships = settings.agent.ship_to is not None
+    return ShippingReport(
+        ship_to=settings.agent.ship_to,
+        shipper=status if ships else None,
+        stuck=stuck,
+        agent_runs=False,
+        kept=status.pending_shards + status.stuck,
+        open_bytes=size_of_open_shards(settings),
+    )
 
 
 def retry_stuck(settings: Settings, name: str | None) -> tuple[str, ...]:
@@ -53,7 +61,7 @@ def retry_stuck(settings: Settings, name: str | None) -> tuple[str, ...]:
         ConfigurationError: no such shard is stuck.
         EucentricError: the agent does not answer, or its outbox cannot be written.
     """
-    if console_path(settings.home).exists():
+    if _answers(settings):
         answer = _ask(settings, "shipping.retry", RetryStuck(name=name).model_dump(mode="json"))
         listed = answer["names"]
         names = tuple(str(one) for one in listed) if isinstance(listed, list) else ()
@@ -69,31 +77,52 @@ def retry_stuck(settings: Settings, name: str | None) -> tuple[str, ...]:
     return names
 
 
-def print_shipping(report: ShippingReport, *, console: Console | None = None) -> None:
-    """Show what `read_shipping` returned."""
+def print_shipping(report: ShippingReport, home: Path, *, console: Console | None = None) -> None:
+    """Show what `read_shipping` returned. Lines are never cut: names are there to be typed again.
+
+    Args:
+        report: what to show.
+        home: the agent's.
+        console: where to.
+    """
     console = console or Console()
+    for line in _lines(report, home):
+        console.print(escape(line), soft_wrap=True, highlight=False)
+
+
+def _lines(report: ShippingReport, home: Path) -> Iterator[str]:
+    if not report.agent_runs:
+        yield "The agent is not running: this is what its outbox says."
     status = report.shipper
     if status is None:
-        console.print("Recordings stay on this machine: agent.ship_to is not set.")
+        yield f"Recordings stay on this machine ({report.kept} shards): agent.ship_to is not set."
         return
-    table = Table(title=f"shipping to {escape(report.ship_to or 'nowhere')}", show_header=False)
-    for name, value in _facts(status):
-        table.add_row(name, escape(value))
-    console.print(table)
-    if not report.stuck:
-        return
-    stuck = Table("stuck", "failures", "why", "what to do")
+    yield f"shipping to {report.ship_to or 'nowhere'}"
+    facts = [("state", status.state)] if report.agent_runs else []
+    for name, value in (*facts, *_facts(status), *_open(report)):
+        yield f"  {name:<22} {value}"
     for entry in report.stuck:
         why, then = (entry.error.what, entry.error.next_step) if entry.error else ("not kept", "")
-        stuck.add_row(escape(entry.name), str(entry.failures), escape(why), escape(then))
-    console.print(stuck)
-    console.print("Send again: `eucentric agent retry-stuck NAME`, or --all.")
+        file = home / "agent" / "recording" / "shards" / entry.name
+        yield f"stuck after {entry.failures} failures: {entry.name}"
+        yield f"  why   {why}"
+        yield f"  next  {then}"
+        if file.exists():
+            yield f"  file  {file}"
+    if report.stuck:
+        yield "Send again: `eucentric agent retry-stuck NAME`, or --all."
+
+
+def _open(report: ShippingReport) -> Iterator[tuple[str, str]]:
+    if report.open_bytes:
+        yield "not sealed yet", f"{report.open_bytes / 1e6:.1f} MB"
 
 
 def _facts(status: ShipperStatus) -> Iterator[tuple[str, str]]:
-    yield "state", status.state
     if status.outage_s is not None:
-        yield "nothing arrives since", _duration(status.outage_s)
+        yield "nothing arrives since", duration(status.outage_s)
+    if (silence := describe_silence(status.model_dump())) is not None:
+        yield "no receipt", silence
     if status.error is not None:
         yield "because", f"{status.error.what} Next: {status.error.next_step}"
     yield "to be sent", f"{status.pending_shards} shards, {status.pending_bytes / 1e6:.1f} MB"
@@ -105,7 +134,7 @@ def _facts(status: ShipperStatus) -> Iterator[tuple[str, str]]:
     if status.rate_bytes_per_s is not None:
         yield "rate", f"{status.rate_bytes_per_s / 1e6:.1f} MB/s"
     if status.eta_s is not None:
-        yield "all sent in about", _duration(status.eta_s)
+        yield "all sent in about", duration(status.eta_s)
     yield "await a receipt", str(status.awaiting_receipt)
     yield "in the repository", str(status.confirmed)
     yield "stuck", str(status.stuck)
@@ -113,10 +142,9 @@ def _facts(status: ShipperStatus) -> Iterator[tuple[str, str]]:
         yield "last success", status.last_success_utc.isoformat(timespec="seconds")
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+def _answers(settings: Settings) -> bool:
+    # The file alone says nothing: an agent that was killed leaves it behind.
+    return console_path(settings.home).exists() and agent_runs(settings.home)
 
 
 def _ask(settings: Settings, method: str, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:

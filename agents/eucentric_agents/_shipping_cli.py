@@ -22,11 +22,12 @@ def shipping_command(config: _Config = None, home: _Home = None, as_json: _Json 
     from ._shipping import print_shipping, read_shipping
 
     with clear_errors():
-        report = read_shipping(_settings(config, home))
+        settings = _settings(config, home)
+        report = read_shipping(settings)
     if as_json:
         typer.echo(report.model_dump_json())
     else:
-        print_shipping(report)
+        print_shipping(report, settings.home)
 
 
 def retry_stuck_command(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -36,23 +38,27 @@ class ControlPc:
     bucket: str
 
     def run(self, *words: str, ends_with: int = 0) -> str:
-        result = CliRunner().invoke(app, [*words, "--config", str(self.config)])
+        result = CliRunner().invoke(app, [*words, *self.at])
         assert result.exit_code == ends_with, result.output
         return result.output
+
+    @property
+    def at(self) -> list[str]:
+        return ["--config", str(self.config)]
 
     def shipping(self) -> dict[str, Any]:
         report: dict[str, Any] = json.loads(self.run("shipping", "--json"))
         return report
 
     @contextmanager
-    def agent(self) -> Iterator[None]:
+    def agent(self) -> Iterator[ManagedProcess]:
         """The agent itself."""
         home = self.config.parent / "home"
         command = [sys.executable, "-m", "eucentric_agents", "run", "--config", str(self.config)]
         process = ManagedProcess("agent", command, log=home / "agent.out")
         try:
             process.wait_ready((home / "run" / "agent.json").exists, timeout_s=60)
-            yield
+            yield process
         finally:
             process.stop()
 
@@ -88,6 +94,37 @@ def test_without_a_running_agent_its_outbox_is_read_and_mended(control_pc: Contr
     assert control_pc.stuck in control_pc.run("retry-stuck", control_pc.stuck)
     assert control_pc.shipping()["shipper"]["pending_shards"] == 2
     assert control_pc.run("retry-stuck", "--all").strip() == "Nothing is stuck."
+
+
+def test_an_agent_that_was_killed_is_not_asked(control_pc: ControlPc) -> None:
+    home = control_pc.config.parent / "home"
+    with control_pc.agent() as agent:
+        control_pc.run("retry-stuck", "nothing", ends_with=2)
+        os.kill(agent.pid, signal.SIGKILL)
+        # Its data process ends by itself, and lets go of the outbox.
+        wait_until(lambda: not (home / "run" / "agent-data.json").exists(), within_s=30)
+    assert (home / "run" / "agent-console.json").exists()
+    wait_until(lambda: CliRunner().invoke(app, ["shipping", *control_pc.at]).exit_code == 0, within_s=30)
+    assert "The agent is not running" in control_pc.run("shipping")
+    assert control_pc.shipping()["agent_runs"] is False
+    result = CliRunner().invoke(app, ["flight-check", *control_pc.at])
+    assert (result.exit_code, "is not running" in result.output) == (2, True)
+
+
+def test_what_must_be_typed_is_not_cut_and_the_damaged_file_is_named(control_pc: ControlPc) -> None:
+    shards = control_pc.config.parent / "home" / "agent" / "recording" / "shards"
+    shown = control_pc.run("shipping").splitlines()
+    assert f"stuck after 1 failures: {control_pc.stuck}" in shown
+    assert f"  file  {shards / control_pc.stuck}" in shown
+
+
+def test_where_nothing_is_shipped_nothing_is_said_to_be(control_pc: ControlPc) -> None:
+    text = control_pc.config.read_text()
+    control_pc.config.write_text("\n".join(line for line in text.splitlines() if "ship_to" not in line))
+    assert control_pc.run("shipping").splitlines() == [
+        "The agent is not running: this is what its outbox says.",
+        "Recordings stay on this machine (2 shards): agent.ship_to is not set.",
+    ]
 
 
 def test_one_says_which_shard_or_all(control_pc: ControlPc) -> None:

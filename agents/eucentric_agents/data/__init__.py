@@ -6,8 +6,8 @@ from ._desk import DataDesk
 from ._door import DataDoor, KeyKeeper
 from ._link import DataLink
 from ._outbox import EventOutbox
-from ._report import DataReport, describe_data
-from ._shipping import RetryStuck, ShippingReport
+from ._report import DataReport, describe_data, describe_silence, duration
+from ._shipping import RetryStuck, ShippingReport, size_of_open_shards
 from ._supervisor import DATA_SERVICE, DataProcess
 
 __all__ = [
@@ -22,4 +22,7 @@ __all__ = [
     "RetryStuck",
     "ShippingReport",
     "describe_data",
+    "describe_silence",
+    "duration",
+    "size_of_open_shards",
 ]

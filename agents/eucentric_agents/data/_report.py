@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,27 +11,49 @@ from pydantic import JsonValue
 from eucentric_core import FrozenModel
 from eucentric_core.transport import DataServer, DataServerStatus, Pacer, PacerStatus
 
-from ..recording import Recorder, RecorderStatus
+from ..recording import Journal, Recorder, RecorderStatus, RecoveryReport
 from ._desk import DataDesk
 
-__all__ = ["DataReport", "describe_data", "register_report"]
+__all__ = ["DataReport", "describe_data", "describe_silence", "duration", "register_report"]
 
 _SILENT_S = 3.0
+_NO_RECEIPT_S = 120.0
+_HOW_IT_ENDS = ": session.stop ends it, or the next session.start if the instrument was restarted meanwhile"
+
+_log = logging.getLogger(__name__)
 
 
 class DataReport(FrozenModel):
-    """The answer to `data.status`."""
+    """The answer to `data.status`. `left_open` are sessions of an earlier run that nobody has ended yet."""
 
     server: DataServerStatus
     recorder: RecorderStatus
     pacer: PacerStatus
+    recovery: RecoveryReport = RecoveryReport()
+    left_open: tuple[str, ...] = ()
 
 
-def register_report(desk: DataDesk, server: DataServer, recorder: Recorder, pacer: Pacer) -> None:
-    """Answer `data.status`."""
+def register_report(
+    desk: DataDesk, server: DataServer, recorder: Recorder, pacer: Pacer, journal: Journal
+) -> None:
+    """Answer `data.status`, and log what was recovered. Call it before anything else is recorded."""
+    found = frozenset(row.id for row in journal.ledger.unfinished_sessions())
+
+    def left_open() -> tuple[str, ...]:
+        rows = journal.ledger.unfinished_sessions()
+        return tuple(f"{row.instrument}.{row.session}" for row in rows if row.id in found)
+
+    if words := _recovered({"recovery": journal.recovery.model_dump(), "left_open": left_open()}):
+        _log.warning("%s", words)
 
     def status(_payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        report = DataReport(server=server.status(), recorder=recorder.status(), pacer=pacer.status())
+        report = DataReport(
+            server=server.status(),
+            recorder=recorder.status(),
+            pacer=pacer.status(),
+            recovery=journal.recovery,
+            left_open=left_open(),
+        )
         return report.model_dump(mode="json")
 
     desk.register("data.status", status)
@@ -57,6 +80,35 @@ def describe_data(facts: Mapping[str, Any]) -> str:
         words.append(f"{shipper['state']}, {backlog}")
         if shipper.get("stuck"):
             words.append(f"{shipper['stuck']} STUCK")
+        if (silence := describe_silence(shipper)) is not None:
+            words.append(silence)
+    words += filter(None, [_recovered(facts)])
+    return "; ".join(words)
+
+
+def describe_silence(shipper: Mapping[str, Any]) -> str | None:
+    """That the repository gives no receipts, from a `ShipperStatus`; None unless it lasts."""
+    silent_s = shipper.get("oldest_unreceipted_s")
+    if silent_s is None or silent_s < _NO_RECEIPT_S or shipper.get("outage_s") is not None:
+        return None
+    return (
+        f"no receipt for {shipper['awaiting_receipt']} shards for {duration(silent_s)}; "
+        "check that the repository's service runs on this root"
+    )
+
+
+def duration(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _recovered(facts: Mapping[str, Any]) -> str:
+    frames = (facts.get("recovery") or {}).get("frames_recovered", 0)
+    open_sessions = facts.get("left_open") or ()
+    words = [f"{frames} frames recovered"] if frames else []
+    words += [f"session {name} is open{_HOW_IT_ENDS}" for name in open_sessions]
     return "; ".join(words)
 
 

@@ -89,7 +89,7 @@ def _serve_in(
     journal = open_journal(settings)
     started.callback(journal.close)
     shipper = open_shipper(settings, journal, publish=publisher.publish_event, pacer=pacer.share("shipping"))
-    register_shipping(desk, settings, shipper)
+    register_shipping(desk, settings, journal, shipper)
     if shipper is not None:
         started.enter_context(probing(settings, pacer))
         shipper.start()
@@ -106,7 +106,7 @@ def _serve_in(
     started.callback(lambda: recorder.stop(drain_s=_DRAIN_S))
 
     started.enter_context(checking_flight(settings, desk, journal, publisher))
-    register_report(desk, server, recorder, pacer)
+    register_report(desk, server, recorder, pacer, journal)
     door_port = started.enter_context(desk.open_door(token))
     lifetime.announce_ready(
         {"data_port": agent.data_port, "ingest_port": ingest_port, "door_port": door_port}

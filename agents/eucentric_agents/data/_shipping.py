@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -17,18 +17,31 @@ from eucentric_transfer import MoverOptions, open_mover
 from ..recording import Journal, Publish, Shipper, ShipperStatus, ShippingMeter, StuckEntry
 from ._desk import DataDesk
 
-__all__ = ["RetryStuck", "ShippingReport", "open_shipper", "probing", "register_shipping"]
+__all__ = [
+    "RetryStuck",
+    "ShippingReport",
+    "open_shipper",
+    "probing",
+    "register_shipping",
+    "size_of_open_shards",
+]
 
 _POLL_S = 0.5
 _STORE_IDLE_S = 10.0
 
 
 class ShippingReport(FrozenModel):
-    """What `eucentric agent shipping` shows. `shipper` is None where nothing is shipped."""
+    """What `eucentric agent shipping` shows. `shipper` is None where nothing is shipped.
+
+    `kept` counts sealed shards that wait here to be sent, or are stuck; `open_bytes` is not sealed yet.
+    """
 
     ship_to: str | None
     shipper: ShipperStatus | None
     stuck: tuple[StuckEntry, ...] = ()
+    agent_runs: bool = True
+    kept: Annotated[int, Field(ge=0)] = 0
+    open_bytes: Annotated[int, Field(ge=0)] = 0
 
 
 class RetryStuck(FrozenModel):
@@ -101,14 +114,27 @@ def _stays_here(settings: Settings) -> bool:
     return host is not None and is_loopback(host)
 
 
-def register_shipping(desk: DataDesk, settings: Settings, shipper: Shipper | None) -> None:
+def size_of_open_shards(settings: Settings) -> int:
+    """Bytes of frames that are recorded and not sealed yet."""
+    size_bytes = 0
+    for path in (settings.home / "agent" / "recording" / "open").glob("*"):
+        # One that is being sealed may go meanwhile.
+        with suppress(OSError):
+            size_bytes += path.stat().st_size
+    return size_bytes
+
+
+def register_shipping(desk: DataDesk, settings: Settings, journal: Journal, shipper: Shipper | None) -> None:
     """Answer the agent about shipping: `shipping.status` and `shipping.retry`."""
 
     def status(_payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        backlog = journal.ledger.backlog()
         report = ShippingReport(
             ship_to=settings.agent.ship_to,
             shipper=shipper and shipper.status(),
             stuck=shipper.stuck() if shipper is not None else (),
+            kept=sum(backlog.get(state, (0, 0))[0] for state in ("pending", "stuck")),
+            open_bytes=size_of_open_shards(settings),
         )
         return report.model_dump(mode="json")
 

@@ -33,6 +33,7 @@ from ._batches import chunks, document_name, failure_of, incoming_name, is_whole
 from ._journal import Journal
 from ._ledger import OutboxEntry, StuckEntry
 from ._meter import ShippingMeter
+from ._receipt_watch import ReceiptWatch
 from ._receipts import checked_receipt
 from ._status import Publish, ShipperStatus
 from ._steps import reached
@@ -102,6 +103,7 @@ class Shipper:
         self._error: ErrorReport | None = None
         self._outage_since_s: float | None = None
         self._last_success_utc: datetime | None = None
+        self._receipts = ReceiptWatch()
         self._busy = False
         self._finished = False
         self._thread = threading.Thread(target=self._run, name="shipper", daemon=True)
@@ -123,7 +125,7 @@ class Shipper:
         running = "retrying" if self._error else "shipping" if self._busy else "idle"
         ended = "stopped" if self._finished or self._thread.ident is None else "failed"
         shown, since_s = self._meter.read(), self._outage_since_s
-        left_bytes = max(0, pending_bytes - shown.sent_bytes)
+        left_bytes, rate = max(0, pending_bytes - shown.sent_bytes), shown.rate_bytes_per_s
         return ShipperStatus(
             state=running if self._thread.is_alive() else ended,
             pending_shards=pending,
@@ -136,10 +138,12 @@ class Shipper:
             sending=shown.name,
             sent_bytes=shown.sent_bytes,
             sending_bytes=shown.size_bytes,
-            rate_bytes_per_s=shown.rate_bytes_per_s,
-            eta_s=left_bytes / shown.rate_bytes_per_s if pending and shown.rate_bytes_per_s else None,
+            rate_bytes_per_s=rate,
+            # While nothing arrives, the last rate says nothing.
+            eta_s=left_bytes / rate if pending and rate and since_s is None else None,
             last_success_utc=self._last_success_utc,
             outage_s=None if since_s is None else time.monotonic() - since_s,
+            oldest_unreceipted_s=self._receipts.silent_s,
         )
 
     @property
@@ -325,6 +329,7 @@ class Shipper:
             try:
                 moved = retrying(self.ship_once)
                 self._recovered()
+                self._watch_receipts()
             except Exception as error:  # noqa: BLE001
                 if self._stopping.is_set():
                     _log.warning("stopped before everything was shipped: %s", error)
@@ -373,6 +378,16 @@ class Shipper:
             self._outage_since_s = None
             _log.info("transfers arrive again after %.0f s", outage_s)
             self._tell(TransferRecovered(source="shipper", outage_s=outage_s))
+            self._receipts.forget()
+
+    def _watch_receipts(self) -> None:
+        if not self._stopping.is_set():
+            self._receipts.look(e.name for e in self._journal.ledger.outbox("delivered", limit=_OUTBOX_ROWS))
+            if (event := self._receipts.news()) is not None:
+                _log.warning(
+                    "%s", event.error.what if isinstance(event, TransferFailed) else "receipts come again"
+                )
+                self._tell(event)
 
     def _report(self, error: EucentricError) -> None:
         _log.error("transfer failed: %s", error)

@@ -43,7 +43,8 @@ class ShipperStatus(FrozenModel):
     """State, backlog and progress of a shipper. `stuck` shards are kept here and need a person.
 
     `sending` is the file on its way, of which `sent_bytes` of `sending_bytes` have left. `eta_s` is when the
-    backlog is gone at the present rate. `outage_s` is how long nothing could be shipped.
+    backlog is gone at the present rate. `outage_s` is how long nothing could be shipped,
+    `oldest_unreceipted_s` how long delivered shards have waited while no receipt came.
     """
 
     state: Literal["idle", "shipping", "retrying", "stopped", "failed"]
@@ -61,3 +62,4 @@ class ShipperStatus(FrozenModel):
     eta_s: Annotated[float, Field(ge=0)] | None = None
     last_success_utc: UtcDatetime | None = None
     outage_s: Annotated[float, Field(ge=0)] | None = None
+    oldest_unreceipted_s: Annotated[float, Field(ge=0)] | None = None

@@ -28,7 +28,8 @@ def keep_freed_memory() -> bool:
     """Let this process use freed memory again rather than give it back; whether that was done.
 
     Up to 256 MiB that were in use once stay with the process. Pages that the system clears anew for each
-    frame are a good part of what receiving it costs. Only with glibc, and not where the environment has settings for it.
+    frame are a good part of what receiving it costs. Only with glibc, and not where the environment
+    has settings for it.
     """
     is_set = any(name.startswith(("MALLOC_TRIM", "MALLOC_MMAP", "GLIBC_TUNABLES")) for name in os.environ)
     if sys.platform != "linux" or is_set:

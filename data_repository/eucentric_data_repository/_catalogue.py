@@ -27,6 +27,7 @@ from ._database import Database, database_of, reading
 from ._dataset_facts import stored_quantities, stored_streams
 from ._entries import Annotation, DatasetDetails, DatasetEntry, Hold, Note, SearchResult, ShardEntry
 from ._folders import RepositoryFolders
+from ._intact import require_intact
 from ._migrate import require_schema
 from ._search import SearchQuery, conditions, ordered
 from ._tables import datasets, events, holds, notes, shards, site_metadata, tags
@@ -173,7 +174,7 @@ class Catalogue:
     ) -> Iterator[Frame]:
         """Frames of one stream of a session, in ascending order of their sequence number.
 
-        The hashes were checked at registration and are not checked again; `verify_shards` does that.
+        Each shard is hashed before its frames are given: once in this process, while its file stays the same.
 
         Args:
             session: name of the session.
@@ -183,10 +184,13 @@ class Catalogue:
 
         Raises:
             DataFormatError: a shard was pruned, its file is missing, or it cannot be read.
+            IntegrityError: a shard is damaged.
+            ServiceUnavailableError: the repository's root is away.
         """
         given = 0
         for entry in self.shards(session=session, from_sequence=from_sequence):
             require_kept(entry)
+            require_intact(self.root, entry)
             with ShardReader(entry.path) as reader:
                 for frame in reader.frames(stream, from_sequence=from_sequence or 0):
                     if limit is not None and given >= limit:

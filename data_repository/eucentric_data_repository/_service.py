@@ -205,7 +205,7 @@ class RepositoryService:
         # FastAPI is loaded where there is a door, and nowhere else.
         from .http_door import HttpDoor
 
-        return HttpDoor(self._catalogue, settings.repository)
+        return HttpDoor(self._catalogue, settings.repository, repository_id=self._repository_id)
 
     @property
     def _trouble(self) -> ErrorReport | None:

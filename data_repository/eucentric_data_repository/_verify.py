@@ -10,6 +10,7 @@ from eucentric_transfer import ShardReader
 
 from ._catalogue import Catalogue
 from ._entries import ShardEntry
+from ._root_marker import require_root
 
 __all__ = ["Finding", "verify_shards"]
 
@@ -52,9 +53,17 @@ def _state(entry: ShardEntry) -> _State:
 
 
 def verify_shards(catalogue: Catalogue, *, dataset_id: str | None = None) -> Iterator[Finding]:
-    """Hash every registered shard again, or those of one data set."""
+    """Hash every registered shard again, or those of one data set.
+
+    Raises:
+        ServiceUnavailableError: the repository's root is away.
+    """
+    require_root(catalogue.root)
     for entry in catalogue.shards(dataset_id=dataset_id):
         state = _state(entry)
+        if state in ("missing", "unreadable"):
+            # The whole root may have gone meanwhile.
+            require_root(catalogue.root)
         yield Finding(
             file_name=entry.shard.file_name,
             dataset_id=entry.dataset_id,

@@ -116,7 +116,7 @@ def test_only_the_shards_that_are_touched_are_opened(client: httpx.Client, fille
         catalogue.shards()[0].path.write_bytes(b"rotten")
     assert client.get(FRAMES, params={"start": 4}).status_code == 200
     broken = client.get(FRAMES, params={"start": 3})
-    assert (broken.status_code, broken.json()["error"]["code"]) == (409, "data_format")
+    assert (broken.status_code, broken.json()["error"]["code"]) == (500, "integrity")
 
 
 def test_frames_of_differing_shape_come_as_json(client: httpx.Client) -> None:
@@ -385,3 +385,41 @@ def test_fastapi_is_loaded_only_where_there_is_a_door() -> None:
     code = f"import sys, {modules}; print('fastapi' in sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert loaded.stdout.strip() == "False", loaded.stderr
+
+
+def test_damaged_pixels_are_never_given(client: httpx.Client, filled: Any) -> None:
+    assert client.get(FRAMES).status_code == 200
+    with filled.catalogue() as catalogue:
+        entry = catalogue.shards()[0]
+    with h5py.File(entry.path) as shard:
+        named: list[Any] = []
+        shard.visititems(lambda _name, item: named.append(item) if isinstance(item, h5py.Dataset) else None)
+        chunks = [item.id.get_chunk_info(0) for item in named if item.chunks and item.ndim == 3]
+    content = bytearray(entry.path.read_bytes())
+    content[chunks[0].byte_offset + chunks[0].size - 1] ^= 1
+    entry.path.write_bytes(content)
+    hdf5 = f"/datasets/twin.s1/shards/{entry.shard.file_name}/hdf5/meta"
+    for address in (FRAMES, FRAMES.replace("frames", "headers"), hdf5):
+        damaged = client.get(address)
+        assert (damaged.status_code, damaged.json()["error"]["code"]) == (500, "integrity"), address
+        assert "eucentric data verify" in damaged.json()["error"]["next_step"]
+    assert client.get(FRAMES, params={"start": 4}).status_code == 200
+
+
+def test_a_root_that_is_away_is_said_so(client: httpx.Client, filled: Any) -> None:
+    root = filled.folders.root
+    root.rename(root.with_name("away"))
+    root.mkdir()
+    health, frames = client.get("/health"), client.get(FRAMES)
+    assert (health.status_code, health.json()["state"]) == (503, "root away")
+    assert frames.status_code == 503
+    assert "mount it" in frames.json()["error"]["next_step"]
+    root.rmdir()
+    root.with_name("away").rename(root)
+    assert (client.get("/health").status_code, client.get(FRAMES).status_code) == (200, 200)
+
+
+def test_a_refused_parameter_points_to_a_page_that_is_there(client: httpx.Client) -> None:
+    refused = client.get(FRAMES, params={"start": -1})
+    page = refused.json()["error"]["next_step"].split()[0]
+    assert (refused.status_code, client.get(page).status_code) == (422, 200)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
@@ -13,13 +13,15 @@ from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import ValidationError
 
-from eucentric_core import BusyError, explain_problem
+from eucentric_core import BusyError, ServiceUnavailableError, explain_problem
 
 from .._catalogue import Catalogue
 from .._entries import DatasetDetails, SearchResult, ShardEntry
 from .._facts import QUANTITIES
+from .._intact import require_intact
 from .._provenance import trace
 from .._provenance_views import provenance_prov
+from .._root_marker import require_root
 from .._search import DatasetOrder, SearchQuery
 from . import _hdf5
 from ._encode import FrameFormat, as_json, as_npy, as_png, as_tiff, headers_as_json
@@ -38,15 +40,13 @@ _Slice = Annotated[str | None, Query(max_length=60)]
 _FORMATS = Literal["json", "npy", "bin", "csv", "tiff"]
 
 
-def make_app(
-    catalogue: Catalogue, *, max_response_bytes: int, state: Callable[[], str] = lambda: "serving"
-) -> FastAPI:
+def make_app(catalogue: Catalogue, *, max_response_bytes: int, repository_id: str | None = None) -> FastAPI:
     """The application behind the door; it reads and never writes.
 
     Args:
         catalogue: what is shown.
         max_response_bytes: largest answer with array data.
-        state: what `/health` says of the service.
+        repository_id: of the repository that must lie in the root; None for any.
     """
     app = FastAPI(
         title="Eucentric data repository",
@@ -73,9 +73,15 @@ def make_app(
             readers.release()
 
     @app.get("/health")
-    def health() -> dict[str, str]:
-        """Whether the door is open."""
-        return {"service": "repository", "version": version("eucentric"), "state": state()}
+    def health() -> JSONResponse:
+        """Whether the door is open and the root is there."""
+        said: dict[str, Any] = {"service": "repository", "version": version("eucentric"), "state": "serving"}
+        try:
+            require_root(catalogue.root, repository_id)
+        except ServiceUnavailableError as error:
+            said |= {"state": "root away", "error": error.report().model_dump(mode="json")}
+            return JSONResponse(said, status_code=503)
+        return JSONResponse(said)
 
     @app.get("/datasets")
     def search(
@@ -176,6 +182,7 @@ def make_app(
         for entry in catalogue.shards(dataset_id=dataset_id):
             if entry.shard.file_name == file_name:
                 require_here(entry)
+                require_intact(catalogue.root, entry)
                 return entry
         raise SelectionError(
             f"Data set {dataset_id} has no shard {file_name[:250]!r}.",

@@ -63,7 +63,7 @@ async def _of_parameters(_request: Request, error: Exception) -> JSONResponse:
         code="configuration",
         what="; ".join(problems)[:1000] + ".",
         safe="nothing was read.",
-        next_step="/docs lists what each address takes.",
+        next_step="/openapi.json lists what each address takes.",
     )
     return _answer(report, 422)
 

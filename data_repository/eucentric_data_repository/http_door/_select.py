@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eucentric_core import FrameHeader
+from eucentric_core import DataFormatError, FrameHeader
 from eucentric_transfer import ShardReader
 
 from .._catalogue import Catalogue
 from .._entries import ShardEntry
+from .._intact import require_intact
 from ._errors import GoneError, SelectionError, TooLargeError
 
 __all__ = ["MAX_FRAMES", "FrameSlice", "parse_slice", "require_here", "select_frames", "too_large"]
@@ -98,7 +99,8 @@ def select_frames(
 ) -> FrameSlice:
     """Choose a part of a stream by sequence numbers, rows (first axis) and columns (second axis).
 
-    Reads headers only. `max_bytes` is of the arrays, None where they are not asked for.
+    Reads headers, and hashes each shard that was not hashed before. `max_bytes` is of the arrays, None where
+    they are not asked for.
 
     Raises:
         ConfigurationError: no such data set.
@@ -106,6 +108,8 @@ def select_frames(
         GoneError: a shard that is needed was pruned.
         TooLargeError: more than `max_bytes` or `MAX_FRAMES`.
         DataFormatError: a shard cannot be read.
+        IntegrityError: a shard is damaged.
+        ServiceUnavailableError: the repository's root is away.
     """
     details = catalogue.dataset(dataset_id)
     if stream not in {found.stream for found in details.streams}:
@@ -122,12 +126,16 @@ def select_frames(
         if stream not in entry.shard.streams:
             continue
         require_here(entry)
-        with ShardReader(entry.path) as reader:
-            held = [
-                header
-                for header in reader.headers(stream)
-                if header.sequence >= start and (last is None or header.sequence <= last)
-            ]
+        try:
+            with ShardReader(entry.path) as reader:
+                held = [
+                    header
+                    for header in reader.headers(stream)
+                    if header.sequence >= start and (last is None or header.sequence <= last)
+                ]
+        except DataFormatError:
+            require_intact(catalogue.root, entry)
+            raise
         if held:
             headers += held
             entries.append(entry)
@@ -144,6 +152,9 @@ def select_frames(
     chosen = FrameSlice(stream, tuple(headers), shapes, tuple(entries), window)
     if max_bytes is not None and chosen.nbytes > max_bytes:
         raise too_large(f"{chosen.nbytes} bytes, the limit is {max_bytes}")
+    # Only now: hashing reads whole files, and what is too large is refused before.
+    for entry in entries:
+        require_intact(catalogue.root, entry)
     return chosen
 
 

@@ -33,13 +33,16 @@ class HttpDoor:
     Args:
         catalogue: what is shown.
         repository: address, certificates and limits.
+        repository_id: of the repository that must lie in the root; None for any.
 
     Raises:
         ConfigurationError: the address is taken, certificates cannot be used, or it leaves the machine
             without them.
     """
 
-    def __init__(self, catalogue: Catalogue, repository: RepositorySettings) -> None:
+    def __init__(
+        self, catalogue: Catalogue, repository: RepositorySettings, *, repository_id: str | None = None
+    ) -> None:
         host, port, tls = repository.http_host, repository.http_port, repository.tls
         if port is None or (tls is None and not is_loopback(host)):
             raise ConfigurationError(
@@ -47,7 +50,11 @@ class HttpDoor:
                 safe="it was not opened.",
                 next_step="set repository.tls, or repository.http_host to 127.0.0.1.",
             )
-        app = make_app(catalogue, max_response_bytes=repository.http_max_response_bytes)
+        app = make_app(
+            catalogue,
+            max_response_bytes=repository.http_max_response_bytes,
+            repository_id=repository_id,
+        )
         if tls is None:
             # A web page that a person on this machine looks at must not read through a name of its own.
             app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", host])

@@ -52,7 +52,7 @@ class ShardSealing:
         try:
             self._seal(job)
         except OutOfSpaceError:
-            if not self._make_room(_needed_bytes(job.segment)):
+            if not self._make_room(2 * job.segment.shard_bytes):
                 raise
             job.attempts += 1
             self._seal(job)
@@ -122,11 +122,3 @@ class ShardSealing:
                 sample=row.sample,
                 material=row.material,
             )
-
-
-def _needed_bytes(segment: Segment) -> int:
-    """Enough to build a segment anew."""
-    try:
-        return 2 * segment.shard_bytes
-    except OSError:
-        return 0

@@ -79,8 +79,11 @@ class Segment:
 
     @property
     def shard_bytes(self) -> int:
-        """Length of the open shard so far."""
-        return self.shard_path.stat().st_size
+        """Length of the open shard so far, 0 if the disk does not say."""
+        try:
+            return self.shard_path.stat().st_size
+        except OSError:
+            return 0
 
     def append(self, frame: Frame, packed: Future[PackedFrame] | None) -> None:
         """Take a frame; `packed` is None for one that is kept in the journal. `drain` writes it."""

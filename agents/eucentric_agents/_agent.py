@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from eucentric_core import LEASE_DURATION_S, EucentricError, Settings, require_free_space
 from eucentric_core.transport import PyroControlServer, require_port_free
+from eucentric_transfer import check_address
 
 from ._console import ConsoleFile
 from ._home_lock import HomeLock
@@ -80,6 +81,9 @@ class Agent:
         with self._stack as started:
             require_port_free(settings.host, settings.control_port, "the control channel")
             require_free_space(folder, settings.min_free_bytes)
+            if settings.ship_to is not None:
+                # The data process would end with it, and less clearly.
+                check_address(settings.ship_to)
             self._data = DataProcess(self._settings)
             started.callback(self._data.stop)
             self._data.launch()

@@ -111,7 +111,7 @@ from ._shard import DatasetManifest, Receipt, Shard
 from ._sqlite import open_database, transaction
 from ._steering import SteeringClient, connect, control_connections
 from ._steps import reached
-from ._units import explain_problem, unit_hint
+from ._units import explain_problem, lower_first, unit_hint
 from ._verbs import InstrumentVerbs
 from ._verification import MAX_ENVELOPE_BYTES, TrustedKeys, verify_bundle
 from .security import RevocationList, caller_from_certificate, client_context, server_context
@@ -232,6 +232,7 @@ __all__ = [
     "is_loopback",
     "load_settings",
     "local_address",
+    "lower_first",
     "open_database",
     "parse_event",
     "reached",

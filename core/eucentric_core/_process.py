@@ -28,12 +28,13 @@ _FAMILY = "EUCENTRIC_FAMILY"
 _log = logging.getLogger(__name__)
 
 
-def _tail(path: Path, lines: int = 5) -> str:
+def _tail(path: Path, start: int, lines: int = 5) -> list[str]:
+    """The last lines that were written behind `start`."""
     with path.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
-        stream.seek(max(0, size - _TAIL_BYTES))
+        stream.seek(max(start, size - _TAIL_BYTES))
         text = stream.read().decode("utf-8", errors="replace")
-    return " | ".join(text.splitlines()[-lines:])
+    return [line.strip() for line in text.splitlines() if line.strip()][-lines:]
 
 
 class ManagedProcess:
@@ -63,6 +64,8 @@ class ManagedProcess:
         self._mark = uuid4().hex
         family = "/".join(filter(None, (os.environ.get(_FAMILY), self._mark)))
         with log.open("ab") as output:
+            # What stands there already is of earlier starts.
+            self._began_at = output.seek(0, os.SEEK_END)
             try:
                 self._process = subprocess.Popen(
                     list(command),
@@ -126,10 +129,16 @@ class ManagedProcess:
             raise self._unavailable(f"{self.name} ended with exit status {status}")
 
     def _unavailable(self, what: str) -> ServiceUnavailableError:
+        said = _tail(self.log, self._began_at)
+        next_step = f"see its log {self.log}."
+        if [line.partition(": ")[0] for line in said[-3:]] == ["error", "safe", "next"]:
+            # One of our own (see `clear_errors`): what is the matter, and what to do about it.
+            next_step = f"{said[-1].partition(': ')[2]} Its log is {self.log}."
+            said = [said[-3].partition(": ")[2]]
         return ServiceUnavailableError(
-            f"{what}: {_tail(self.log) or 'no output'}.",
+            f"{what}: {' | '.join(said).rstrip('.') or 'no output'}.",
             safe="nothing that it had acknowledged is lost.",
-            next_step=f"see its log {self.log}.",
+            next_step=next_step,
             log=str(self.log),
         )
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ._errors import ConfigurationError
 from ._model import FrozenModel
 from ._settings import Settings
+from ._units import lower_first
 
 __all__ = ["Origin", "load_settings", "settings_origins"]
 
@@ -25,7 +26,7 @@ Origin = Literal["default", "file", "environment", "flag"]
 
 
 def load_settings(
-    path: Path | None = None,
+    path: Path | str | None = None,
     *,
     flags: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
@@ -41,6 +42,7 @@ def load_settings(
     Raises:
         ConfigurationError: unreadable file, unknown key, or a value out of bounds; names the key.
     """
+    path = Path(path) if isinstance(path, str) else path
     layers = _layers(path, flags, environment)
     values: dict[str, Any] = {}
     for layer in layers.values():
@@ -53,7 +55,7 @@ def load_settings(
         origin = _origin(first["loc"], layers)
         place = {"file": f"file {path}", "flag": "command line"}.get(origin, origin)
         raise _refuse(
-            f"Setting {key!r} ({place}): {first['msg'].lower()}.", f"correct or remove it; {_KNOWN_KEYS}"
+            f"Setting {key!r} ({place}): {lower_first(first['msg'])}.", f"correct or remove it; {_KNOWN_KEYS}"
         ) from error
 
 

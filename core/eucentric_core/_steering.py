@@ -28,6 +28,7 @@ from ._lease_hold import LeaseHold
 from ._microscope import Microscope
 from ._model import FrozenModel
 from ._settings import TlsSettings
+from ._units import lower_first
 from .transport import ControlClient, DataAccess, PyroControlClient
 from .vocabulary import (
     CameraAcquire,
@@ -302,7 +303,7 @@ def _parse(kind: type[_Answer], answer: dict[str, JsonValue]) -> _Answer:
         return kind.model_validate(answer)
     except ValidationError as error:
         raise TransportError(
-            f"The agent's answer is no {kind.__name__}: {error.errors()[0]['msg'].lower()}.",
+            f"The agent's answer is no {kind.__name__}: {lower_first(error.errors()[0]['msg'])}.",
             safe="unknown whether the command ran; the agent's watchdog guards beam and stage.",
             next_step="check that client and agent run compatible versions.",
         ) from error

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isfinite, radians
 from typing import Any
 
-__all__ = ["explain_problem", "unit_hint"]
+__all__ = ["explain_problem", "lower_first", "unit_hint"]
 
 _SMALLEST_CONFUSED = {"_m": 0.01, "_rad": 1.0, "_s": 1.0, "_a": 1e-3}
 """Below this a number is believed to be in the unit of its name, and is merely too large."""
@@ -40,6 +40,11 @@ def unit_hint(name: str, value: float, low: float, high: float) -> str | None:
     return None
 
 
+def lower_first(text: str) -> str:
+    """A sentence that goes on after a colon. Names and patterns in it stay as they are."""
+    return text[:1].lower() + text[1:]
+
+
 def explain_problem(problem: Mapping[str, Any]) -> str:
     """One of pydantic's errors in words, with a hint at the unit where that is probably the matter.
 
@@ -55,4 +60,4 @@ def explain_problem(problem: Mapping[str, Any]) -> str:
             return hint.rstrip(".")
     if problem["type"] == "extra_forbidden":
         return f"{'.'.join(where)} is no known name"
-    return f"{'.'.join(where) or 'request'}: {str(problem['msg']).lower()}"
+    return f"{'.'.join(where) or 'request'}: {lower_first(str(problem['msg']))}"

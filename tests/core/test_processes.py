@@ -145,6 +145,27 @@ def test_a_process_that_ends_instead_of_becoming_ready_shows_its_last_words(star
         process.wait_ready(lambda: False, timeout_s=30)
 
 
+def test_what_an_earlier_start_has_said_is_not_this_ones_reason(start: Start) -> None:
+    earlier = start("import sys; print('an old reason'); sys.exit(3)")
+    with pytest.raises(ServiceUnavailableError, match="an old reason"):
+        earlier.wait_finished(timeout_s=30)
+    with pytest.raises(ServiceUnavailableError, match=r"exit status 3: no output\.") as caught:
+        start("import sys; sys.exit(3)").wait_finished(timeout_s=30)
+    assert "old" not in caught.value.what
+
+
+def test_an_error_of_ours_is_handed_on_as_it_was_meant(start: Start) -> None:
+    program = (
+        "from eucentric_core import ConfigurationError, clear_errors\n"
+        "with clear_errors(): raise ConfigurationError('No such store.', safe='all.', next_step='name one.')"
+    )
+    process = start(program)
+    with pytest.raises(ServiceUnavailableError) as caught:
+        process.wait_finished(timeout_s=30)
+    assert caught.value.what == "scope ended with exit status 2: No such store."
+    assert caught.value.next_step == f"name one. Its log is {process.log}."
+
+
 def test_a_process_that_never_becomes_ready_is_stopped(start: Start) -> None:
     process = start("import time; time.sleep(600)")
     with pytest.raises(ServiceUnavailableError, match=r"not ready within 0\.2 s") as caught:

@@ -83,6 +83,13 @@ def test_shards_go_to_a_folder_or_to_an_address(write: WriteFile, address: str, 
     assert agent.ship_to_folder == (Path(folder) if folder else None)
 
 
+def test_a_path_may_be_text_and_patterns_keep_their_case(tmp_path: Path, write: WriteFile) -> None:
+    path = write("[agent]\nname = 'bad name'\n")
+    with pytest.raises(ConfigurationError, match=r"should match pattern .*A-Z") as caught:
+        load_settings(str(path), environment={})
+    assert ": string should" in caught.value.what
+
+
 def test_an_address_that_carries_a_password_is_refused_and_not_repeated(write: WriteFile) -> None:
     with pytest.raises(ConfigurationError, match=r"agent\.ship_to.*password") as caught:
         load_settings(write("[agent]\nship_to = 's3://KEY:canary-secret@bucket'\n"), environment={})

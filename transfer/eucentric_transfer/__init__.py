@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._mover import Bandwidth, FarEndError, Mover, OnProgress, Outgoing, Progress, RemoteFile
 from ._names import checked_name
-from ._open import MOVER_SCHEMES, open_mover
+from ._open import MOVER_SCHEMES, check_address, open_mover
 from ._options import MoverOptions
 from ._posix import PosixMover
 from ._shard_builder import ChunkPlace, ShardBuilder, flush_to_disk
@@ -31,6 +31,7 @@ __all__ = [
     "ShardBuilder",
     "ShardReader",
     "StoredChunk",
+    "check_address",
     "checked_name",
     "flush_to_disk",
     "is_table",

@@ -14,7 +14,7 @@ from ._mover import Mover
 from ._options import MoverOptions
 from ._posix import PosixMover
 
-__all__ = ["MOVER_SCHEMES", "open_mover"]
+__all__ = ["MOVER_SCHEMES", "check_address", "open_mover"]
 
 
 def _open_posix(url: str, options: MoverOptions) -> Mover:
@@ -35,6 +35,10 @@ def _open_s3(url: str, options: MoverOptions) -> Mover:
 
 
 def _open_globus(url: str, options: MoverOptions) -> Mover:
+    return _load_globus()(url, options)
+
+
+def _load_globus() -> Callable[[str, MoverOptions], Mover]:
     try:
         from .globus import open_globus
     except ModuleNotFoundError as error:
@@ -43,7 +47,7 @@ def _open_globus(url: str, options: MoverOptions) -> Mover:
             safe="nothing was opened.",
             next_step='pip install "eucentric[globus]"',
         ) from error
-    return open_globus(url, options)
+    return open_globus
 
 
 MOVER_SCHEMES: Mapping[str, Callable[[str, MoverOptions], Mover]] = {
@@ -53,6 +57,28 @@ MOVER_SCHEMES: Mapping[str, Callable[[str, MoverOptions], Mover]] = {
     "globus": _open_globus,
 }
 """What opens an address, by its scheme. A mover's SDK is imported when one of its kind is opened."""
+
+
+def check_address(where: str) -> None:
+    """Refuse what no mover could be opened for. Nothing is opened and nobody is asked.
+
+    Raises:
+        ConfigurationError: as `open_mover` about the address itself.
+    """
+    scheme = urlsplit(where).scheme
+    if len(scheme) > 1 and scheme not in MOVER_SCHEMES:
+        raise _no_mover(scheme)
+    if scheme == "s3":
+        from .s3._address import S3Address
+
+        S3Address.parse(where)
+    elif scheme in ("posix", "file"):
+        _open_posix(where, MoverOptions()).close()
+    elif scheme == "globus":
+        _load_globus()
+        from .globus._address import GlobusAddress
+
+        GlobusAddress.parse(where)
 
 
 def open_mover(where: str | Path, *, options: MoverOptions | None = None) -> Mover:
@@ -71,10 +97,14 @@ def open_mover(where: str | Path, *, options: MoverOptions | None = None) -> Mov
         return PosixMover(Path(where), options)
     opener = MOVER_SCHEMES.get(scheme)
     if opener is None:
-        raise ConfigurationError(
-            f"There is no mover for {scheme!r} addresses.",
-            safe="nothing was opened.",
-            next_step=f"use one of {', '.join(sorted(MOVER_SCHEMES))}, or a plain folder.",
-            available=list[JsonValue](sorted(MOVER_SCHEMES)),
-        )
+        raise _no_mover(scheme)
     return opener(where, options)
+
+
+def _no_mover(scheme: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"There is no mover for {scheme!r} addresses.",
+        safe="nothing was opened.",
+        next_step=f"use one of {', '.join(sorted(MOVER_SCHEMES))}, or a plain folder.",
+        available=list[JsonValue](sorted(MOVER_SCHEMES)),
+    )

@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import JsonValue, ValidationError
 
-from eucentric_core import ConfigurationError, FrozenModel
+from eucentric_core import ConfigurationError, FrozenModel, lower_first
 
 __all__ = ["DriverOptions"]
 
@@ -31,7 +31,7 @@ class DriverOptions(FrozenModel):
             first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
             key = ".".join(("agent.driver", *map(str, first["loc"])))
             raise ConfigurationError(
-                f"Setting {key!r}: {first['msg'].lower()}.",
+                f"Setting {key!r}: {lower_first(first['msg'])}.",
                 safe="no instrument was touched.",
                 next_step=f"correct or remove it; known options: {', '.join(cls.model_fields)}.",
             ) from error

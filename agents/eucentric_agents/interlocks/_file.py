@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from eucentric_core import Capabilities, ConfigurationError, unit_hint
+from eucentric_core import Capabilities, ConfigurationError, lower_first, unit_hint
 
 from ._limits import Limits, StageEnvelope
 
@@ -68,7 +68,7 @@ def explain(error: ValidationError) -> str:
     key = ".".join(str(part) for part in place) or "the file"
     names = [part for part in place if isinstance(part, str)]
     given, bounds = first["input"], first.get("ctx", {})
-    problem = f"has a problem at {key}: {first['msg'].lower()}"
+    problem = f"has a problem at {key}: {lower_first(first['msg'])}"
     if names and isinstance(given, int | float):
         low = -bounds["le"] if "le" in bounds else bounds.get("ge", 0.0)
         high = bounds.get("le", -float(bounds.get("ge", 0.0)))

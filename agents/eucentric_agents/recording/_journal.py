@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -350,6 +350,9 @@ class Journal:
         if known is None:
             row = self.ledger.open_session(instrument, session, sample=sample, material=material)
             known = Recording(row, quarantined=self.ledger.quarantined(row.id))
+        elif known.says_more(sample, material):
+            row = self.ledger.open_session(instrument, session, sample=sample, material=material)
+            known.row = replace(known.row, sample=row.sample, material=row.material)
         return known
 
     def _admit(self, recording: Recording) -> None:

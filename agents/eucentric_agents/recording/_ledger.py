@@ -177,13 +177,19 @@ class Ledger:
     def open_session(
         self, instrument: str, session: str, *, sample: str | None, material: str | None
     ) -> SessionRow:
-        """The session of this name, made if there is none."""
+        """The session of this name, made if there is none. What was not said of it before is filled in."""
         with self._transaction("opening a session") as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO sessions (instrument, session, sample, material, state) "
                 "VALUES (?, ?, ?, ?, 'open')",
                 (instrument, session, sample, material),
             )
+            if sample or material:
+                connection.execute(
+                    "UPDATE sessions SET sample = COALESCE(sample, ?), material = COALESCE(material, ?) "
+                    "WHERE instrument = ? AND session = ? AND state = 'open'",
+                    (sample, material, instrument, session),
+                )
         return self._session("instrument = ? AND session = ?", (instrument, session))
 
     def _session(self, condition: str, values: Sequence[Any]) -> SessionRow:

@@ -75,6 +75,12 @@ class Recording:
     quarantined: set[tuple[int, str]] = field(default_factory=set)
     shapes: ScanShapes = field(default_factory=ScanShapes)
 
+    def says_more(self, sample: str | None, material: str | None) -> bool:
+        """Whether this tells what is on the grid, and nobody has yet, of a session that goes on."""
+        row = self.row
+        new = (sample and row.sample is None) or (material and row.material is None)
+        return bool(new) and row.state == "open"
+
     def __post_init__(self) -> None:
         self.next_index = self.row.next_index
         self.next_sequence = self.row.next_sequence

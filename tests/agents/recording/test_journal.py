@@ -249,3 +249,14 @@ def test_more_streams_than_a_shard_has_groups_are_set_aside(site: Any, make_fram
     journal.stop_session("twin", "s1", frames=2)
     assert [len(shard.streams) for shard in shards_of(journal)] == [MAX_STREAMS, 1]
     journal.close()
+
+
+def test_what_the_first_frames_say_of_the_sample_is_kept_and_not_replaced(
+    site: Any, make_frame: MakeFrame
+) -> None:
+    journal = site.open_journal(frames_per_shard=1)
+    journal.start_session(SessionStarted(source="agent", instrument="twin", session="s1"))
+    for sequence, (sample, material) in enumerate([(None, "mos2"), ("grid-7", "gold")]):
+        journal.append(make_frame(sequence, sample=sample, material=material))
+    journal.stop_session("twin", "s1", frames=2)
+    assert [(s.sample, s.material) for s in shards_of(journal)] == [("grid-7", "mos2")] * 2

@@ -102,6 +102,17 @@ class RepositorySettings(FrozenModel):
     http_max_response_bytes: Annotated[int, Field(ge=1 << 20, le=4 << 30)] = 256 << 20
 
     @model_validator(mode="after")
+    def _copies_can_be(self) -> Self:
+        places = len(set(self.archives))
+        for rule in self.retention:
+            if rule.copies > places:
+                raise ValueError(
+                    f"retention rule {rule.name!r} wants {rule.copies} copies, and archives names {places}: "
+                    "name as many archives, or nothing would ever be deleted"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _closed_door(self) -> Self:
         if self.http_port is not None and self.tls is None and not _stays_here(self.http_host):
             raise ValueError("http_host leaves the machine: give tls, so that both sides prove who they are")

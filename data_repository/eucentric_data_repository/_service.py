@@ -6,7 +6,9 @@ import logging
 import random
 import threading
 import time
+from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import zmq
@@ -20,16 +22,18 @@ from eucentric_core import (
     ServiceUnavailableError,
     Settings,
     TransportError,
+    UnsupportedError,
 )
 from eucentric_core.transport import DataServer, PyroControlServer, StreamPublisher, require_port_free
 from eucentric_transfer import MoverOptions, open_mover
 
 from ._backfill import read_missing_facts
 from ._catalogue import Catalogue
-from ._database import database_of
+from ._database import Database, database_of
 from ._folders import RepositoryFolders
 from ._inbox import Inbox
 from ._ingest import ingest_once
+from ._metadata_schema import load_metadata_schema
 from ._registrar import Registrar
 from ._root_lock import root_lock
 from ._root_marker import claim_root, require_root
@@ -70,6 +74,7 @@ class RepositoryService:
         repository = settings.repository
         self.root = settings.repository_path
         folders = RepositoryFolders(self.root)
+        _require_metadata_schema(repository.metadata_schema)
         try:
             self._repository_id = claim_root(
                 self.root, settings.home, is_default=repository.root is None, new_root=new_root
@@ -82,7 +87,7 @@ class RepositoryService:
             ) from error
         self._folders = folders
         database = database_of(settings)
-        self._registrar = Registrar(database, registered_by=repository.name)
+        self._registrar = _open_registrar(database, registered_by=repository.name)
         self._catalogue = Catalogue(database)
         self._error: ErrorReport | None = None
         self._inbox_due_s = 0.0
@@ -245,6 +250,25 @@ class RepositoryService:
         # Names in escapes: what somebody called a thing there may not even be text.
         shown = {ascii(name[:_MAX_NAME]): left[name] for name in sorted(left)[:_MAX_SHOWN]}
         return {"count": len(left), "first": dict[str, JsonValue](shown)}
+
+
+def _open_registrar(database: Database, *, registered_by: str) -> Registrar:
+    try:
+        return Registrar(database, registered_by=registered_by)
+    except ServiceUnavailableError as error:
+        raise ServiceUnavailableError(
+            error.what,
+            safe="nothing was started; what came in stays in the incoming folder.",
+            next_step="check the disk, or repository.database and its server, then start again.",
+        ) from error
+
+
+def _require_metadata_schema(path: Path | None) -> None:
+    if path is None:
+        return
+    # Where jsonschema is missing the repository serves all the same: `annotate` says so where it is run.
+    with suppress(UnsupportedError):
+        load_metadata_schema(path)
 
 
 def _open_inbox(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from eucentric_data_repository import Database
+from eucentric_data_repository import Database, DatasetEntry
 from eucentric_data_repository.data_cli import app
+from eucentric_data_repository.data_cli._look import print_datasets
 
 
 @pytest.fixture
@@ -108,6 +110,38 @@ def test_a_data_set_is_described_and_shown(filled: Path) -> None:
     assert "no data set" in run(filled, "tag", "twin.nothing", "x", status=2).stderr
 
 
+@pytest.mark.parametrize(("terminal", "columns"), [(False, "80"), (True, "40")])
+def test_names_to_type_are_never_cut_or_wrapped(
+    terminal: bool, columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    # Rich's own switch for what a terminal would get.
+    monkeypatch.setenv("FORCE_COLOR", "1" if terminal else "")
+    name = f"titan.{'a-long-session-' * 8}end"
+    entry: dict[str, Any] = {
+        "dataset_id": name,
+        "material": "molybdenum-disulphide" * 3,
+        "frames": 1,
+        "size_bytes": 1,
+        "state": "open",
+        "simulated": False,
+        "missing": 0,
+        "pruned": 0,
+        "first_acquired_utc": datetime(2026, 11, 26, tzinfo=UTC),
+    }
+    print_datasets((DatasetEntry.model_construct(None, **entry),))
+    printed = capsys.readouterr().out
+    assert name in printed
+    assert "2026-11-26 00:00" in printed
+
+
+def test_a_search_without_hits_says_so(filled: Path) -> None:
+    assert run(filled, "search", "--material", "gold").stdout == "no data set found\n"
+    assert answer(filled, "search", "--material", "gold")["total"] == 0
+
+
 def test_a_mistyped_root_is_no_new_repository(filled: Path, tmp_path: Path) -> None:
     outcome = CliRunner().invoke(app, ["tag", "twin.s1", "x", "--root", str(tmp_path)])
     assert outcome.exit_code == 2
@@ -157,7 +191,10 @@ def test_an_exported_crate_keeps_its_data_set(filled: Path, tmp_path: Path) -> N
     run(filled, "copy", "twin.s1", str(tmp_path / "archive"))
     crate = ("export", "twin.s1", str(tmp_path / "crate"), "--format", "ro-crate")
     run(filled, *crate, *given, "--citation", str(citation))
-    assert (tmp_path / "crate" / "ro-crate-metadata.json").is_file()
+    assert (tmp_path / "crate/twin.s1.crate/ro-crate-metadata.json").is_file()
+    again = run(filled, *crate, *given, "--citation", str(citation), status=2).stderr
+    assert "is there already" in again
+    assert [path.name for path in (tmp_path / "crate").iterdir()] == ["twin.s1.crate"]
     assert answer(filled, "prune", "--delete")["deleted"] == 0
     run(filled, "export", "twin.s1", str(tmp_path / "plain"), "--format", "hdf5")
     assert len(list((tmp_path / "plain/twin.s1").iterdir())) == 2

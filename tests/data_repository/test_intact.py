@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,7 +49,12 @@ def test_frames_of_a_damaged_shard_are_not_given(filled: Any) -> None:
 
 def test_a_file_is_hashed_once_for_each_of_its_states(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(_intact, "sha256_file", lambda path: asked.append(path.name) or sha256_file(path))
+
+    def counted(path: Path) -> str:
+        asked.append(path)
+        return sha256_file(path)
+
+    monkeypatch.setattr(_intact, "sha256_file", counted)
     with filled.catalogue() as catalogue:
         for _ in range(3):
             sequences(catalogue)

@@ -154,3 +154,23 @@ def test_listing_a_repository_that_is_not_there_is_one_clear_sentence(tmp_path: 
     assert answer.returncode == 2
     assert "cannot be read" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_settings_that_could_never_work_are_refused_at_the_start(
+    config: Path, tmp_path: Path, repository_folders: Any
+) -> None:
+    text = config.read_text()
+    config.write_text(f"{text}metadata_schema = {json.dumps(str(tmp_path / 'nowhere.json'))}\n")
+    refused = run("serve", "--config", str(config))
+    assert (refused.returncode, "nowhere.json cannot be read" in refused.stderr) == (2, True)
+    config.write_text(f"{text}[[repository.retention]]\nname = 'all'\nkeep = 'until_copied'\ncopies = 2\n")
+    refused = run("serve", "--config", str(config))
+    assert refused.returncode == 2
+    assert "'all' wants 2 copies, and archives names 0" in refused.stderr
+    config.write_text(
+        f"{text}database = 'postgresql+psycopg://nobody@127.0.0.1:{find_free_port()}/catalogue'\n"
+    )
+    refused = run("serve", "--config", str(config))
+    assert refused.returncode == 2
+    assert "then start again" in refused.stderr
+    assert "tried again" not in refused.stderr

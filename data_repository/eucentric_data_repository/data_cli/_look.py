@@ -21,17 +21,18 @@ _Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Most data
 _Offset = Annotated[int, typer.Option("--offset", min=0, help="How many to leave out first.")]
 _Order = Annotated[DatasetOrder, typer.Option("--order", help="newest, oldest, name or largest.")]
 _Range = str | None
+_PLAIN_WIDTH = 10_000
 
 
 def print_datasets(datasets: tuple[DatasetEntry, ...]) -> None:
-    """A table of data sets that fits a terminal of 80 columns."""
+    """A table of data sets; their names, which are typed again, are never cut or wrapped."""
     from rich import box
     from rich.console import Console
     from rich.table import Column, Table
 
     numbers = [Column(name, justify="right", no_wrap=True) for name in ("frames", "MiB")]
     table = Table(
-        Column("data set", overflow="fold"),
+        Column("data set", no_wrap=True, min_width=max((len(d.dataset_id) for d in datasets), default=0)),
         Column("material", overflow="fold"),
         *numbers,
         Column("state", overflow="fold"),
@@ -52,12 +53,22 @@ def print_datasets(datasets: tuple[DatasetEntry, ...]) -> None:
             ", ".join(filter(None, states)),
             f"{began:%Y-%m-%d %H:%M}",
         )
-    Console().print(table)
+    console = Console()
+    # Of a pipe nobody knows how wide it is, and who reads it wants whole words.
+    width = _PLAIN_WIDTH
+    if console.is_terminal:
+        # A line that is too long is the terminal's to break: then it is still one line to copy.
+        needed = Console(width=_PLAIN_WIDTH).measure(table).minimum
+        width = max(console.width, needed)
+    Console(width=width).print(table, crop=False)
 
 
 def _print_page(result: SearchResult, as_json: bool) -> None:
     if as_json:
         print_json(result)
+        return
+    if not result.total:
+        typer.echo("no data set found")
         return
     print_datasets(result.datasets)
     shown = len(result.datasets)

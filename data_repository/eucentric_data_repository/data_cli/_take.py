@@ -88,7 +88,7 @@ def verify(
 
 def export(
     dataset_id: DatasetId,
-    destination: Annotated[Path, typer.Argument(help="Folder or file to make.")],
+    destination: Annotated[Path, typer.Argument(help="Folder to put it in; made if missing.")],
     form: Annotated[
         Literal["ome-zarr", "ro-crate", "hdf5"],
         typer.Option("--format", help="ome-zarr, ro-crate, or hdf5 (the shards as they are)."),

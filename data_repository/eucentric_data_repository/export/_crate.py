@@ -43,7 +43,7 @@ def export_crate(
     Args:
         catalogue: of the repository.
         dataset_id: which data set.
-        destination: folder to make, or an existing one to make `<data set>.crate` in.
+        destination: folder to make `<data set>.crate` in; made if missing.
         citation: what it is cited as.
         link: hard-link the shards instead of copying them, on the same file system; whoever then changes a
             file of the package changes the repository's.

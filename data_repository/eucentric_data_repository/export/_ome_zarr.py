@@ -36,7 +36,7 @@ def export_ome_zarr(
     Args:
         catalogue: of the repository.
         dataset_id: which data set.
-        destination: folder to make, or an existing one to make `<data set>.ome.zarr` in.
+        destination: folder to make `<data set>.ome.zarr` in; made if missing.
         progress: told how many frames are written, of how many.
 
     Returns:

@@ -20,21 +20,27 @@ _NO_ROOM = (28, 122)
 
 
 def target_folder(destination: Path, name: str) -> Path:
-    """Where an export goes: to `destination`, or under this name into it if it is an existing folder.
+    """Where an export goes: under this name into `destination`, which is made if need be.
 
     Raises:
-        ConfigurationError: something is there already, or the folder it is to be in is missing.
+        ConfigurationError: something is there already, `destination` is no folder, or its parent is missing.
     """
-    target = destination / name if destination.is_dir() else destination
+    target = destination / name
+    if destination.exists() and not destination.is_dir():
+        raise ConfigurationError(
+            f"{destination} is there already and is no folder.",
+            safe="it was not touched.",
+            next_step="choose a folder to export into.",
+        )
     if target.exists() or target.is_symlink():
         raise ConfigurationError(
             f"{target} is there already.",
             safe="it was not touched.",
             next_step="choose another destination, or remove it first.",
         )
-    if not target.parent.is_dir():
+    if not destination.absolute().parent.is_dir():
         raise ConfigurationError(
-            f"There is no folder {target.parent}.",
+            f"There is no folder {destination.parent}.",
             safe="nothing was written.",
             next_step="make it, or choose another destination.",
         )
@@ -49,6 +55,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
         OutOfSpaceError: the disk is full.
     """
     building = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    target.parent.mkdir(exist_ok=True)
     building.mkdir()
     try:
         yield building

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from ._agent import Agent
+from ._shipping import read_shipping
 from .control import AuditSummary, verify_audit
 from .drivers import FrameSink, known_drivers, open_driver
 
-__all__ = ["Agent", "AuditSummary", "FrameSink", "known_drivers", "open_driver", "verify_audit"]
+__all__ = [
+    "Agent",
+    "AuditSummary",
+    "FrameSink",
+    "known_drivers",
+    "open_driver",
+    "read_shipping",
+    "verify_audit",
+]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from eucentric.doctor._destination import check_destination
-from eucentric_core import AgentSettings, S3Settings, Settings
+from eucentric_agents.recording import open_journal
+from eucentric_core import AgentSettings, Frame, S3Settings, Settings
 
 from ..servers.http_relay import Answer, Relay
 from ..servers.s3_store import write_credentials
@@ -50,4 +53,26 @@ def test_a_key_that_may_not_remove_is_good_enough(
     for _ in range(2):
         assert check_destination(settings_for(f"s3://{bucket}/lab", store)).status == "warn"
     (left,) = s3_client.list_objects_v2(Bucket=bucket)["Contents"]
-    assert left["Key"] == "lab/probe/titan.bin"
+    assert left["Key"] == "lab/incoming/probe-titan.bin"
+
+
+def test_the_folder_of_shards_is_what_is_tried(tmp_path: Path) -> None:
+    (tmp_path / "incoming").write_text("a file in the way")
+    assert check_destination(settings_for(str(tmp_path))).status == "fail"
+
+
+def test_shards_that_do_not_get_through_are_counted(tmp_path: Path, make_frame: Callable[..., Frame]) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    settings = settings_for(str(store)).model_copy(update={"home": tmp_path / "home"})
+    with closing(open_journal(settings)) as journal:
+        for session in ("s1", "s2"):
+            journal.append(make_frame(0, session=session))
+            journal.stop_session("twin", session, frames=1)
+        one, other = (entry.name for entry in journal.ledger.outbox("pending") if entry.kind == "shard")
+        journal.ledger.move(one, "delivered")
+        journal.ledger.move(other, "stuck")
+    finding = check_destination(settings)
+    assert finding.status == "warn"
+    assert finding.detail.endswith("1 shards are stuck, 1 shards wait for a receipt")
+    assert "agent shipping" in finding.fix

@@ -50,7 +50,7 @@ def check_globus(environment: Mapping[str, str], user_home: Path) -> Finding:
         name="globus",
         status="absent",
         detail="no Globus credentials: files move by the file system or S3",
-        fix="set GLOBUS_COMPUTE_CLIENT_ID and GLOBUS_COMPUTE_CLIENT_SECRET, or log in with `globus login`",
+        fix="set GLOBUS_COMPUTE_CLIENT_ID and GLOBUS_COMPUTE_CLIENT_SECRET, or `eucentric globus login`",
     )
 
 

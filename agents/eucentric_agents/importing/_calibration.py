@@ -21,7 +21,7 @@ _SAME = 0.01
 _BELIEVABLE: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"m": (1e-13, 1e-2), "1/m": (1e3, 1e13), "rad": (1e-9, 0.5), "eV": (1e-5, 1e4)}
 )
-_GIVE_PIXEL = "give it: --pixel-size-pm 25."
+_GIVE_PIXEL = "give it: --pixel-size-pm SIZE (from the microscope's calibration)."
 _GIVE_ENERGY = "give both: --energy-dispersion-ev 0.25 --energy-offset-ev 350."
 
 
@@ -84,5 +84,6 @@ def _require_alike(name: str, y: Axis, x: Axis, *, anisotropic: bool) -> None:
         raise uncalibrated(
             name,
             f"its scales along y and x contradict each other ({y.scale:.4g} and {x.scale:.4g} {y.unit})",
-            "give the true one (--pixel-size-pm 25), or say that they do differ (--anisotropic).",
+            "give the true one (--pixel-size-pm SIZE, from the microscope's calibration), "
+            "or say that they do differ (--anisotropic).",
         )

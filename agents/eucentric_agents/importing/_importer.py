@@ -80,7 +80,8 @@ def import_files(
         run = ImportRun(ledger, reader, options, settings, opened)
         reports = run.files(paths, progress)
         state = run.end(reports, close=close)
-    return _report(options, reports, state, dry_run=False)
+    report = _report(options, reports, state, dry_run=False)
+    return report.model_copy(update={"ship_to": settings.agent.ship_to})
 
 
 @contextmanager

@@ -140,6 +140,10 @@ def _images(name: str, found: list[_Quantity], *, pixel_size_given: bool) -> Lay
     # Three lengths are a series through the volume. Without units, the order is the reader's.
     pair = lengths[-2:] if len(lengths) >= 2 else [len(found) - 2, len(found) - 1]
     if len(lengths) < 2 and not (pixel_size_given and set(lengths) <= set(pair)):
-        raise uncalibrated(name, "it does not say how large a pixel is", "give it: --pixel-size-pm 25.")
+        raise uncalibrated(
+            name,
+            "it does not say how large a pixel is",
+            "give it: --pixel-size-pm SIZE (from the microscope's calibration).",
+        )
     series = [index for index in range(len(found)) if index not in pair]
     return Layout("image", ("y", "x"), (pair[0], pair[1]), series[0] if series else None)

@@ -96,13 +96,17 @@ class FileReport(FrozenModel):
 
 
 class ImportReport(FrozenModel):
-    """What an import did. `session_state` is that of the session afterwards; `none` if there is no such."""
+    """What an import did. `session_state` is that of the session afterwards; `none` if there is no such.
+
+    `ship_to` is where the agent of this home sends it, None if it stays here.
+    """
 
     instrument: str
     session: str
     dry_run: bool
     session_state: SessionState
     files: tuple[FileReport, ...]
+    ship_to: str | None = None
 
     @property
     def refused(self) -> tuple[FileReport, ...]:

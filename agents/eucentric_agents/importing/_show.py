@@ -53,6 +53,12 @@ def _rows(file: FileReport) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def _goes(report: ImportReport) -> str:
+    if report.ship_to is None:
+        return "it stays on this machine (agent.ship_to is not set)"
+    return f"the agent sends it to {report.ship_to} while it runs"
+
+
 def _summary(report: ImportReport) -> str:
     counts = {verdict: sum(file.verdict == verdict for file in report.files) for verdict in _VERDICTS}
     words = (
@@ -63,6 +69,6 @@ def _summary(report: ImportReport) -> str:
     ending = {
         "none": "no session was opened",
         "open": f"session {report.session} is open: import what is missing, or end it with --close",
-        "complete": f"data set {report.instrument}.{report.session} is complete; the agent ships it",
+        "complete": f"data set {report.instrument}.{report.session} is complete; {_goes(report)}",
     }[report.session_state]
     return f"{words}; {ending}"

@@ -54,6 +54,11 @@ def run(
                     "data_port": settings.agent.data_port,
                 }
             )
+            sent = f"sends to {settings.agent.ship_to}" if settings.agent.ship_to else "keeps what it records"
+            typer.echo(
+                f"The agent of {settings.agent.name} is ready on port {settings.agent.control_port} "
+                f"and {sent}. Ctrl-C ends it."
+            )
             agent.supervise(lifetime.stopping)
 
 

@@ -85,7 +85,8 @@ def cases(nightly: bool) -> list[Case]:
         chosen += [labelled("s3", "recorder", step, n) for n in (2, 3) for step in SHIPPING]
     wanted = NIGHTLY_CASES if nightly else len(chosen) + RANDOM_CASES
     while len(chosen) < wanted:
-        chosen.append(anywhere(chance))
+        case = anywhere(chance)
+        chosen += [] if case in chosen else [case]
     return chosen
 
 

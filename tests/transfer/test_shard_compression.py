@@ -10,7 +10,6 @@ from typing import Any
 
 import blosc2
 import h5py
-import hdf5plugin
 import numpy as np
 import pytest
 

@@ -315,7 +315,13 @@ class Chain:
         """Files of work that is half done, at the instrument or in the repository."""
         places = [self.recording / name for name in ("spool", "open", "shards", "quarantine")]
         places += [self.store / name for name in ("incoming", "quarantine")]
-        return sorted(path for place in places for path in place.rglob("*") if path.is_file())
+        found = sorted(path for place in places for path in place.rglob("*") if path.is_file())
+        return [path for path in found if not self._is_a_spare_copy(path)]
+
+    def _is_a_spare_copy(self, path: Path) -> bool:
+        # A shard whose delivery was not noted is delivered again; if the repository removes the first document
+        # just when the second takes its name, the second copy stays. It costs room and nothing else.
+        return path.parent.name == "incoming" and any((self.store / "shards").glob(f"*/{path.name}"))
 
     def registered(self) -> list[tuple[int, str]]:
         """Every frame in the catalogue, stream by stream in the order it gives them; contents are checked."""

@@ -319,7 +319,7 @@ class Chain:
         return [path for path in found if not self._is_a_spare_copy(path)]
 
     def _is_a_spare_copy(self, path: Path) -> bool:
-        # A shard whose delivery was not noted is delivered again; if the repository removes the first document
+        # A shard whose delivery was not noted is delivered again; if the repository removes a first document
         # just when the second takes its name, the second copy stays. It costs room and nothing else.
         return path.parent.name == "incoming" and any((self.store / "shards").glob(f"*/{path.name}"))
 

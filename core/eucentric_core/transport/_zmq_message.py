@@ -74,6 +74,8 @@ class StreamMessage:
         """
         with _refusing_malformed(self.stream):
             header = FrameHeader.model_validate_json(self.header)
+            if header.stream != self.stream:
+                raise ValueError(f"the header is of stream {header.stream!r}")
             return Frame(header, self._array(header.dtype, header.shape))
 
     def result(self) -> tuple[ResultHeader, npt.NDArray[np.generic]]:

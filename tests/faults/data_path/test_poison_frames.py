@@ -92,6 +92,7 @@ POISONS = (
     Poison("another type within a scan", {"dtype": "uint16", "scan": 0}, of("uint16")),
     Poison("axes for another shape", {"axes": [{"name": "x", "unit": "m", "scale": 1e-11}]}, PLAIN),
     Poison("an axis without a length", {"axes": [{"name": n, "unit": "m", "scale": 0} for n in "yx"]}, PLAIN),
+    Poison("another stream in the header", {"stream": "eels"}, PLAIN),
     Poison("another session's path", {"session": "../../etc"}, PLAIN),
     Poison("a device as instrument", {"instrument": "CON"}, PLAIN),
     Poison("a version that is not there yet", {"schema_version": 99}, PLAIN),

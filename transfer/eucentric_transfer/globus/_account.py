@@ -226,18 +226,20 @@ def _open_storage(folder: Path, namespace: str) -> SQLiteTokenStorage:
 def _login_flow(ask_code: Callable[[str], str] | None) -> type[_LoginFlow]:
     """The login flow of an app, which the app itself makes: it asks a person, or refuses where none is."""
 
+    if ask_code is None:
+        return _LoginFlow
+    ask_person: Callable[[str], str] = ask_code
+
     class Flow(_LoginFlow):
         def ask(self, url: str) -> str:
-            if ask_code is None:
-                raise login_needed("Globus wants a person to log in, and none is here to ask.")
-            return ask_code(url)
+            return ask_person(url)
 
     return Flow
 
 
 class _LoginFlow(CommandLineLoginFlowManager):
     def ask(self, url: str) -> str:
-        raise NotImplementedError
+        raise login_needed("Globus wants a person to log in, and none is here to ask.")
 
     def run_login_flow(self, auth_parameters: GlobusAuthorizationParameters) -> OAuthTokenResponse:
         code = self.ask(self._get_authorize_url(auth_parameters, self.redirect_uri))

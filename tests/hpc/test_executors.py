@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -39,7 +40,12 @@ def settings(kind: str, **changes: object) -> HpcSettings:
 
 
 def descendants() -> dict[int, str]:
-    found = {p.pid: " ".join(p.cmdline()) for p in psutil.Process().children(recursive=True)}
+    found: dict[int, str] = {}
+    for process in psutil.Process().children(recursive=True):
+        # A child may end while it is looked at; one that ended runs no more, waited for or not.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found[process.pid] = " ".join(process.cmdline())
     # multiprocessing keeps one tracker per interpreter; it ends with it.
     return {pid: command for pid, command in found.items() if "resource_tracker" not in command}
 

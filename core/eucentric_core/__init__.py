@@ -6,6 +6,7 @@ from ._access import Caller, Role
 from ._bundle import (
     BUNDLE_ENVELOPE,
     BUNDLE_PAYLOAD_TYPE,
+    DEFAULT_ENGINE,
     BundleFile,
     BundleManifest,
     GoldenChip,
@@ -119,6 +120,7 @@ from .security import RevocationList, caller_from_certificate, client_context, s
 __all__ = [
     "BUNDLE_ENVELOPE",
     "BUNDLE_PAYLOAD_TYPE",
+    "DEFAULT_ENGINE",
     "DETECTION_COLUMNS",
     "HANDED_OVER",
     "LEASE_DURATION_S",

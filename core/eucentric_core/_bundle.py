@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import json
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import (
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from ._model import FrozenModel, Identifier, Sha256, UtcDatetime
 
 __all__ = [
     "BUNDLE_ENVELOPE",
     "BUNDLE_PAYLOAD_TYPE",
+    "DEFAULT_ENGINE",
     "BundleFile",
     "BundleManifest",
     "GoldenChip",
@@ -20,6 +29,12 @@ __all__ = [
 BUNDLE_PAYLOAD_TYPE = "application/vnd.eucentric.bundle+json"
 BUNDLE_ENVELOPE = "manifest.dsse.json"
 """File name of the signed manifest inside a bundle's folder."""
+
+DEFAULT_ENGINE = "atoms"
+"""What reads a bundle that names no engine: all of schema version 1."""
+
+MAX_ENGINE_PARAMETERS_BYTES = 256 << 10
+"""Longest engine parameters of a bundle, as JSON text (bytes): the whole manifest is limited to 1 MiB."""
 
 
 class BundleFile(FrozenModel):
@@ -31,10 +46,11 @@ class BundleFile(FrozenModel):
 
 
 class GoldenChip(FrozenModel):
-    """A frame and what the model must answer to it before it may serve.
+    """An input and what the model must answer to it before it may serve.
 
-    `frame` is a `.npy` of shape `(ny, nx)`; `expected` a `.npy` of the ensemble's mean heat maps,
-    float32, shape `(n_classes, ny, nx)`.
+    Of the engine `atoms`, `frame` is a `.npy` of shape `(ny, nx)` and `expected` a `.npy` of the ensemble's
+    mean heat maps, float32, shape `(n_classes, ny, nx)`. Other engines say in their documentation what they
+    take and answer; both are always plain `.npy` arrays of real numbers.
     """
 
     frame: Identifier
@@ -56,27 +72,52 @@ class Lineage(FrozenModel):
 class BundleManifest(FrozenModel):
     """The signed part of a model bundle.
 
-    `network`, `preprocessing` and `decoding` are the frozen models of `eucentric_models` as JSON;
-    the edge validates them with those classes before it builds anything. `members` are safetensors
-    files, one per ensemble member; no file of a bundle is ever unpickled.
+    `engine` names what reads it (the entry point group `eucentric.engines`), `parameters` are that engine's
+    own, as JSON; both came with version 2. `network`, `preprocessing` and `decoding` are the frozen models
+    of `eucentric_models` as JSON, empty where an engine has no such thing; whoever opens a bundle
+    validates all of them before it builds anything. `members` are safetensors files, one per ensemble
+    member; no file of a bundle is ever unpickled.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     name: Identifier
     version: Annotated[int, Field(ge=1)]
     material: Identifier
     created_utc: UtcDatetime
     expires_utc: UtcDatetime
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
-    network: dict[str, JsonValue]
-    preprocessing: dict[str, JsonValue]
-    decoding: dict[str, JsonValue]
+    engine: Identifier = DEFAULT_ENGINE
+    parameters: dict[str, JsonValue] = {}
+    network: dict[str, JsonValue] = {}
+    preprocessing: dict[str, JsonValue] = {}
+    decoding: dict[str, JsonValue] = {}
     members: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=64)]
     drift_reference: Identifier
     golden: Annotated[tuple[GoldenChip, ...], Field(min_length=1, max_length=64)]
     metrics: dict[str, float]
     lineage: Lineage
     files: Annotated[tuple[BundleFile, ...], Field(max_length=256)]
+
+    @field_validator("parameters")
+    @classmethod
+    def _bounded_parameters(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if (length := len(json.dumps(value, allow_nan=False).encode())) > MAX_ENGINE_PARAMETERS_BYTES:
+            raise ValueError(f"engine parameters of {length} bytes are over {MAX_ENGINE_PARAMETERS_BYTES}")
+        return value
+
+    @model_validator(mode="after")
+    def _fields_of_its_version(self) -> Self:
+        if self.schema_version == 1 and (self.engine != DEFAULT_ENGINE or self.parameters):
+            raise ValueError("engine and parameters came with version 2")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _written_as_its_version(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        if self.schema_version == 1:
+            fields.pop("engine", None)
+            fields.pop("parameters", None)
+        return fields
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -23,22 +23,15 @@ from ._pseudo_labels import PseudoLabelling
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
 
-class EnsembleRequest(BaseModel):
-    """One ensemble training.
-
-    Every path must mean the same file to the caller and to the workers.
+class ElitParameters(BaseModel):
+    """How an ensemble is trained, whatever it is trained on.
 
     Attributes:
-        work_dir: where data, checkpoints and weights go; calling again with the same folder and request
-            resumes.
         network: architecture of every member.
         member: budget and recipe; member ``k`` gets its own seed derived from ``seed``.
         members: how many to train.
         classes: names of the detectable classes, for the metrics.
-        start_data: training set to replay, so that what was once learned is not forgotten.
-        new_data: training set that the retraining is about; frames without truth get pseudo-labels.
         replay_frames: how many start frames to mix with new ones; all are used when there are no new ones.
-        champion: safetensors files of the members in production; needed for a warm start and pseudo-labels.
         warm_start: start member ``k`` from the champion's member ``k`` (in turn).
         pseudo_labelling: when to believe the champion.
         validation_fraction: share of the truthfully labelled frames held out for selection and metrics.
@@ -54,15 +47,11 @@ class EnsembleRequest(BaseModel):
 
     model_config = _FROZEN
 
-    work_dir: Path
     network: NetworkSpec
     member: MemberConfig
     members: int = Field(default=3, ge=1, le=64)
     classes: tuple[str, ...] = ()
-    start_data: Path | None = None
-    new_data: Path | None = None
     replay_frames: int = Field(default=20, ge=0)
-    champion: tuple[Path, ...] = ()
     warm_start: bool = True
     pseudo_labelling: PseudoLabelling = PseudoLabelling()
     validation_fraction: float = Field(default=0.2, gt=0, lt=1)
@@ -76,11 +65,34 @@ class EnsembleRequest(BaseModel):
     timeout_s: float = Field(default=3600.0, gt=0, le=30 * 86400)
 
     @model_validator(mode="after")
+    def _enough_members(self) -> Self:
+        if self.smallest_ensemble > self.members:
+            raise ValueError("smallest_ensemble is larger than members")
+        return self
+
+
+class EnsembleRequest(ElitParameters):
+    """One ensemble training.
+
+    Every path must mean the same file to the caller and to the workers.
+
+    Attributes:
+        work_dir: where data, checkpoints and weights go; calling again with the same folder and request
+            resumes.
+        start_data: training set to replay, so that what was once learned is not forgotten.
+        new_data: training set that the retraining is about; frames without truth get pseudo-labels.
+        champion: safetensors files of the members in production; needed for a warm start and pseudo-labels.
+    """
+
+    work_dir: Path
+    start_data: Path | None = None
+    new_data: Path | None = None
+    champion: tuple[Path, ...] = ()
+
+    @model_validator(mode="after")
     def _has_data(self) -> Self:
         if self.start_data is None and self.new_data is None:
             raise ValueError("start_data or new_data is needed")
-        if self.smallest_ensemble > self.members:
-            raise ValueError("smallest_ensemble is larger than members")
         return self
 
 

@@ -169,7 +169,10 @@ def test_something_else_that_was_signed_is_no_bundle(folder: Path, signer: Signe
 @pytest.mark.parametrize(
     "changes",
     [
-        {"schema_version": 2},
+        {"schema_version": 3},
+        {"schema_version": 1, "engine": "chips"},
+        {"engine": "../chips"},
+        {"parameters": {"long": "x" * 300_000}},
         {"version": 0},
         {"members": []},
         {"members": ["../../etc/passwd"]},

@@ -1,0 +1,37 @@
+"""Engines: what reads a model and answers an image, a spectrum or a series with it.
+
+An engine is registered by the entry point group `eucentric.engines`; every bundle names its engine. Importing
+this package imports no torch: an engine does so when it opens a model.
+"""
+
+from __future__ import annotations
+
+from ._description import MODEL_FILE, ModelDescription, read_description
+from ._draft import BundleDraft
+from ._errors import EngineError
+from ._findings import Findings
+from ._golden import read_plain_array, require_golden_answers
+from ._protocols import Column, Engine, EngineModel, EngineResult
+from ._registry import engine_named, engines
+from ._shipped import shipped_folder, shipped_models
+from ._write import write_model_folder
+
+__all__ = [
+    "MODEL_FILE",
+    "BundleDraft",
+    "Column",
+    "Engine",
+    "EngineError",
+    "EngineModel",
+    "EngineResult",
+    "Findings",
+    "ModelDescription",
+    "engine_named",
+    "engines",
+    "read_description",
+    "read_plain_array",
+    "require_golden_answers",
+    "shipped_folder",
+    "shipped_models",
+    "write_model_folder",
+]

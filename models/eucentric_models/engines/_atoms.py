@@ -1,0 +1,135 @@
+"""The engine `atoms`: an ensemble of heat map networks, and the columns that its maps show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from ..decoding import Decoding, decode
+from ..drift import DriftReference
+from ..network_spec import NetworkSpec
+from ..preprocessing import Preprocessing
+from ._description import ModelDescription
+from ._errors import unusable_model
+from ._findings import Findings
+
+if TYPE_CHECKING:
+    from ..networks import Ensemble
+
+__all__ = ["ATOMS", "AtomsEngine", "AtomsModel"]
+
+_Part = TypeVar("_Part", bound=BaseModel)
+_DOUBTFUL = 0.5
+"""A column of less confidence is called doubtful."""
+
+
+class AtomsModel:
+    """An open ensemble; see `EngineModel`."""
+
+    def __init__(
+        self,
+        description: ModelDescription,
+        ensemble: Ensemble,
+        decoding: Decoding,
+        drift_reference: DriftReference | None,
+    ) -> None:
+        self.description = description
+        self._ensemble = ensemble
+        self._decoding = decoding
+        self._drift_reference = drift_reference
+
+    def apply(self, image: NDArray[np.generic], *, pixel_size_m: float | None) -> Findings:
+        """Find the columns of one image.
+
+        Args:
+            image: (ny, nx) raw counts, each side at least the network's size multiple.
+            pixel_size_m: not needed: the positions are in pixels.
+
+        Returns:
+            Points by falling confidence; `uncertainty` is the standard deviation of the members'
+            probabilities at the nearest pixel.
+
+        Raises:
+            InvalidFrameError: the image is too small, or not a finite real 2D array.
+        """
+        inference = self._ensemble.infer(image)
+        found = decode(inference.maps, self._decoding)
+        last = np.array(inference.deviation.shape) - 1
+        y, x = np.clip(np.rint(found.positions_px).astype(int), 0, last).T
+        reference = self._drift_reference
+        drift_score = None if reference is None else reference.score(inference.features)
+        return Findings(
+            positions_px=found.positions_px,
+            class_id=found.class_id,
+            confidence=found.confidence,
+            uncertainty=inference.deviation[y, x],
+            classes=self.description.classes,
+            drift_score=drift_score,
+            unsure=_doubts(found.confidence, drift_score),
+        )
+
+    def answer(self, array: NDArray[np.generic]) -> NDArray[np.float32]:
+        """The mean heat maps, (n_classes, ny, nx)."""
+        return self._ensemble.infer(array).maps
+
+
+class AtomsEngine:
+    """Opens ensembles; see `Engine`."""
+
+    name = "atoms"
+    takes: Literal["image", "spectra"] = "image"
+
+    def open(self, folder: Path, description: ModelDescription, *, device: str = "cpu") -> AtomsModel:
+        """Open an ensemble.
+
+        Raises:
+            EngineError: architecture, classes and parameters do not fit each other.
+            WeightsError: weights are unreadable or do not fit.
+            DriftReferenceError: the drift reference is none.
+        """
+        from ..networks import Ensemble  # torch, only for who opens a model
+
+        spec = _part(NetworkSpec, description.network, "network")
+        if spec.n_classes != len(description.classes) or not description.members:
+            raise unusable_model(
+                f"{len(description.classes)} classes and {len(description.members)} members are named "
+                f"for a network with {spec.n_classes} heat maps."
+            )
+        reference = description.drift_reference
+        ensemble = Ensemble(
+            spec,
+            [(folder / member).read_bytes() for member in description.members],
+            preprocessing=_part(Preprocessing, description.preprocessing, "preprocessing"),
+            device=device,
+        )
+        return AtomsModel(
+            description,
+            ensemble,
+            _part(Decoding, description.decoding, "decoding"),
+            None if reference is None else DriftReference.from_json((folder / reference).read_bytes()),
+        )
+
+
+ATOMS = AtomsEngine()
+
+
+def _part(kind: type[_Part], values: dict[str, JsonValue], name: str) -> _Part:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise unusable_model(f"The {name} of the model is not usable: {error}.") from error
+
+
+def _doubts(confidence: NDArray[np.float32], drift_score: float | None) -> tuple[str, ...]:
+    doubts = []
+    if not len(confidence):
+        doubts.append("No column was found.")
+    elif doubtful := int((confidence < _DOUBTFUL).sum()):
+        doubts.append(f"{doubtful} of {len(confidence)} columns have a confidence below {_DOUBTFUL}.")
+    if drift_score is not None and drift_score > 1:
+        doubts.append(f"The image is unlike those the model was trained on (drift score {drift_score:.2f}).")
+    return tuple(doubts)

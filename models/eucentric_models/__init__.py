@@ -5,17 +5,7 @@ Networks live in :mod:`eucentric_models.networks`, which needs torch and is neve
 
 from __future__ import annotations
 
-from .crystal import (
-    GRAPHENE,
-    MATERIALS,
-    MOS2,
-    VACANCY,
-    Crystal,
-    Material,
-    ProjectedColumns,
-    build_crystal,
-    material_named,
-)
+from .crystal import Crystal, ProjectedColumns, build_crystal
 from .decoding import DEFAULT_DECODING, Decoding, Detections, decode, local_maxima
 from .demo_conditions import DEMO_CONDITIONS, DemoConditions
 from .drift import DriftReference, frame_features, radial_power_spectrum
@@ -26,9 +16,18 @@ from .errors import (
     UnknownMaterialError,
     WeightsError,
 )
-from .image_formation import ImagingConditions, SimulatedFrame, expected_signal, form_frame, truth_rows
+from .image_formation import (
+    CROSS_SECTION_M2_PER_WEIGHT,
+    ELEMENTARY_CHARGE_C,
+    ImagingConditions,
+    SimulatedFrame,
+    expected_signal,
+    form_frame,
+    truth_rows,
+)
 from .landscape import LANDSCAPE_CLASSES, Landscape, LandscapeRecipe
 from .landscape_image import form_landscape_frame, landscape_signal
+from .material import GRAPHENE, MATERIALS, MOS2, SRTIO3, VACANCY, Material, Site, material_named
 from .metrics import ClassCounts, FrameJudgement, Score, judge_frame, score_frame, total
 from .network_spec import NetworkSpec
 from .preprocessing import DEFAULT_PREPROCESSING, Preprocessing, check_frame, normalise
@@ -50,13 +49,16 @@ from .unknown_crystal import UnknownCrystal
 from .view import View
 
 __all__ = [
+    "CROSS_SECTION_M2_PER_WEIGHT",
     "DEFAULT_DECODING",
     "DEFAULT_PREPROCESSING",
     "DEMO_CONDITIONS",
+    "ELEMENTARY_CHARGE_C",
     "GRAPHENE",
     "LANDSCAPE_CLASSES",
     "MATERIALS",
     "MOS2",
+    "SRTIO3",
     "START_MATERIALS",
     "VACANCY",
     "ClassCounts",
@@ -82,6 +84,7 @@ __all__ = [
     "ProjectedLattice",
     "Score",
     "SimulatedFrame",
+    "Site",
     "StartConditions",
     "StartMaterial",
     "UnknownCrystal",

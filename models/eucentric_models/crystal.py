@@ -1,110 +1,19 @@
 """Two-dimensional crystals: atomic columns, their scattering weights and their point defects.
 
-Coordinates are ``[y, x]`` in metres, centred on the middle of the crystal.  The scattering weight of a
-column is the sum of ``Z**1.7`` over its atoms, the usual high-angle annular dark-field contrast
-(Krivanek et al., Nature 464, 571, 2010, find exponents of 1.6 to 1.7 for single atoms).
+Coordinates are ``[y, x]`` in metres, centred on the middle of the crystal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UnknownMaterialError
+from .material import VACANCY, Material, scattering_weight
 
 _Array = TypeVar("_Array", bound=NDArray[Any])
-
-CONTRAST_EXPONENT = 1.7
-VACANCY = "vacancy"
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """One column of the primitive cell.
-
-    Attributes:
-        fractional: position along the two lattice vectors, each in [0, 1).
-        atomic_number: element in the column.
-        atoms: atoms of that element on top of each other.
-        species: class name of the undamaged column.
-    """
-
-    fractional: tuple[float, float]
-    atomic_number: int
-    atoms: int
-    species: str
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """A hexagonal two-dimensional material and the point defects it may carry.
-
-    Attributes:
-        name: key in :data:`MATERIALS`.
-        lattice_constant_m: in-plane lattice constant.
-        sites: columns of the primitive cell.
-        dopant_host: species that a dopant replaces.
-        dopant_atomic_number: element of the dopant.
-        vacancy_host: species that loses atoms.
-        classes: class names; the index is the class id, ``vacancy`` is always the last.
-    """
-
-    name: str
-    lattice_constant_m: float
-    sites: tuple[Site, ...]
-    dopant_host: str
-    dopant_atomic_number: int
-    vacancy_host: str
-    classes: tuple[str, ...]
-
-    @property
-    def detectable_classes(self) -> tuple[str, ...]:
-        """Class names that a network is trained on: all but ``vacancy``, ids unchanged."""
-        return tuple(name for name in self.classes if name != VACANCY)
-
-
-MOS2 = Material(
-    name="mos2",
-    # 0.3161 nm: Wakabayashi, Smith, Nicklow, Phys. Rev. B 12, 659 (1975).
-    lattice_constant_m=3.161e-10,
-    sites=(Site((0.0, 0.0), 42, 1, "metal"), Site((1 / 3, 1 / 3), 16, 2, "chalcogen")),
-    dopant_host="metal",
-    dopant_atomic_number=74,
-    vacancy_host="chalcogen",
-    classes=("metal", "chalcogen", "dopant", VACANCY),
-)
-GRAPHENE = Material(
-    name="graphene",
-    # 0.246 nm: Castro Neto et al., Rev. Mod. Phys. 81, 109 (2009).
-    lattice_constant_m=2.46e-10,
-    sites=(Site((0.0, 0.0), 6, 1, "carbon"), Site((1 / 3, 1 / 3), 6, 1, "carbon")),
-    dopant_host="carbon",
-    dopant_atomic_number=14,
-    vacancy_host="carbon",
-    classes=("carbon", "dopant", VACANCY),
-)
-MATERIALS: Mapping[str, Material] = MappingProxyType({m.name: m for m in (MOS2, GRAPHENE)})
-
-
-def material_named(name: str) -> Material:
-    """Look a material up by name.
-
-    Raises:
-        UnknownMaterialError: there is no such material.
-    """
-    try:
-        return MATERIALS[name]
-    except KeyError:
-        raise UnknownMaterialError(
-            f"There is no material named {name!r}.",
-            safe="nothing was built.",
-            next_step=f"choose one of {', '.join(sorted(MATERIALS))}.",
-        ) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,17 +105,18 @@ def build_crystal(
     for share in (vacancy_fraction, divacancy_share, dopant_fraction):
         if not 0 <= share <= 1:
             raise ValueError(f"shares must be within [0, 1], got {share}")
-    rotation = float(rng.uniform(0, np.pi / 3)) if rotation_rad is None else rotation_rad
+    rotation = float(rng.uniform(0, material.symmetry_rad)) if rotation_rad is None else rotation_rad
     positions, site = _lattice(material, extent_m, rotation)
     names = [s.species for s in material.sites]
-    atom_weight = np.array([float(s.atomic_number) ** CONTRAST_EXPONENT for s in material.sites])[site]
+    atom_weight = np.array([s.atom_weight for s in material.sites])[site]
     atoms = np.array([s.atoms for s in material.sites])[site]
     class_id = np.array([material.classes.index(name) for name in names])[site]
 
-    host = np.flatnonzero(class_id == material.classes.index(material.dopant_host))
-    doped = host[rng.random(len(host)) < dopant_fraction]
-    atom_weight[doped] = float(material.dopant_atomic_number) ** CONTRAST_EXPONENT
-    class_id[doped] = material.classes.index("dopant")
+    if material.dopant_host is not None:
+        host = np.flatnonzero(class_id == material.classes.index(material.dopant_host))
+        doped = host[rng.random(len(host)) < dopant_fraction]
+        atom_weight[doped] = scattering_weight(material.dopant_atomic_number)
+        class_id[doped] = material.classes.index("dopant")
     crystal = Crystal(
         material=material,
         positions_m=_read_only(positions),
@@ -226,9 +136,8 @@ def build_crystal(
 def _lattice(
     material: Material, extent_m: tuple[float, float], rotation_rad: float
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    a = material.lattice_constant_m
-    vectors = a * np.array([[0.0, 1.0], [np.sqrt(3) / 2, 0.5]])
-    reach = int(np.ceil(np.hypot(*extent_m) / a)) + 2
+    vectors = material.vectors_m
+    reach = int(np.ceil(np.hypot(*extent_m) / material.lattice_constant_m)) + 2
     index = np.arange(-reach, reach + 1)
     cells = np.stack(np.meshgrid(index, index, indexing="ij"), axis=-1).reshape(-1, 2)
     basis = np.array([s.fractional for s in material.sites])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .crystal import CONTRAST_EXPONENT
 from .image_formation import (
     CROSS_SECTION_M2_PER_WEIGHT,
     ImagingConditions,
@@ -15,6 +14,7 @@ from .image_formation import (
     padding,
 )
 from .landscape import Landscape, Particles
+from .material import CONTRAST_EXPONENT
 from .view import View
 
 __all__ = ["form_landscape_frame", "landscape_signal"]

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from .crystal import MATERIALS, Material, build_crystal
+from .crystal import build_crystal
 from .errors import UnknownMaterialError
 from .image_formation import ImagingConditions, SimulatedFrame, form_frame
+from .material import MATERIALS, Material
 from .unknown_crystal import UnknownCrystal
 
 

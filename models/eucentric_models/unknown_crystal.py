@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .crystal import VACANCY, ProjectedColumns
+from .crystal import ProjectedColumns
 from .image_formation import (
     CROSS_SECTION_M2_PER_WEIGHT,
     ImagingConditions,
@@ -15,6 +15,7 @@ from .image_formation import (
     expected_signal,
     form_frame,
 )
+from .material import VACANCY
 from .projected_lattice import draw_lattice
 
 _COLUMN_WEIGHT = (500.0, 6000.0)

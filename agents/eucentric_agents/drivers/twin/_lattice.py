@@ -8,8 +8,9 @@ from math import exp
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric_models.crystal import VACANCY, Crystal, build_crystal, material_named
+from eucentric_models.crystal import Crystal, build_crystal
 from eucentric_models.image_formation import ImagingConditions, SimulatedFrame, expected_signal, form_frame
+from eucentric_models.material import VACANCY, material_named
 from eucentric_models.view import View
 
 from ._options import TwinOptions

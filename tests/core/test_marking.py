@@ -5,15 +5,18 @@ from __future__ import annotations
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import psutil
 import pytest
+import zmq
 
 from eucentric_core.transport import (
+    DataServer,
     PyroControlClient,
     PyroControlServer,
+    StreamSubscriber,
     kernel_pace,
     mark_bulk,
     mark_control,
@@ -128,3 +131,16 @@ def test_a_host_is_tried_at_each_of_its_addresses_and_the_last_refusal_is_told()
             assert sock.getpeername()[:2] == ("127.0.0.1", port)
     with pytest.raises(ConnectionRefusedError):
         connect_control(("127.0.0.1", port), 5.0)
+
+
+@pytest.mark.parametrize(("leaves_machine", "expected"), [(True, (8 << 2, 2)), (False, (0, 0))])
+def test_what_leaves_the_machine_carries_the_class_of_the_settings_and_what_stays_none(
+    start_data: Callable[..., DataServer],
+    context: zmq.Context[zmq.Socket[bytes]],
+    leaves_machine: bool,
+    expected: tuple[int, int],
+) -> None:
+    server = start_data(leaves_machine=lambda _: leaves_machine, bulk_dscp=8)
+    with StreamSubscriber(*server.address, mode="newest", context=context) as subscriber:
+        subscriber.wait_subscribed(20)
+        assert marks_of_port(server.address[1]) == [expected]

@@ -78,6 +78,7 @@ def _serve_in(
         context=context,
         keys=keys,
         pacer=pacer.share("live"),
+        bulk_dscp=settings.link.bulk_dscp,
     )
     serving = threading.Thread(target=server.serve, name="data-server", daemon=True)
     serving.start()

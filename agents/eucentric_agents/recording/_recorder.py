@@ -44,7 +44,7 @@ _CREDIT = _GROUPS_IN_FLIGHT * _GROUP_MESSAGES
 _COMMIT_S = 0.005
 _MAX_TOLD = 1000
 _IDLE_S = 0.5
-_DRAINED_S = 0.3
+_DRAIN_POLL_S = 0.05
 _RETRY_S = 0.5
 
 _log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class Recorder:
         self._thread.start()
 
     def stop(self, *, drain_s: float = 3.0) -> None:
-        """Record what is still arriving, for `drain_s` at most, and end. The journal stays open."""
+        """Record what the server still has for us, for `drain_s` at most, and end. The journal stays open."""
         self._drain_until = time.monotonic() + drain_s
         self._stopping.set()
         if self._thread.ident is not None:
@@ -147,19 +147,28 @@ class Recorder:
         return self._thread.ident is not None and not self._thread.is_alive() and not self._finished
 
     def _run(self) -> None:
+        asked = drained = False
         while not self._stopping.is_set() or time.monotonic() < self._drain_until:
             draining = self._stopping.is_set()
+            if draining and not asked:
+                self._subscriber.ask_drained()
+                asked = True
+            # Before looking: what it speaks of is there by then.
+            drained = self._subscriber.is_drained
             # While something is on its way to the disk, look again as soon as it may have arrived.
-            group = self._next_group(_COMMIT_S if self._in_flight else _DRAINED_S if draining else _IDLE_S)
+            group = self._next_group(_COMMIT_S if self._in_flight else _DRAIN_POLL_S if draining else _IDLE_S)
             if group and not self._begin(group):
                 break
             if not self._settle(wait=not group):
                 break
             if not group and not self._in_flight:
-                if draining:
+                if drained:
                     break
-                self._tidy()
+                if not draining:
+                    self._tidy()
         self._settle(wait=True)
+        if asked and not drained:
+            _log.warning("stopped before everything had come: what is not recorded is missing in its session")
         self._finished = True
 
     def _next_group(self, timeout_s: float) -> list[StreamMessage]:

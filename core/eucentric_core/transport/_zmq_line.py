@@ -57,10 +57,10 @@ class Line:
         """Whether the other end is on another machine, as far as its address tells."""
         return self.address != "" and not is_loopback(self.address.removeprefix("::ffff:"))
 
-    def mark(self) -> None:
+    def mark(self, dscp: int) -> None:
         """Let switches send what goes out here after control."""
         if self.socket is not None:
-            mark_bulk(self.socket)
+            mark_bulk(self.socket, dscp=dscp)
 
     def follow(self, pacer: Pacer) -> None:
         """Let the system spread out what goes out here; again when the pacer's rate has changed."""

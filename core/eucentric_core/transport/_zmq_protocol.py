@@ -17,6 +17,7 @@ __all__ = [
     "AnyRequest",
     "ChunkTaken",
     "Credit",
+    "Drain",
     "KeepAlive",
     "Mapped",
     "ReaderFile",
@@ -73,6 +74,14 @@ class Credit(FrozenModel):
     messages: Annotated[int, Field(ge=1, le=MAX_CREDIT)]
 
 
+class Drain(FrozenModel):
+    """Say `drained` and this number behind the last message, once nothing more is there to be sent."""
+
+    op: Literal["drain"] = "drain"
+    generation: _Generation
+    number: Annotated[int, Field(ge=1, lt=1 << 63)]
+
+
 class Mapped(FrozenModel):
     """The subscriber has mapped a ring of shared memory; `token`, which it has read there, proves it."""
 
@@ -97,7 +106,7 @@ class Unsubscribe(FrozenModel):
 
 
 AnyRequest = Annotated[
-    Subscribe | KeepAlive | Credit | ChunkTaken | Mapped | Unsubscribe, Field(discriminator="op")
+    Subscribe | KeepAlive | Credit | Drain | ChunkTaken | Mapped | Unsubscribe, Field(discriminator="op")
 ]
 
 _ADAPTER: TypeAdapter[AnyRequest] = TypeAdapter(AnyRequest)

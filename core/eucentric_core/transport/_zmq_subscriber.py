@@ -33,6 +33,7 @@ from ._zmq_protocol import (
     AnyRequest,
     ChunkTaken,
     Credit,
+    Drain,
     KeepAlive,
     Subscribe,
     Unsubscribe,
@@ -43,6 +44,7 @@ __all__ = ["StreamSubscriber"]
 
 _LINGER_MS = 500
 _KEYS = b"keys"
+_DRAIN = b"drain"
 _WAIT_S = 0.05
 _CREDIT_PARTS = 4
 _CREDIT_PARTS_BESIDE = 2
@@ -104,6 +106,8 @@ class StreamSubscriber:
         self._subscribed = threading.Event()
         self._full = False
         self._closed = False
+        self._drain_asked = 0
+        self._drain_answered = 0
         self._access = access
         self._keys: ClientKeys | None = None
         self._last_heard = time.monotonic()
@@ -180,6 +184,22 @@ class StreamSubscriber:
                 self._requests_out.send(str(self._unsaid).encode())
                 self._unsaid = 0
 
+    def ask_drained(self) -> None:
+        """Ask the server to say when there is nothing more for us, see `is_drained`. Go on acknowledging."""
+        with self._requests_lock:
+            if not self._closed:
+                self._drain_asked += 1
+                self._requests_out.send(_DRAIN)
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether everything that producers had sent when `ask_drained` was called has come, or waits here.
+
+        It counts what the server and its sockets hold, for every mode and stream of this subscription. It is
+        never so while another subscriber holds the producers back, or while the server does not answer.
+        """
+        return 0 < self._drain_asked == self._drain_answered
+
     def close(self) -> None:
         """End the subscription. What waits here can still be received."""
         with self._requests_lock:
@@ -210,7 +230,7 @@ class StreamSubscriber:
             while True:
                 ready = dict(poller.poll(timeout=math.ceil(max(next_alive - time.monotonic(), 0) * 1000)))
                 if self._requests_in in ready:
-                    acknowledged, has_new_keys, ends = self._requests()
+                    acknowledged, has_new_keys, asks, ends = self._requests()
                     if ends:
                         if dealer is not None:
                             _say(dealer, Unsubscribe())
@@ -219,6 +239,8 @@ class StreamSubscriber:
                         dealer = self._reconnect(poller, dealer)
                     if dealer is not None:
                         self._return_credit(dealer, acknowledged)
+                        if asks:
+                            self._ask_drained(dealer)
                 if dealer is not None and dealer in ready:
                     self._take_all(dealer)
                 if time.monotonic() >= next_alive:
@@ -278,18 +300,24 @@ class StreamSubscriber:
             }
         )
 
-    def _requests(self) -> tuple[int, bool, bool]:
-        """Messages acknowledged since the last call, whether there are new keys, whether this is the end."""
-        acknowledged, has_new_keys = 0, False
+    def _ask_drained(self, dealer: zmq.Socket[bytes]) -> None:
+        if self._drain_asked > self._drain_answered:
+            _say(dealer, Drain(generation=self._request.generation, number=self._drain_asked))
+
+    def _requests(self) -> tuple[int, bool, bool, bool]:
+        """Messages acknowledged since the last call; are there new keys, a question, is this the end?"""
+        acknowledged, has_new_keys, asks = 0, False, False
         while True:
             try:
                 request = self._requests_in.recv(zmq.NOBLOCK)
             except zmq.Again:
-                return acknowledged, has_new_keys, False
+                return acknowledged, has_new_keys, asks, False
             if not request:
-                return acknowledged, has_new_keys, True
+                return acknowledged, has_new_keys, asks, True
             if request == _KEYS:
                 has_new_keys = True
+            elif request == _DRAIN:
+                asks = True
             else:
                 acknowledged += int(request)
 
@@ -307,13 +335,16 @@ class StreamSubscriber:
                 for _ in range(self._credit):
                     self._take(dealer, *receive_parts(dealer))
         finally:
-            for message in self._taken:
-                self._received.put(message)
-            self._taken.clear()
+            self._hand_over()
         with self._requests_lock:
             acknowledged = self._unsaid if self._unsaid * _CREDIT_PARTS >= self._credit else 0
             self._unsaid -= acknowledged
         self._return_credit(dealer, acknowledged)
+
+    def _hand_over(self) -> None:
+        for message in self._taken:
+            self._received.put(message)
+        self._taken.clear()
 
     def _take(self, dealer: zmq.Socket[bytes], kind: zmq.Frame, *parts: zmq.Frame) -> None:
         self._last_heard = time.monotonic()
@@ -334,6 +365,11 @@ class StreamSubscriber:
             case b"subscribed", []:
                 self._full = False
                 self._subscribed.set()
+                self._ask_drained(dealer)
+            case b"drained", [number] if number.bytes.isdigit():
+                # Behind everything that it speaks of: that must be there for whoever looks.
+                self._hand_over()
+                self._drain_answered = int(number.bytes)
             case b"unknown", [generation] if generation.bytes == b"%d" % self._request.generation:
                 self._renew_request()
                 _say(dealer, self._request)

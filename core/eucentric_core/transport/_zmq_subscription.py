@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -14,11 +15,14 @@ from ._zmq_line import Line
 from ._zmq_slots import SharedSlot
 from ._zmq_status import SubscriberStatus
 
-__all__ = ["BACKLOG_MESSAGES", "Message", "Subscription"]
+__all__ = ["BACKLOG_MESSAGES", "QUIET_S", "Message", "Subscription"]
 
 BACKLOG_MESSAGES = 32
 BACKLOG_BYTES = 32 << 20
 """A lossless subscriber with this much to come holds the source back."""
+
+QUIET_S = 0.1
+"""Nothing is on its way from producers on this machine if nothing has come for this long."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +63,9 @@ class Subscription:
     delivered_messages: int = 0
     delivered_bytes: int = 0
     holds_back_since: float | None = None
+    drain: int | None = None
+    """Number of its question whether there is anything more for it."""
+    drain_asked_s: float = 0.0
 
     @property
     def holds_source_back(self) -> bool:
@@ -95,6 +102,18 @@ class Subscription:
         self.delivered_messages += 1
         self.delivered_bytes += message.n_bytes
         return message
+
+    def ask_drained(self, number: int) -> None:
+        """Note that it wants to know when there is nothing more for it."""
+        self.drain, self.drain_asked_s = number, time.monotonic()
+
+    def is_drained(self, now_s: float, quiet_since_s: float | None) -> bool:
+        """Whether it has asked, was sent everything, and the producers have been quiet for a while since."""
+        if self.drain is None or quiet_since_s is None or self.backlog or self.newest:
+            return False
+        if self.chunks is not None and self.chunks.transfer is not None:
+            return False
+        return now_s - max(quiet_since_s, self.drain_asked_s) >= QUIET_S
 
     def status(self, now_s: float, holder: str | None) -> SubscriberStatus:
         """What there is to say about it."""

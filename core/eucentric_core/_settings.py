@@ -14,6 +14,7 @@ from ._model import FrozenModel, Identifier
 from ._settings_address import Address, folder_of_address
 from ._settings_data import DataChannelSettings
 from ._settings_globus import GlobusSettings
+from ._settings_hpc import HpcSettings
 from ._settings_link import LinkSettings
 from ._settings_repository import RepositorySettings
 from ._settings_s3 import S3Settings
@@ -132,14 +133,6 @@ class HubSettings(FrozenModel):
     mlflow_url: _Url = "http://127.0.0.1:5000"
     policies: _AbsolutePath | None = None
     signing_key: _AbsolutePath | None = None
-
-
-class HpcSettings(FrozenModel):
-    """Where training runs."""
-
-    executor: str = "parsl-local"
-    workers: Annotated[int, Field(ge=1, le=1024)] = 2
-    start_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
 
 
 class ClientSettings(FrozenModel):

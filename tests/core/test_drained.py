@@ -23,10 +23,10 @@ def test_it_is_drained_when_everything_has_come_and_not_before(
     driver = threading.Thread(target=lambda: [publisher.publish(f.header, f.array) for f in frames])
     with StreamSubscriber(*server.address, mode="lossless", credit=4, context=context) as subscriber:
         subscriber.wait_subscribed(20)
-        assert not subscriber.is_drained
+        assert not subscriber.is_drained()
         driver.start()
         subscriber.ask_drained()
-        got = []
+        got: list[int] = []
         while len(got) < FRAMES - 5:
             message = subscriber.receive(20)
             assert message is not None
@@ -40,9 +40,9 @@ def test_it_is_drained_when_everything_has_come_and_not_before(
             assert message is not None
             got.append(message.frame().header.sequence)
         assert subscriber.receive(0.3) is None
-        assert not subscriber.is_drained
+        assert not subscriber.is_drained()
         subscriber.acknowledge(4)
-        while not subscriber.is_drained:
+        while not subscriber.is_drained():
             message = subscriber.receive(0.05)
             got += [] if message is None else [message.frame().header.sequence]
         while (message := subscriber.receive(0)) is not None:
@@ -59,11 +59,11 @@ def test_who_is_forgotten_meanwhile_asks_again(
     with StreamSubscriber("127.0.0.1", port, mode="lossless", context=context, expiry_s=0.5) as subscriber:
         subscriber.wait_subscribed(20)
         subscriber.ask_drained()
-        while not subscriber.is_drained:
+        while not subscriber.is_drained():
             assert subscriber.receive(0.02) is None
         start_data(port=port)
         subscriber.ask_drained()
-        while not subscriber.is_drained:
+        while not subscriber.is_drained():
             assert subscriber.receive(0.02) is None
 
 
@@ -86,12 +86,12 @@ def test_it_is_not_drained_while_another_holds_the_source_back(
         while (message := quick.receive(0.3)) is not None:
             received += 1
             quick.acknowledge()
-        assert not quick.is_drained
+        assert not quick.is_drained()
         assert received < 40
         for _ in range(40):
             assert slow.receive(20) is not None
             slow.acknowledge()
-        while not quick.is_drained:
+        while not quick.is_drained():
             message = quick.receive(0.05)
             received += message is not None
         while quick.receive(0) is not None:

@@ -154,7 +154,7 @@ class Recorder:
                 self._subscriber.ask_drained()
                 asked = True
             # Before looking: what it speaks of is there by then.
-            drained = self._subscriber.is_drained
+            drained = self._subscriber.is_drained()
             # While something is on its way to the disk, look again as soon as it may have arrived.
             group = self._next_group(_COMMIT_S if self._in_flight else _DRAIN_POLL_S if draining else _IDLE_S)
             if group and not self._begin(group):

@@ -191,7 +191,6 @@ class StreamSubscriber:
                 self._drain_asked += 1
                 self._requests_out.send(_DRAIN)
 
-    @property
     def is_drained(self) -> bool:
         """Whether everything that producers had sent when `ask_drained` was called has come, or waits here.
 

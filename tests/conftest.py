@@ -20,6 +20,7 @@ import pytest
 from eucentric_core import Frame
 
 from .frames import build_frame
+from .servers.globus_service import globus_emulator  # noqa: F401 - fixtures
 from .servers.s3_store import bucket, s3_client, s3_credentials, s3_relay, swift  # noqa: F401 - fixtures
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -133,10 +133,14 @@ class Inbox:
         return done
 
     def _remove(self, name: str, content: bytes, receipt: Receipt | None) -> None:
+        shard = f"incoming/{name.removesuffix('.json')}"
         if receipt is not None:
-            self._mover.remove(f"incoming/{name.removesuffix('.json')}", sha256=receipt.sha256)
+            self._mover.remove(shard, sha256=receipt.sha256)
         try:
             self._mover.remove(f"incoming/{name}", sha256=sha256(content).hexdigest())
+            if receipt is not None:
+                # Sent again just now, and its document was the one that has gone.
+                self._mover.remove(shard, sha256=receipt.sha256)
         except IntegrityError:
             # Its sender has sent another meanwhile, which is looked at in its turn.
             _log.info("%s in the inbox is another now", name)

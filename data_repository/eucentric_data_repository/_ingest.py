@@ -26,6 +26,7 @@ from eucentric_transfer import ShardReader
 from ._facts import ShardFacts, facts_of
 from ._folders import RepositoryFolders
 from ._registrar import Registrar
+from ._spares import drop_spare
 
 __all__ = ["ingest_once"]
 
@@ -141,6 +142,8 @@ def _take_shard(folders: RepositoryFolders, registrar: Registrar, document: Path
     registrar.note_receipt(shard)
     reached("register.noted")
     document.unlink()
+    # It may have been another document than was read: then what it came with is a second copy.
+    drop_spare(arrived, final, shard.sha256)
     reached("register.done")
     return events
 

@@ -37,6 +37,7 @@ from ._metadata_schema import load_metadata_schema
 from ._registrar import Registrar
 from ._root_lock import root_lock
 from ._root_marker import claim_root, require_root
+from ._spares import drop_spares
 
 if TYPE_CHECKING:
     from .http_door import HttpDoor
@@ -47,6 +48,7 @@ _POLL_S = 0.2
 _PUBLISH_TIMEOUT_S = 2.0
 _JOIN_S = 3.0
 _INBOX_POLL_S = 3.0
+_SPARES_POLL_S = 60.0
 _MAX_NAME = 120
 _MAX_SHOWN = 20
 _INGEST_ENDPOINT = "inproc://repository-events"
@@ -91,6 +93,7 @@ class RepositoryService:
         self._catalogue = Catalogue(database)
         self._error: ErrorReport | None = None
         self._inbox_due_s = 0.0
+        self._spares_due_s = 0.0
         self._inbox_error: ErrorReport | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         methods = {"ping": self._ping, "status": self._status}
@@ -161,6 +164,9 @@ class RepositoryService:
         ingest_once(self.root, self._registrar)
         self._publish_due()
         read_missing_facts(self._folders, self._registrar)
+        if time.monotonic() >= self._spares_due_s:
+            self._spares_due_s = time.monotonic() + _SPARES_POLL_S
+            drop_spares(self._folders)
         if due:
             # Without the root, what was taken in looks as if it had been refused.
             require_root(self.root, self._repository_id)

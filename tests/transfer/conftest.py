@@ -9,7 +9,7 @@ import pytest
 from eucentric_transfer import Mover
 
 from .far_ends import FAR_ENDS, FarEnd, Folder
-from .globus_site import globus_emulator, globus_far_end  # noqa: F401 - fixtures
+from .globus_site import globus_far_end  # noqa: F401 - fixtures
 from .s3_far_end import s3_far_end  # noqa: F401 - fixtures
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from eucentric_transfer import Mover, MoverOptions, open_mover
 from eucentric_transfer.globus import GlobusAccount, GlobusMover
 
 from ..servers.globus import Collection, GlobusEmulator
+from ..servers.globus_service import register_service
 from .far_ends import FarEnd, Fault
 
 
@@ -32,21 +32,19 @@ class Site(FarEnd):
         for name, root in ((self.near_id, self.near), (self.far_id, self.far)):
             (root / "base").mkdir(parents=True)
             emulator.collections[name] = Collection(root)
-        self.client_id, self.secret = emulator.auth.register_service()
-        secret_file = folder / "globus-secret"
-        secret_file.write_text(self.secret + "\n")
-        secret_file.chmod(0o600)
-        self.settings = GlobusSettings(
-            client_id=self.client_id,
-            app="service",
-            secret_file=secret_file,
-            source_collection=self.near_id,
-            source_root=self.near / "base",
-            source_base="/base",
-            folder=folder / "globus",
-            deadline_s=60,
-            poll_min_s=0.02,
-            poll_max_s=0.1,
+        service = register_service(emulator, folder)
+        self.client_id, self.secret = service["client_id"], Path(service["secret_file"]).read_text().strip()
+        self.settings = GlobusSettings.model_validate(
+            {
+                **service,
+                "source_collection": self.near_id,
+                "source_root": self.near / "base",
+                "source_base": "/base",
+                "folder": folder / "globus",
+                "deadline_s": 60,
+                "poll_min_s": 0.02,
+                "poll_max_s": 0.1,
+            }
         )
         self._movers: list[Mover] = []
 
@@ -132,20 +130,6 @@ def agree(url: str) -> str:
     with urllib.request.urlopen(url, timeout=10) as page:  # noqa: S310 - the emulator's own address
         code: str = json.load(page)["code"]
     return code
-
-
-@pytest.fixture(scope="session")
-def globus_emulator() -> Iterator[GlobusEmulator]:
-    """Globus, SIMULATED, and globus-sdk told to speak to it."""
-    with GlobusEmulator({}) as emulator:
-        before = {name: os.environ.get(name) for name in emulator.environment}
-        os.environ.update(emulator.environment)
-        yield emulator
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from eucentric_core import (
 from eucentric_transfer import FarEndError, MoverOptions, Outgoing, RemoteFile, open_mover
 from eucentric_transfer.globus import _account, _tasks
 from eucentric_transfer.globus._ledger import StoredFile, StoredTask
+from eucentric_transfer.globus._service import TransferService
 
 from ..servers.globus import Collection
 from .globus_batches import all_arrived, batch, item_of_nothing, sha256, wait_until
@@ -428,6 +429,22 @@ def test_what_was_under_way_is_not_taken_for_another_content(site: Site) -> None
     site.emulator.faults.stall = False
     assert site.mover().put_bytes(b"new", "a.json").sha256 == sha256(b"new")
     assert site.files() == {"a.json": b"new"}
+
+
+def test_files_that_are_taken_away_as_soon_as_they_have_their_names_have_arrived(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = TransferService.rename
+
+    def and_take_away(service: TransferService, collection: str, old: str, new: str) -> Any:
+        outcome = rename(service, collection, old, new)
+        site.root.joinpath(*new.split("/")[2:]).unlink()
+        return outcome
+
+    monkeypatch.setattr(TransferService, "rename", and_take_away)
+    assert all_arrived(site.mover().put_many(batch(6)))
+    assert site.files() == {}
+    assert site.transfers() == 1
 
 
 def test_a_file_that_vanishes_before_it_has_its_name_is_an_error(site: Site) -> None:

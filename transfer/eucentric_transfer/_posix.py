@@ -120,12 +120,14 @@ class PosixMover:
             try:
                 sent = self._copy(stream, temporary, self._passage(name, size_bytes), expected)
                 self._confirm(temporary, name, sent)
+                # Asked before: under its name somebody may take it away at once.
+                stored_bytes = temporary.stat().st_size
                 temporary.replace(path)
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
             fsync_directory(path.parent)
-            return RemoteFile(name=name, size_bytes=path.stat().st_size, sha256=sent)
+            return RemoteFile(name=name, size_bytes=stored_bytes, sha256=sent)
 
     def _passage(self, name: str, size_bytes: int) -> Passage:
         return Passage(

@@ -53,12 +53,12 @@ _PUBLISH_S = 0.2
 
 
 def wait_until(condition: Callable[[], bool], what: str, *, limit_s: float = HANGING_S) -> None:
-    """Fail when it does not come true."""
-    deadline_s = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > deadline_s:
-            raise AssertionError(f"hangs: {what}")
+    """Fail when it does not come true. A time in which this very process stands still does not count."""
+    for _ in range(round(limit_s / _LOOK_S)):
+        if condition():
+            return
         time.sleep(_LOOK_S)
+    raise AssertionError(f"hangs: {what}")
 
 
 _PORTS = itertools.cycle(range(10_000 + os.getpid() * 97 % 20_000, 32_000))
@@ -147,12 +147,13 @@ class Service:
 class Chain:
     """One instrument and its repository in a folder of their own, over POSIX or whatever `sections` say.
 
-    `sections` are settings by section, on top of those that every chain has.
+    `sections` are settings by section, on top of those that every chain has; `environment` is its services'.
     """
 
     root: Path
     forks: ForkServer
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
     session: str = "s1"
 
     def __post_init__(self) -> None:
@@ -219,11 +220,12 @@ class Chain:
         result = self.root / "runs" / f"{len(self._services)}-{module.partition('.')[0]}.json"
         service = Service(module, result, result.with_suffix(".log"))
         self._services.append(service)
+        token = {"EUCENTRIC_DATA_TOKEN": self.door_token} if "agents" in module else {}
         self.forks.start(
             {
                 "module": module,
                 "argv": list(argv),
-                "environment": {"EUCENTRIC_DATA_TOKEN": self.door_token} if "agents" in module else {},
+                "environment": {**self.environment, **token},
                 "kill": dict(kill or {}),
                 "result": str(result),
                 "log": str(service.log),
@@ -315,13 +317,7 @@ class Chain:
         """Files of work that is half done, at the instrument or in the repository."""
         places = [self.recording / name for name in ("spool", "open", "shards", "quarantine")]
         places += [self.store / name for name in ("incoming", "quarantine")]
-        found = sorted(path for place in places for path in place.rglob("*") if path.is_file())
-        return [path for path in found if not self._is_a_spare_copy(path)]
-
-    def _is_a_spare_copy(self, path: Path) -> bool:
-        # A shard whose delivery was not noted is delivered again; if the repository removes a first document
-        # just when the second takes its name, the second copy stays. It costs room and nothing else.
-        return path.parent.name == "incoming" and any((self.store / "shards").glob(f"*/{path.name}"))
+        return sorted(path for place in places for path in place.rglob("*") if path.is_file())
 
     def registered(self) -> list[tuple[int, str]]:
         """Every frame in the catalogue, stream by stream in the order it gives them; contents are checked."""

@@ -43,6 +43,7 @@ _PRELOADED = ("eucentric_agents.data.__main__", "eucentric_data_repository.__mai
 _PRELOADED_LATE = (
     "eucentric_data_repository._service",
     "eucentric_agents.recording",
+    "eucentric_transfer.globus",
     "h5py",
     "hdf5plugin",
     "blosc2",

@@ -3,11 +3,14 @@
 A data process records ten acquisitions of two streams in shards of four and ships them; a repository service
 registers them. One of the two is killed, both run again, the session is ended. What was acknowledged before
 the kill is in the catalogue exactly once, in order, with its content; nothing is left half done anywhere.
+Between the two lies a folder, an S3 store (Swift), or Globus (the real client library, an emulated service).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import uuid
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +19,20 @@ from typing import Any, Literal, cast
 import numpy as np
 import pytest
 
+from ...frames import frame_around
+from ...servers.globus import Collection, GlobusEmulator
+from ...servers.globus_service import register_service
 from ...servers.s3_store import store_client, write_credentials
 from ...servers.swift import is_installed
-from .chain import Chain, ForkServer, Service, wait_until
+from .chain import STREAMS, Chain, ForkServer, Service, wait_until
 
 ACQUISITIONS = 10
+POISONED_AFTER = 5
+POISON = frame_around(np.full((8, 8), np.nan, np.float32), POISONED_AFTER, "counts")
 AT_ONCE = 5
 NIGHTLY_CASES = 720
 RANDOM_CASES = 6
-Far = Literal["posix", "s3"]
+Far = Literal["posix", "s3", "globus"]
 Who = Literal["recorder", "repository"]
 
 JOURNAL = ("opened", "frame.written", "chunks.durable", "records.written", "durable")
@@ -44,25 +52,43 @@ REPOSITORY = (
     "dataset.entered",
 )
 INBOX = ("inbox.fetched", "inbox.announced", "inbox.receipted", "inbox.removed")
+RECOVERY = ("recovery.copied", "recovery.replaced")
+QUARANTINE = ("quarantine.written", "quarantine.noted")
+STORES: tuple[Far, ...] = ("s3", "globus")
 PARTS = ("journal", "seal", "ship", "register")
 LARGEST_STEP = {"journal": 2000, "seal": 500, "ship": 900, "register": 500}
 
 
+Kill = tuple[tuple[str, str | int], ...]
+
+
 @dataclass(frozen=True)
 class Case:
-    """Who is killed where, and what kind of far end lies between the two."""
+    """Who is killed where, and what kind of far end lies between the two.
+
+    `again` is the step at which the next run of the recorder is killed, too; a `poisoned` recording holds a
+    frame that belongs into the quarantine.
+    """
 
     far: Far
     who: Who
-    kill: tuple[tuple[str, str | int], ...]
+    kill: Kill
+    again: str | None = None
+    poisoned: bool = False
 
     def __str__(self) -> str:
-        return f"{self.far} {self.who} " + " ".join(str(value) for _, value in self.kill)
+        words = [self.far, self.who, *(str(value) for _, value in self.kill)]
+        return " ".join([*words, *([self.again] if self.again else [])])
+
+
+def at(step: str, occurrence: int = 1) -> Kill:
+    """Killed when the code says for so many times that it is at this step."""
+    return (("label", step), ("occurrence", occurrence))
 
 
 def labelled(far: Far, who: Who, step: str, occurrence: int = 1) -> Case:
-    """Killed when the code says that it is at this step."""
-    return Case(far, who, (("label", step), ("occurrence", occurrence)))
+    """Killed once, at a step of an undisturbed recording."""
+    return Case(far, who, at(step, occurrence))
 
 
 def anywhere(chance: np.random.Generator) -> Case:
@@ -79,10 +105,13 @@ def cases(nightly: bool) -> list[Case]:
     chosen += [labelled("posix", "repository", step) for step in REPOSITORY]
     chosen += [labelled("s3", "recorder", step) for step in SHIPPING]
     chosen += [labelled("s3", "repository", step) for step in INBOX]
+    chosen += [labelled("globus", "recorder", step) for step in SHIPPING]
+    chosen += [Case("posix", "recorder", at("journal.durable", 2), again=step) for step in RECOVERY]
+    chosen += [Case("posix", "recorder", at(step), poisoned=True) for step in QUARANTINE]
     chance = np.random.default_rng(2611)
     if nightly:
         chosen += [labelled("posix", "recorder", step, n) for n in (2, 3) for step in RECORDER[:11]]
-        chosen += [labelled("s3", "recorder", step, n) for n in (2, 3) for step in SHIPPING]
+        chosen += [labelled(far, "recorder", step, n) for far in STORES for n in (2, 3) for step in SHIPPING]
     wanted = NIGHTLY_CASES if nightly else len(chosen) + RANDOM_CASES
     while len(chosen) < wanted:
         case = anywhere(chance)
@@ -122,22 +151,41 @@ def killed_and_finished(chain: Chain, case: Case) -> bool:
 
         with chain.publishing() as publish:
             wait_until(lambda: over() or chain.start_session(publish), "the session starts")
-            chain.record(publish, range(ACQUISITIONS), until=over)
+            chain.record(publish, range(POISONED_AFTER), until=over)
+            if case.poisoned:
+                wait_until(lambda: over() or publish(POISON), "the poison is taken")
+            chain.record(publish, range(POISONED_AFTER, ACQUISITIONS), until=over)
             wait_until(lambda: over() or chain.stop_session(publish, ACQUISITIONS), "the session ends")
             wait_until(lambda: over() or chain.is_finished(), "everything arrives or a service dies")
-        acknowledged = chain.acknowledged()
+        acknowledged = [frame for frame in chain.acknowledged() if frame[1] in STREAMS]
         reached = recorder.was_killed or repository.was_killed
         assert reached or not over(), f"a service died by itself: {recorder.log} {repository.log}"
+        if case.again is not None:
+            recorder = chain.start_recorder(dict(at(case.again)))
+            reached = reached and recorder.was_killed
         finish(chain, recorder, repository)
         chain.require_exactly_once(acknowledged)
-        assert chain.leftovers() == []
+        require_nothing_left(chain, poisoned=case.poisoned)
     return reached
+
+
+def require_nothing_left(chain: Chain, *, poisoned: bool) -> None:
+    """No work is half done anywhere; poison lies in the quarantine once, byte for byte, with its reason."""
+    left = chain.leftovers()
+    if poisoned:
+        content, reason = sorted(left)
+        assert content.read_bytes() == POISON.array.tobytes()
+        assert json.loads(reason.read_text())["kind"] == "not_finite"
+        left = [path for path in left if path.parent != chain.recording / "quarantine"]
+    assert left == []
 
 
 def sections(far: Far, request: pytest.FixtureRequest, folder: Path) -> dict[str, dict[str, Any]]:
     """Settings that lead from the instrument to the repository over this kind of far end."""
     if far == "posix":
         return {}
+    if far == "globus":
+        return globus_sections(request.getfixturevalue("globus_emulator"), folder)
     store = request.getfixturevalue("swift")
     store_client(store).create_bucket(Bucket=(bucket := folder.name.replace("_", "-").lower()))
     address = f"s3://{bucket}/lab"
@@ -147,6 +195,29 @@ def sections(far: Far, request: pytest.FixtureRequest, folder: Path) -> dict[str
         "repository": {"inbox": address},
         "s3": {"endpoint": store.url, "credentials": str(credentials)},
     }
+
+
+def globus_sections(globus: GlobusEmulator, folder: Path) -> dict[str, dict[str, Any]]:
+    """The instrument's home and the folder above the repository's root are collections."""
+    near, far = str(uuid.uuid4()), str(uuid.uuid4())
+    globus.collections.update({near: Collection(folder / "home"), far: Collection(folder)})
+    return {
+        "agent": {"ship_to": f"globus://{far}/repository"},
+        "globus": {
+            **register_service(globus, folder),
+            "source_collection": near,
+            "poll_min_s": 0.02,
+            "poll_max_s": 0.1,
+        },
+    }
+
+
+def environment_of(far: Far, request: pytest.FixtureRequest) -> Mapping[str, str]:
+    """What its SDK must be told in the services' processes."""
+    if far != "globus":
+        return {}
+    globus: GlobusEmulator = request.getfixturevalue("globus_emulator")
+    return globus.environment
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +236,8 @@ def outcomes(
             if case.far == "s3" and not is_installed():
                 continue
             folder = tmp_path_factory.mktemp(f"killed-{case.far}-")
-            chain = Chain(folder, forks, sections(case.far, request, folder))
+            environment = environment_of(case.far, request)
+            chain = Chain(folder, forks, sections(case.far, request, folder), environment)
             started[case] = several.submit(killed_and_finished, chain, case)
         yield started
         for outcome in started.values():

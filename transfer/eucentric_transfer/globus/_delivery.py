@@ -151,13 +151,17 @@ class Delivery:
         return arrived, answers
 
     def _rename(self, task_id: str, files: Sequence[StoredFile]) -> dict[str, Answer]:
+        renamed: set[str] = set()
         for file in files:
-            self._rename_one(file)
+            if self._rename_one(file):
+                renamed.add(file.name)
             reached("globus put: renamed")
         sizes = self._sizes([file.name for file in files])
         answers: dict[str, Answer] = {}
         for file in files:
-            if sizes.get(file.name) == file.size_bytes:
+            # Whoever reads there may have taken it away by now: it had been seen whole, and got its name.
+            taken = file.name in renamed and file.name not in sizes
+            if taken or sizes.get(file.name) == file.size_bytes:
                 answers[file.name] = RemoteFile(
                     name=file.name, size_bytes=file.size_bytes, sha256=file.sha256
                 )
@@ -165,13 +169,14 @@ class Delivery:
                 answers[file.name] = _lie(task_id, file, True, sizes.get(file.name))
         return answers
 
-    def _rename_one(self, file: StoredFile) -> None:
+    def _rename_one(self, file: StoredFile) -> bool:
+        """Give a file its name; whether it got it just now and not before a crash."""
         old, new = self._address.path(file.name, staged=True), self._address.path(file.name)
         for _ in range(_TRIES_TO_RENAME):
             outcome = self._service.rename(self._address.collection, old, new)
             if outcome != "exists":
                 # `missing`: it was renamed already; the look that follows says whether it is there.
-                return
+                return outcome == "renamed"
             # Not every server replaces a file by renaming another over it.
             self.delete(file.name)
         raise TransferFailedError(

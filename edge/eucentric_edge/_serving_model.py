@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eucentric_core import BundleManifest, Frame, ResultHeader
-from eucentric_models import Decoding, DriftReference, decode
+from eucentric_models import Decoding, DriftReference
 
 from ._errors import FrameRefusedError
 
@@ -76,8 +76,8 @@ class ServingModel:
         self._require_size(header.shape)
         pixel_size_m = header.pixel_size_m
         try:
-            inference = self._ensemble.infer(frame.array)
-            detections = decode(inference.maps, self._decoding).rows
+            inference = self._ensemble.infer(frame.array, pixel_size_m=pixel_size_m)
+            detections = inference.detections(self._decoding).rows
             drift_score = self._drift_reference.score(inference.features)
             uncertainty = inference.deviation.astype(np.float16)
             common = ResultHeader(

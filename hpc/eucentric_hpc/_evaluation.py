@@ -13,7 +13,6 @@ from eucentric_models import (
     Decoding,
     DriftReference,
     Score,
-    decode,
     expected_calibration_error,
     judge_frame,
     total,
@@ -74,8 +73,8 @@ def evaluate_ensemble(
         frame, truth, pixel_size_m = data.frames[index], data.truths[index], data.pixel_sizes_m[index]
         if truth is None:
             continue
-        inference = ensemble.infer(frame)
-        detections = decode(inference.maps, decoding)
+        inference = ensemble.infer(frame, pixel_size_m=pixel_size_m)
+        detections = inference.detections(decoding)
         judgement = judge_frame(
             detections,
             truth,

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eucentric_models import Decoding, NetworkSpec
 
+from ._augmentation import Augmentation
+
 _CROP_FOLDED_PX = 24
 """Side of a crop behind the stem, about one and a half receptive fields of a network of depth 1."""
-
-
-class Augmentation(BaseModel):
-    """Random changes to every crop.
-
-    Attributes:
-        zoom: largest relative change of magnification, so crops are scaled by 1 / (1 + zoom) to 1 + zoom.
-        symmetry: apply the eight symmetries of the square.
-        contrast: largest relative change of gain and of gamma.
-        noise: largest rms of added Gaussian noise, in normalised intensity.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    zoom: float = Field(default=0.05, ge=0, le=1)
-    symmetry: bool = True
-    contrast: float = Field(default=0.1, ge=0, le=0.9)
-    noise: float = Field(default=0.05, ge=0, le=1)
 
 
 class MemberConfig(BaseModel):
@@ -47,6 +31,7 @@ class MemberConfig(BaseModel):
         checkpoint_every_steps: interval of checkpoints.
         torch_threads: threads of this member.
         augmentation: random changes to the crops.
+        loss: ``bce``, weighted binary cross-entropy, or ``focal``, which looks harder at what is still wrong.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +49,7 @@ class MemberConfig(BaseModel):
     checkpoint_every_steps: int = Field(default=50, ge=1)
     torch_threads: int = Field(default=1, ge=1, le=256)
     augmentation: Augmentation = Augmentation()
+    loss: Literal["bce", "focal"] = "bce"
 
     @property
     def swa_steps(self) -> int:

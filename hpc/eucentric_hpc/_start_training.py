@@ -6,7 +6,8 @@ import numpy as np
 
 from eucentric_models import StartConditions, simulate_frames
 
-from ._member_config import Augmentation, MemberConfig
+from ._augmentation import Augmentation
+from ._member_config import MemberConfig
 from ._training_set import TrainingSet
 
 DEMO_START_TRAINING = MemberConfig(

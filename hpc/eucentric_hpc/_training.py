@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from torch.nn import functional
 
 from eucentric_models import DEFAULT_PREPROCESSING, NetworkSpec, Preprocessing, normalise
 from eucentric_models.networks import UNet, build_network, load_weights, weights_to_bytes
 
 from ._checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ._crops import CropSampler
+from ._losses import LOSSES
 from ._member_config import MemberConfig
 from ._training_errors import TrainingConfigError, TrainingDivergedError, TrainingInterruptedError
 
@@ -155,7 +155,7 @@ class _Training:
         images, targets, masks = (torch.from_numpy(array) for array in self.sampler.batch())
         logits = self.network(images.to(memory_format=torch.channels_last))
         weights = masks * (1 + self.config.positive_weight * targets)
-        loss = functional.binary_cross_entropy_with_logits(logits, targets, weight=weights)
+        loss = LOSSES[self.config.loss](logits, targets, weights)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

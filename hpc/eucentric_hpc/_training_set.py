@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eucentric_core import write_atomic
+from eucentric_models import Preprocessing, at_working_size, rescaled_positions
 
 from ._training_errors import TrainingDataError
 
@@ -63,10 +64,30 @@ class TrainingSet:
             tuple(self.pixel_sizes_m[i] for i in indices),
         )
 
+    def at_working_size(self, preprocessing: Preprocessing) -> TrainingSet:
+        """Frames and truth at the pixel size that networks with this preprocessing work at.
+
+        Raises:
+            InvalidFrameError: a frame is not finite, or its pixel size is out of reach.
+        """
+        if preprocessing.working_pixel_size_m is None:
+            return self
+        frames, truths, sizes = [], [], []
+        for frame, truth, pixel_size_m in zip(self.frames, self.truths, self.pixel_sizes_m, strict=True):
+            working, scale = at_working_size(frame, preprocessing, pixel_size_m)
+            frames.append(frame if scale == 1 else working)
+            truths.append(None if truth is None else _rescaled(truth, scale))
+            sizes.append(pixel_size_m / scale)
+        return TrainingSet(tuple(frames), tuple(truths), tuple(sizes))
+
     @property
     def labelled(self) -> NDArray[np.intp]:
         """Indices of the frames that have truth."""
         return np.flatnonzero([truth is not None for truth in self.truths])
+
+
+def _rescaled(truth: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+    return np.column_stack([rescaled_positions(truth[:, :2], scale), truth[:, 2]]).astype(np.float32)
 
 
 def write_training_set(path: Path, data: TrainingSet) -> None:

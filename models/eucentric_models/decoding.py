@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from .calibration import IDENTITY, Calibration
+
 
 class Decoding(BaseModel):
     """How heat maps become detections; travels with the weights.
@@ -18,6 +20,7 @@ class Decoding(BaseModel):
         threshold: smallest peak height that counts.
         min_distance_px: of two peaks closer than this along both axes, only the higher survives.
         max_detections: cap that keeps a noise-only frame from producing one detection per pixel.
+        calibration: from peak height to confidence.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,6 +29,7 @@ class Decoding(BaseModel):
     threshold: float = Field(default=0.35, gt=0, lt=1)
     min_distance_px: int = Field(default=3, ge=1, le=64)
     max_detections: int = Field(default=20_000, ge=1, le=1_000_000)
+    calibration: Calibration = IDENTITY
 
 
 DEFAULT_DECODING = Decoding()
@@ -38,7 +42,7 @@ class Detections:
     Attributes:
         positions_px: (n, 2) float32 ``[y, x]``; pixel centres have integer coordinates.
         class_id: (n,) int8.
-        confidence: (n,) float32 in [0, 1], the peak height.
+        confidence: (n,) float32 in [0, 1], the calibrated peak height.
     """
 
     positions_px: NDArray[np.float32]
@@ -85,9 +89,8 @@ def decode(maps: NDArray[np.floating], decoding: Decoding = DEFAULT_DECODING) ->
     class_id = maps[:, rows, columns].sum(axis=(2, 3)).argmax(axis=0)
     patch = np.log(np.maximum(strongest[rows, columns], 1e-6))
     positions = np.stack([y + _vertex(patch.sum(axis=2)), x + _vertex(patch.sum(axis=1))], axis=1)
-    return Detections(
-        positions.astype(np.float32), class_id.astype(np.int8), strongest[y, x].astype(np.float32)
-    )
+    confidence = decoding.calibration.confidence(strongest[y, x])
+    return Detections(positions.astype(np.float32), class_id.astype(np.int8), confidence)
 
 
 def local_maxima(

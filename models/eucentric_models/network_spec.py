@@ -11,7 +11,8 @@ class NetworkSpec(BaseModel):
     """Architecture of one ensemble member.
 
     Attributes:
-        kind: family; ``unet`` is the only one.
+        kind: family: ``unet``; ``resunet`` with residual blocks, for deeper networks; ``fast`` with half the
+            convolutions.
         n_classes: heat maps, one per detectable class.
         base_filters: channels of the finest level, a multiple of 4; doubles with each level.
         depth: number of downsamplings behind the stem.
@@ -21,7 +22,7 @@ class NetworkSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["unet"] = "unet"
+    kind: Literal["unet", "resunet", "fast"] = "unet"
     n_classes: int = Field(ge=1, le=32)
     base_filters: int = Field(default=16, ge=4, le=256, multiple_of=4)
     depth: int = Field(default=2, ge=1, le=5)

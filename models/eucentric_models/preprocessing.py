@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from .errors import InvalidFrameError
+from .resampling import resample
+
+_SAME_SCALE = 0.03  # within what training scatters the pixel size anyway
+_SMALLEST_SCALE, _LARGEST_SCALE = 0.1, 5.0
 
 
 class Preprocessing(BaseModel):
@@ -16,6 +20,8 @@ class Preprocessing(BaseModel):
         low_percentile: intensity that maps to 0.
         high_percentile: intensity that maps to 1.
         clip: normalised values are limited to [-clip, 1 + clip], which tames hot pixels.
+        working_pixel_size_m: pixel size at which the network works; frames of another calibration are
+            resampled to it, so a change of magnification is no drift. None: frames are taken as they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,6 +29,26 @@ class Preprocessing(BaseModel):
     low_percentile: float = Field(default=1.0, ge=0, lt=50)
     high_percentile: float = Field(default=99.5, gt=50, le=100)
     clip: float = Field(default=1.0, ge=0, le=10)
+    working_pixel_size_m: float | None = Field(default=None, ge=1e-13, le=1e-6)
+
+    def scale_for(self, pixel_size_m: float | None) -> float:
+        """Network pixels per frame pixel along one side, for a frame of this calibration; None is unknown.
+
+        Raises:
+            InvalidFrameError: the pixel size is so far from the network's own that nothing would be found.
+        """
+        if self.working_pixel_size_m is None or pixel_size_m is None:
+            return 1.0
+        scale = pixel_size_m / self.working_pixel_size_m
+        if not _SMALLEST_SCALE <= scale <= _LARGEST_SCALE:
+            raise InvalidFrameError(
+                f"The pixel size of {pixel_size_m:.3g} m is too far from the "
+                f"{self.working_pixel_size_m:.3g} m that this network works at.",
+                safe="no result was computed for the frame.",
+                next_step=f"acquire with pixels of {self.working_pixel_size_m * _SMALLEST_SCALE:.2g} to "
+                f"{self.working_pixel_size_m * _LARGEST_SCALE:.2g} m.",
+            )
+        return 1.0 if abs(scale - 1) <= _SAME_SCALE else scale
 
 
 DEFAULT_PREPROCESSING = Preprocessing()
@@ -53,6 +79,24 @@ def normalise(
             return np.zeros(image.shape, np.float32)
     scaled = (image - np.float32(low)) * np.float32(1 / (high - low))
     return np.clip(scaled, -preprocessing.clip, 1 + preprocessing.clip, out=scaled)
+
+
+def at_working_size(
+    frame: NDArray[np.generic], preprocessing: Preprocessing, pixel_size_m: float | None
+) -> tuple[NDArray[np.float32], float]:
+    """A raw frame resampled to the network's pixel size, and the scale: network pixels per frame pixel.
+
+    Args:
+        frame: (ny, nx), any real dtype.
+        preprocessing: holds the network's pixel size.
+        pixel_size_m: of the frame; None where it is unknown, and the frame is taken as it is.
+
+    Raises:
+        InvalidFrameError: the frame is not a finite real 2D array, or its pixel size is out of reach.
+    """
+    image = check_frame(frame)
+    scale = preprocessing.scale_for(pixel_size_m)
+    return resample(image, scale), scale
 
 
 def check_frame(frame: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..decoding import Decoding, Detections, decode
 from ..drift import frame_features
 from ..errors import InvalidFrameError
 from ..network_spec import NetworkSpec
-from ..preprocessing import DEFAULT_PREPROCESSING, Preprocessing, normalise
+from ..preprocessing import DEFAULT_PREPROCESSING, Preprocessing, at_working_size, normalise
+from ..resampling import resample, rescaled_positions
 from ..uncertainty import mean_entropy
 from ._weights import load_weights
 
@@ -22,16 +24,33 @@ class Inference:
     """What an ensemble says about one frame.
 
     Attributes:
-        maps: (n_classes, ny, nx) float32, mean over the members of the class probabilities.
-        deviation: (ny, nx) float32, standard deviation over the members, largest over the classes.
+        maps: (n_classes, scale ny, scale nx) float32, mean over the members of the class probabilities.
+        deviation: (ny, nx) float32 in pixels of the frame, standard deviation over the members, largest
+            over the classes.
         mean_entropy: doubt at the candidate positions in nats, :func:`eucentric_models.mean_entropy`.
         features: (k,) float64 for :class:`eucentric_models.DriftReference`.
+        scale: pixels of the maps per pixel of the frame, along one side; 1 unless the network has a pixel
+            size of its own and the frame another.
     """
 
     maps: NDArray[np.float32]
     deviation: NDArray[np.float32]
     mean_entropy: float
     features: NDArray[np.float64]
+    scale: float = 1.0
+
+    def detections(self, decoding: Decoding) -> Detections:
+        """The columns that the maps show, positions in pixels of the frame."""
+        found = decode(self.maps, decoding)
+        if self.scale == 1:
+            return found
+        positions = rescaled_positions(found.positions_px, 1 / self.scale).astype(np.float32)
+        return Detections(positions, found.class_id, found.confidence)
+
+    def deviation_at(self, positions_px: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Deviation at the frame pixel nearest to each of (n, 2) positions in the frame."""
+        y, x = np.clip(np.rint(positions_px).astype(int), 0, np.array(self.deviation.shape) - 1).T
+        return self.deviation[y, x]
 
 
 class Ensemble:
@@ -66,16 +85,21 @@ class Ensemble:
     def __len__(self) -> int:
         return len(self._networks)
 
-    def infer(self, frame: NDArray[np.generic]) -> Inference:
+    def infer(self, frame: NDArray[np.generic], *, pixel_size_m: float | None = None) -> Inference:
         """Run every member on one raw frame.
 
         Args:
-            frame: (ny, nx) raw detector counts, any real dtype, each side at least ``spec.size_multiple``.
+            frame: (ny, nx) raw detector counts, any real dtype, each side at least ``spec.size_multiple``
+                at the network's pixel size.
+            pixel_size_m: calibration of the frame; a network with a working pixel size gets the frame
+                resampled to it. None: the frame is taken as it is.
 
         Raises:
-            InvalidFrameError: the frame is too small, or not a finite real 2D array.
+            InvalidFrameError: the frame is too small, not a finite real 2D array, or of a pixel size that
+                this network cannot work with.
         """
-        image = normalise(frame, self.preprocessing)
+        working, scale = at_working_size(frame, self.preprocessing, pixel_size_m)
+        image = normalise(working, self.preprocessing)
         if min(image.shape) < self.spec.size_multiple:
             raise InvalidFrameError(
                 f"A frame of {image.shape} pixels is too small for this network.",
@@ -91,9 +115,11 @@ class Ensemble:
             # Tensor.std over the first axis takes longer on a CPU than all the networks together.
             deviation = (members - mean).square_().mean(dim=0).sqrt_().amax(dim=0)
             probabilities = members.cpu().numpy()
+        shape = (np.shape(frame)[0], np.shape(frame)[1])
         return Inference(
             maps=mean.cpu().numpy(),
-            deviation=deviation.cpu().numpy(),
+            deviation=resample(deviation.cpu().numpy(), 1 / scale, shape=shape),
             mean_entropy=mean_entropy(probabilities),
             features=frame_features(image, embedding),
+            scale=scale,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -27,11 +29,12 @@ class UNet(nn.Module):
         self.spec = spec
         widths = [spec.base_filters * 2**level for level in range(spec.depth + 1)]
         folded = spec.stem_factor**2
+        block = _BLOCKS[spec.kind]
         self.encoder = nn.ModuleList(
-            _Block(folded if level == 0 else widths[level - 1], width) for level, width in enumerate(widths)
+            block(folded if level == 0 else widths[level - 1], width) for level, width in enumerate(widths)
         )
         self.decoder = nn.ModuleList(
-            _Block(widths[level + 1] + widths[level], widths[level]) for level in range(spec.depth)
+            block(widths[level + 1] + widths[level], widths[level]) for level in range(spec.depth)
         )
         self.head = nn.Conv2d(widths[0], spec.n_classes * folded, kernel_size=1)
 
@@ -96,6 +99,35 @@ class _Block(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         features = functional.relu(self.first_norm(self.first(features)))
         return functional.relu(self.second_norm(self.second(features)))
+
+
+class _ResidualBlock(_Block):
+    """He et al., CVPR 2016; in a U-Net: Zhang et al., IEEE Geosci. Remote Sens. Lett. 15, 749 (2018)."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out)
+        self.shortcut = nn.Conv2d(channels_in, channels_out, 1, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        inner = functional.relu(self.first_norm(self.first(features)))
+        return functional.relu(self.second_norm(self.second(inner)) + self.shortcut(features))
+
+
+class _SingleBlock(nn.Module):
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.only = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+        self.only_norm = nn.GroupNorm(4, channels_out)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.relu(self.only_norm(self.only(features)))
+
+
+_BLOCKS: dict[str, Callable[[int, int], nn.Module]] = {
+    "unet": _Block,
+    "resunet": _ResidualBlock,
+    "fast": _SingleBlock,
+}
 
 
 def build_network(spec: NetworkSpec, generator: torch.Generator) -> UNet:

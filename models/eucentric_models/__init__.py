@@ -5,6 +5,7 @@ Networks live in :mod:`eucentric_models.networks`, which needs torch and is neve
 
 from __future__ import annotations
 
+from .calibration import Calibration, fit_calibration
 from .crystal import Crystal, ProjectedColumns, build_crystal
 from .decoding import DEFAULT_DECODING, Decoding, Detections, decode, local_maxima
 from .demo_conditions import DEMO_CONDITIONS, DemoConditions
@@ -30,8 +31,9 @@ from .landscape_image import form_landscape_frame, landscape_signal
 from .material import GRAPHENE, MATERIALS, MOS2, SRTIO3, VACANCY, Material, Site, material_named
 from .metrics import ClassCounts, FrameJudgement, Score, judge_frame, score_frame, total
 from .network_spec import NetworkSpec
-from .preprocessing import DEFAULT_PREPROCESSING, Preprocessing, check_frame, normalise
+from .preprocessing import DEFAULT_PREPROCESSING, Preprocessing, at_working_size, check_frame, normalise
 from .projected_lattice import ProjectedLattice, draw_lattice
+from .resampling import resample, rescaled_positions
 from .start_conditions import StartConditions, conditions_for
 from .start_data import (
     START_MATERIALS,
@@ -61,6 +63,7 @@ __all__ = [
     "SRTIO3",
     "START_MATERIALS",
     "VACANCY",
+    "Calibration",
     "ClassCounts",
     "ConditionsSpread",
     "Crystal",
@@ -91,6 +94,7 @@ __all__ = [
     "UnknownMaterialError",
     "View",
     "WeightsError",
+    "at_working_size",
     "build_crystal",
     "check_frame",
     "conditions_for",
@@ -100,6 +104,7 @@ __all__ = [
     "entropy_map",
     "expected_calibration_error",
     "expected_signal",
+    "fit_calibration",
     "form_frame",
     "form_landscape_frame",
     "frame_features",
@@ -111,6 +116,8 @@ __all__ = [
     "mean_entropy",
     "normalise",
     "radial_power_spectrum",
+    "resample",
+    "rescaled_positions",
     "score_frame",
     "simulate_frames",
     "start_material_named",

@@ -92,9 +92,9 @@ class OwnAccess:
 class DataAccess:
     """Opens a service's data channel and keeps it open while somebody is subscribed.
 
-    The key pair is made here and never leaves the process. Whoever may observe may subscribe; when the
-    certificate is revoked, the key is not renewed, and the service cuts the connection. Shared by any number
-    of subscribers.
+    The key pair is made here and never leaves the process; once it has lapsed, another is made. Whoever may
+    observe may subscribe; when the certificate is revoked, the key is not renewed, and the service cuts the
+    connection. Shared by any number of subscribers.
 
     Args:
         open_control: opens a connection to the service's control channel, given its time-out (s).
@@ -104,8 +104,7 @@ class DataAccess:
     def __init__(self, open_control: Callable[[float], ControlClient], *, client: str) -> None:
         self._open_control = open_control
         self._client = client
-        public, secret = zmq.curve_keypair()
-        self._public, self._secret = public, secret
+        self._pair = zmq.curve_keypair()
         self._lock = threading.Lock()
         self._listeners: dict[int, Callable[[], None]] = {}
         self._wake = threading.Event()
@@ -124,7 +123,8 @@ class DataAccess:
         """What to connect with; None if the service has no keys."""
         if opening.server_key is None:
             return None
-        return ClientKeys(self._public, self._secret, opening.server_key.encode())
+        public, secret = self._pair
+        return ClientKeys(public, secret, opening.server_key.encode())
 
     def attach(self, listener: object, changed: Callable[[], None]) -> None:
         """Keep the channel open from now on.
@@ -181,8 +181,12 @@ class DataAccess:
             return self._thread is threading.current_thread()
 
     def _ask(self, control: ControlClient) -> float:
+        if self._opening is not None and self.opening is None:
+            # A connection that was refused for a key that had lapsed is never tried again by ZeroMQ: with
+            # another key, subscribers connect anew.
+            self._pair = zmq.curve_keypair()
         asked_s = time.monotonic()
-        answer = control.call(DATA_OPEN, {"client": self._client, "public_key": self._public.decode()})
+        answer = control.call(DATA_OPEN, {"client": self._client, "public_key": self._pair[0].decode()})
         try:
             self._opening = DataOpening.model_validate(answer)
         except ValidationError as error:

@@ -37,10 +37,8 @@ Who = Literal["recorder", "repository"]
 
 JOURNAL = ("opened", "frame.written", "chunks.durable", "records.written", "durable")
 SEAL = ("begun", "closed", "announced", "renamed", "recorded", "done")
-SHIPPING = (
-    *("ship.begun", "ship.delivered", "ship.documented", "ship.noted"),
-    *("receipt.found", "receipt.stored", "delete.removed", "delete.noted"),
-)
+OF_A_SHARD = ("ship.noted", "receipt.found", "receipt.stored", "delete.removed", "delete.noted")
+SHIPPING = ("ship.begun", "ship.delivered", "ship.documented", *OF_A_SHARD)
 RECORDER = (
     *(f"journal.{step}" for step in JOURNAL),
     *(f"seal.{step}" for step in SEAL),
@@ -111,7 +109,9 @@ def cases(nightly: bool) -> list[Case]:
     chance = np.random.default_rng(2611)
     if nightly:
         chosen += [labelled("posix", "recorder", step, n) for n in (2, 3) for step in RECORDER[:11]]
-        chosen += [labelled(far, "recorder", step, n) for far in STORES for n in (2, 3) for step in SHIPPING]
+        chosen += [
+            labelled(far, "recorder", step, n) for far in STORES for n in (2, 3) for step in OF_A_SHARD
+        ]
     wanted = NIGHTLY_CASES if nightly else len(chosen) + RANDOM_CASES
     while len(chosen) < wanted:
         case = anywhere(chance)

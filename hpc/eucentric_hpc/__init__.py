@@ -5,7 +5,14 @@ from __future__ import annotations
 from ._checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ._crops import CropSampler
 from ._elit import StageProgress, select_members, train_ensemble
-from ._elit_models import AssembledData, EnsembleRequest, EnsembleResult, GoldenFiles, MemberOutcome
+from ._elit_models import (
+    AssembledData,
+    ElitParameters,
+    EnsembleRequest,
+    EnsembleResult,
+    GoldenFiles,
+    MemberOutcome,
+)
 from ._elit_tasks import assemble_task, finish_task, member_task
 from ._evaluation import DEFAULT_JUDGING, Judging, drift_reference, evaluate_ensemble
 from ._executors import EXECUTORS, WorkerLostError, open_executor
@@ -31,6 +38,7 @@ __all__ = [
     "Augmentation",
     "Checkpoint",
     "CropSampler",
+    "ElitParameters",
     "EnsembleRequest",
     "EnsembleResult",
     "GoldenFiles",

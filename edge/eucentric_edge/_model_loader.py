@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from eucentric_core import BundleError, BundleManifest
+from eucentric_core import DEFAULT_ENGINE, BundleError, BundleManifest
 from eucentric_models import Decoding, DriftReference, ModelsError, NetworkSpec, Preprocessing
 
 from ._serving_model import ServingModel
@@ -38,6 +38,8 @@ def load_serving_model(folder: Path, manifest: BundleManifest, *, device: str) -
     # Here, because `eucentric edge status` should not wait for torch.
     from eucentric_models.networks import Ensemble
 
+    if manifest.engine != DEFAULT_ENGINE:
+        raise _refuse(f"The model is for the engine {manifest.engine!r}; an edge serves {DEFAULT_ENGINE!r}.")
     _require_known_kinds(manifest)
     spec = _part(NetworkSpec, manifest.network, "network")
     if spec.n_classes != len(manifest.classes):

@@ -32,16 +32,17 @@ from .stages import (
     promote,
     record_lineage,
     register,
-    retraining_request,
+    retraining_plan,
     seed_of,
     sign,
     start_data,
-    start_request,
+    start_plan,
     train,
 )
 
 if TYPE_CHECKING:
-    from eucentric_hpc import EnsembleResult, MemberConfig, TrainingSet
+    from eucentric_hpc import MemberConfig, TrainingSet
+    from eucentric_hpc.recipes import BundleDraft
     from eucentric_models import StartConditions
 
 __all__ = ["Ending", "RunStage", "Say", "Site", "bootstrap", "retrain"]
@@ -110,16 +111,16 @@ def retrain(
         with open_catalogue(site.settings) as catalogue:
             return champion, gather(catalogue, request, action, champion.blueprint.classes, workspace, say)
 
-    def train_challenger(say: Say) -> EnsembleResult:
+    def train_challenger(say: Say) -> BundleDraft:
         say("waiting for workers")
         workers = executor.result()
-        plan = retraining_request(champion, workspace, data, action, seed=seed_of(request.trigger_id))
+        plan = retraining_plan(champion, workspace, data, action, seed=seed_of(request.trigger_id))
         return train(workers, plan, workspace, say)
 
     def judge(say: Say) -> Judgement:
         judgement = judge_challenger(
             executor.result(),
-            ModelFiles.of(champion.blueprint, result.weights),
+            ModelFiles.of(champion.blueprint, draft.weights),
             ModelFiles.of(champion.blueprint, champion.members),
             workspace,
             action.gates,
@@ -130,7 +131,7 @@ def retrain(
         return judgement
 
     champion, gathered = run_stage("gather", gather_frames)
-    result = run_stage("train", train_challenger)
+    draft = run_stage("train", train_challenger)
     judgement = run_stage("judge", judge)
     return _publish(
         Publication(
@@ -143,7 +144,7 @@ def retrain(
             workspace,
         ),
         champion.blueprint,
-        result,
+        draft,
         judgement,
         run_stage,
         outbox=site.outbox,
@@ -188,17 +189,17 @@ def bootstrap(
         write_training_set(data.training, frames.subset(range(split)))
         say(f"{len(frames)} frames of {conditions.material}, SIMULATED")
 
-    def train_first(say: Say) -> EnsembleResult:
+    def train_first(say: Say) -> BundleDraft:
         say("waiting for workers")
         workers = executor.result()
-        plan = start_request(blueprint, workspace, data, members=members, member=member, seed=seed)
+        plan = start_plan(blueprint, workspace, data, members=members, member=member, seed=seed)
         return train(workers, plan, workspace, say)
 
     def judge(say: Say) -> Judgement:
         # There are no recent frames yet: the start hold-out stands for them.
         judgement = judge_challenger(
             executor.result(),
-            ModelFiles.of(blueprint, result.weights),
+            ModelFiles.of(blueprint, draft.weights),
             None,
             workspace,
             Gates(),
@@ -209,12 +210,12 @@ def bootstrap(
         return judgement
 
     run_stage("simulate", simulate)
-    result = run_stage("train", train_first)
+    draft = run_stage("train", train_first)
     judgement = run_stage("judge", judge)
     return _publish(
         Publication(site.settings, site.registry, site.trusted, model, trigger_id, None, workspace),
         blueprint,
-        result,
+        draft,
         judgement,
         run_stage,
         outbox=site.outbox,
@@ -227,7 +228,7 @@ def bootstrap(
 def _publish(
     publication: Publication,
     blueprint: Blueprint,
-    result: EnsembleResult,
+    draft: BundleDraft,
     judgement: Judgement,
     run_stage: RunStage,
     *,
@@ -240,7 +241,7 @@ def _publish(
     run_stage(
         "sign",
         lambda _: sign(
-            publication, blueprint, result, judgement, datasets=datasets, trained_from=trained_from
+            publication, blueprint, draft, judgement, datasets=datasets, trained_from=trained_from
         ),
     )
     version = run_stage("register", lambda _: register(publication))

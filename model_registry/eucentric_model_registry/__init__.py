@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._bundle_builder import BundleContent, build_and_sign_bundle
+from ._draft_bundle import BundleIdentity, build_and_sign_draft
 from ._errors import RegistryError, UnknownVersionError, VersionConflictError
 from ._gates import Comparison, Evidence, GateCheck, Gates, HoldoutScore, Verdict, judge
 from ._keys import generate_keys, load_signer, trusted_keys_of
@@ -12,6 +13,7 @@ from ._server import mlflow_server
 
 __all__ = [
     "BundleContent",
+    "BundleIdentity",
     "Comparison",
     "Evidence",
     "GateCheck",
@@ -25,6 +27,7 @@ __all__ = [
     "Verdict",
     "VersionConflictError",
     "build_and_sign_bundle",
+    "build_and_sign_draft",
     "generate_keys",
     "judge",
     "load_signer",

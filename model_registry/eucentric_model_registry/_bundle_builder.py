@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,24 +10,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from securesystemslib.dsse import Envelope
 from securesystemslib.signer import Signer
 
-from eucentric_core import (
-    BUNDLE_ENVELOPE,
-    BUNDLE_PAYLOAD_TYPE,
-    BundleFile,
-    BundleManifest,
-    GoldenChip,
-    Lineage,
-    fsync_directory,
-    sha256_file,
-    utc_now,
-    write_atomic,
-)
+from eucentric_core import BundleManifest, GoldenChip, Lineage, utc_now, write_atomic
 from eucentric_models import Decoding, DriftReference, NetworkSpec, Preprocessing
 
-from ._errors import RegistryError
+from ._bundle_writer import listed_files, refuse_bundle, write_signed
 
 __all__ = ["BundleContent", "build_and_sign_bundle"]
 
@@ -89,26 +74,12 @@ def build_and_sign_bundle(
         EucentricError: the weights or a golden frame are refused by the models room.
         pydantic.ValidationError: a name, number or count is outside of what a manifest allows.
     """
-    if folder.exists():
-        raise _refuse(f"{folder} exists already.", "choose a new folder.")
     if len(content.classes) != content.network.n_classes:
-        raise _refuse(
+        raise refuse_bundle(
             f"{len(content.classes)} class names for a network with {content.network.n_classes} heat maps.",
             "name every heat map once.",
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        manifest = _write(aside, content, valid_for)
-        _sign(aside, manifest, signer)
-        fsync_directory(aside)
-        aside.chmod(0o755)
-        aside.rename(folder)
-        fsync_directory(folder.parent)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    return manifest
+    return write_signed(folder, lambda aside: _write(aside, content, valid_for), signer)
 
 
 def _write(folder: Path, content: BundleContent, valid_for: timedelta) -> BundleManifest:
@@ -148,24 +119,11 @@ def _write(folder: Path, content: BundleContent, valid_for: timedelta) -> Bundle
         golden=tuple(golden),
         metrics=dict(content.metrics),
         lineage=content.lineage,
-        files=tuple(
-            BundleFile(path=path.name, length_bytes=path.stat().st_size, sha256=sha256_file(path))
-            for path in sorted(folder.iterdir())
-        ),
+        files=listed_files(folder),
     )
-
-
-def _sign(folder: Path, manifest: BundleManifest, signer: Signer) -> None:
-    envelope = Envelope(manifest.model_dump_json().encode(), BUNDLE_PAYLOAD_TYPE, {})
-    envelope.sign(signer)
-    write_atomic(folder / BUNDLE_ENVELOPE, json.dumps(envelope.to_dict()).encode())
 
 
 def _npy(array: NDArray[np.generic]) -> bytes:
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()
-
-
-def _refuse(what: str, next_step: str) -> RegistryError:
-    return RegistryError(what, safe="no bundle was written.", next_step=next_step)

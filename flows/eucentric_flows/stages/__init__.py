@@ -7,7 +7,7 @@ from ._gather import FRAME_STREAM, Gathered, gather
 from ._install import install
 from ._judge import Judgement, ModelFiles, judge_challenger
 from ._publish import Publication, promote, record_lineage, register, sign
-from ._train import retraining_request, seed_of, start_request, train
+from ._train import TrainingPlan, retraining_plan, seed_of, start_plan, train
 from ._workspace import StartData, Workspace, start_data
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "ModelFiles",
     "Publication",
     "StartData",
+    "TrainingPlan",
     "Workspace",
     "fetch_champion",
     "gather",
@@ -27,10 +28,10 @@ __all__ = [
     "promote",
     "record_lineage",
     "register",
-    "retraining_request",
+    "retraining_plan",
     "seed_of",
     "sign",
     "start_data",
-    "start_request",
+    "start_plan",
     "train",
 ]

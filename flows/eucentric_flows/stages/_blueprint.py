@@ -5,20 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from eucentric_core import BundleManifest, ConfigurationError, TrustedKeys, verify_bundle
+from eucentric_core import DEFAULT_ENGINE, BundleManifest, ConfigurationError, TrustedKeys, verify_bundle
 from eucentric_model_registry import Registry
 from eucentric_models import Decoding, NetworkSpec, Preprocessing, StartConditions, start_material_named
+
+from .._errors import HeldError
 
 __all__ = ["Blueprint", "Champion", "fetch_champion"]
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """Architecture and parameters that every version of a model shares.
+    """Engine, architecture and parameters that every version of a model shares.
 
     `classes` are those the network tells apart, in the order of its heat maps.
     """
 
+    engine: str
     material: str
     classes: tuple[str, ...]
     network: NetworkSpec
@@ -27,8 +30,19 @@ class Blueprint:
 
     @classmethod
     def of_manifest(cls, manifest: BundleManifest) -> Blueprint:
-        """The blueprint of a published model."""
+        """The blueprint of a published model.
+
+        Raises:
+            HeldError: another engine than `atoms` reads it, which no policy retrains yet.
+        """
+        if manifest.engine != DEFAULT_ENGINE:
+            raise HeldError(
+                f"no policy retrains a model for the engine {manifest.engine!r} (model {manifest.name})",
+                safe="nothing was trained; the model in service keeps serving.",
+                next_step="train it with its recipe (docs/recipes.md) and publish what comes out.",
+            )
         return cls(
+            engine=manifest.engine,
             material=manifest.material,
             classes=manifest.classes,
             network=NetworkSpec.model_validate(manifest.network),
@@ -40,6 +54,7 @@ class Blueprint:
     def of_conditions(cls, conditions: StartConditions) -> Blueprint:
         """The blueprint of a first model."""
         return cls(
+            engine=DEFAULT_ENGINE,
             material=conditions.material,
             classes=start_material_named(conditions.material).detectable_classes,
             network=conditions.network,

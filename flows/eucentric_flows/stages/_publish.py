@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
-import numpy as np
-
 from eucentric_core import (
     BundleError,
     EucentricError,
@@ -22,10 +20,10 @@ from eucentric_core import (
 )
 from eucentric_data_repository import LineageRecorder, database_of
 from eucentric_model_registry import (
-    BundleContent,
+    BundleIdentity,
     RegisteredVersion,
     Registry,
-    build_and_sign_bundle,
+    build_and_sign_draft,
     load_signer,
 )
 
@@ -36,7 +34,7 @@ from ._judge import Judgement
 from ._workspace import Workspace
 
 if TYPE_CHECKING:
-    from eucentric_hpc import EnsembleResult
+    from eucentric_hpc.recipes import BundleDraft
 
 __all__ = ["Publication", "promote", "record_lineage", "register", "sign"]
 
@@ -65,7 +63,7 @@ class Publication:
 def sign(
     publication: Publication,
     blueprint: Blueprint,
-    result: EnsembleResult,
+    draft: BundleDraft,
     judgement: Judgement,
     *,
     datasets: tuple[str, ...],
@@ -85,20 +83,13 @@ def sign(
         if _signed_version(publication) == version:
             return
         shutil.rmtree(folder)
-    build_and_sign_bundle(
+    build_and_sign_draft(
         folder,
-        BundleContent(
+        draft.model_copy(update={"metrics": {**draft.metrics, **judgement.metrics}}),
+        BundleIdentity(
             name=model,
             version=version,
             material=blueprint.material,
-            classes=blueprint.classes,
-            network=blueprint.network,
-            preprocessing=blueprint.preprocessing,
-            decoding=blueprint.decoding,
-            members=tuple(path.read_bytes() for path in result.weights),
-            drift_reference=result.drift_reference,
-            golden_frames=tuple(np.load(files.frame, allow_pickle=False) for files in result.golden),
-            metrics={**result.metrics, **judgement.metrics},
             lineage=Lineage(
                 datasets=datasets,
                 code_version=f"eucentric {importlib.metadata.version('eucentric')}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,23 @@ from ._blueprint import Blueprint, Champion
 from ._workspace import StartData, Workspace
 
 if TYPE_CHECKING:
-    from eucentric_hpc import EnsembleRequest, EnsembleResult, MemberConfig
+    from pydantic import BaseModel
 
-__all__ = ["retraining_request", "seed_of", "start_request", "train"]
+    from eucentric_hpc import MemberConfig
+    from eucentric_hpc.recipes import BundleDraft, RecipeData
+
+__all__ = ["TrainingPlan", "retraining_plan", "seed_of", "start_plan", "train"]
 
 _SMALLEST_LABELLED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """What is trained on what: a recipe by name, its data and its parameters."""
+
+    recipe: str
+    data: RecipeData
+    parameters: BaseModel
 
 
 def seed_of(trigger_id: str) -> int:
@@ -28,7 +41,7 @@ def seed_of(trigger_id: str) -> int:
     return int.from_bytes(hashlib.sha256(trigger_id.encode()).digest()[:7], "big")
 
 
-def start_request(
+def start_plan(
     blueprint: Blueprint,
     workspace: Workspace,
     data: StartData,
@@ -36,14 +49,14 @@ def start_request(
     members: int,
     member: MemberConfig,
     seed: int,
-) -> EnsembleRequest:
+) -> TrainingPlan:
     """The first training of a model, on its start data alone."""
-    return _request(blueprint, workspace, data, members=members, member=member, seed=seed)
+    return _plan("elit", blueprint, {"start": (data.training,)}, members=members, member=member, seed=seed)
 
 
-def retraining_request(
+def retraining_plan(
     champion: Champion, workspace: Workspace, data: StartData, action: RetrainAction, *, seed: int
-) -> EnsembleRequest:
+) -> TrainingPlan:
     """A retraining: warm-started from the champion, on gathered frames and replayed start data."""
     from eucentric_hpc import DEMO_RETRAINING
 
@@ -51,74 +64,79 @@ def retraining_request(
     member = recipe.model_validate(
         {**recipe.model_dump(), "steps": action.steps, "learning_rate": action.learning_rate}
     )
-    return _request(
+    return _plan(
+        action.recipe,
         champion.blueprint,
-        workspace,
-        data,
+        {"start": (data.training,), "new": (workspace.recent,), "champion": champion.members},
         members=action.members,
         member=member,
         seed=seed,
-        new_data=workspace.recent,
-        champion=champion.members,
         replay_frames=action.replay_frames,
         timeout_s=action.train_timeout_s,
     )
 
 
-def _request(blueprint: Blueprint, workspace: Workspace, data: StartData, **more: object) -> EnsembleRequest:
-    from eucentric_hpc import EnsembleRequest
+def _plan(
+    recipe: str, blueprint: Blueprint, files: dict[str, tuple[Path, ...]], **more: object
+) -> TrainingPlan:
+    from eucentric_hpc.recipes import RecipeData, parameters_of, recipe_named
 
-    return EnsembleRequest.model_validate(
+    parameters = parameters_of(
+        recipe_named(recipe),
         {
-            "work_dir": workspace.ensemble,
             "network": blueprint.network,
             "classes": blueprint.classes,
-            "start_data": data.training,
             "preprocessing": blueprint.preprocessing,
             "decoding": blueprint.decoding,
             **more,
-        }
+        },
     )
+    return TrainingPlan(recipe, RecipeData(files=files), parameters)
 
 
 def train(
-    executor: Executor, request: EnsembleRequest, workspace: Workspace, say: Callable[[str], None]
-) -> EnsembleResult:
-    """Train an ensemble, or go on where a killed run stopped.
+    executor: Executor, plan: TrainingPlan, workspace: Workspace, say: Callable[[str], None]
+) -> BundleDraft:
+    """Train by a recipe, or go on where a killed run stopped.
 
     Raises:
         HeldError: there is too little to learn from: neither truth nor confident labels by the champion.
         TrainingError: the training failed.
     """
-    from eucentric_hpc import EnsembleResult, train_ensemble
+    from eucentric_hpc.recipes import BundleDraft, recipe_named
 
     if workspace.trained.exists():
-        return EnsembleResult.model_validate_json(workspace.trained.read_bytes())
-    if request.new_data is not None:
-        _require_labels(request, request.new_data)
+        return BundleDraft.model_validate_json(workspace.trained.read_bytes())
+    _require_labels(plan)
+    recipe = recipe_named(plan.recipe)
+    draft = recipe.train(
+        executor,
+        plan.data,
+        plan.parameters,
+        workspace.ensemble,
+        progress=lambda note: say(note.sentence),
+    )
+    write_atomic(workspace.trained, draft.model_dump_json().encode())
+    return draft
 
-    def progress(stage: str, done: int, of: int) -> None:
-        say(f"{stage}: {done} of {of}")
 
-    result = train_ensemble(executor, request, progress=progress)
-    write_atomic(workspace.trained, result.model_dump_json().encode())
-    return result
-
-
-def _require_labels(request: EnsembleRequest, new_data: Path) -> None:
-    from eucentric_hpc import pseudo_truth, read_training_set
+def _require_labels(plan: TrainingPlan) -> None:
+    from eucentric_hpc import ElitParameters, pseudo_truth, read_training_set
     from eucentric_models.networks import Ensemble
 
+    new_data, parameters = plan.data.optional("new"), plan.parameters
+    if new_data is None or not isinstance(parameters, ElitParameters):
+        return
     data = read_training_set(new_data)
     labelled = len(data.labelled)
     if labelled >= min(_SMALLEST_LABELLED, len(data)):
         return
-    blobs = [path.read_bytes() for path in request.champion]
-    champion = Ensemble(request.network, blobs, preprocessing=request.preprocessing)
+    blobs = [path.read_bytes() for path in plan.data.many("champion")]
+    champion = Ensemble(parameters.network, blobs, preprocessing=parameters.preprocessing)
     for frame, truth in zip(data.frames, data.truths, strict=True):
         if (
             truth is None
-            and pseudo_truth(champion, frame, request.decoding, request.pseudo_labelling) is not None
+            and pseudo_truth(champion, frame, parameters.decoding, parameters.pseudo_labelling) is not None
         ):
             labelled += 1
     if labelled < min(_SMALLEST_LABELLED, len(data)):

@@ -64,8 +64,8 @@ class Workspace:
 
     @property
     def trained(self) -> Path:
-        """Result of the training; its last file."""
-        return self.folder / "trained.json"
+        """Draft of the bundle that the training made; its last file."""
+        return self.folder / "draft.json"
 
     @property
     def judgement(self) -> Path:

@@ -89,7 +89,7 @@ def _draft(result: EnsembleResult, request: EnsembleRequest, checked: DataReport
         classes=request.classes or tuple(str(index) for index in range(request.network.n_classes)),
         network=request.network.model_dump(mode="json"),
         preprocessing=request.preprocessing.model_dump(mode="json"),
-        decoding=request.decoding.model_dump(mode="json"),
+        decoding=result.decoding.model_dump(mode="json"),
         files=files,
         members=members,
         drift_reference="drift-reference.json",
@@ -104,7 +104,7 @@ def _report(result: EnsembleResult, checked: DataReport) -> tuple[str, ...]:
     data, metrics = result.data, result.metrics
     sentences = [
         f"{len(result.members)} members were trained on {data.train_frames} frames, "
-        f"{data.pseudo_labelled_frames} of them with the champion's labels; {len(result.selected)} were kept.",
+        f"{data.pseudo_labelled_frames} of them labelled by the champion; {len(result.selected)} were kept.",
         f"On {data.validation_frames} held-out frames: F1 {metrics['f1']:.3f}, "
         f"calibration error {metrics['calibration_error']:.3f}.",
     ]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from ..decoding import Decoding, decode
+from ..decoding import Decoding
 from ..drift import DriftReference
 from ..network_spec import NetworkSpec
 from ..preprocessing import Preprocessing
@@ -47,7 +47,7 @@ class AtomsModel:
 
         Args:
             image: (ny, nx) raw counts, each side at least the network's size multiple.
-            pixel_size_m: not needed: the positions are in pixels.
+            pixel_size_m: takes the image to the pixel size at which the network works, if it has one.
 
         Returns:
             Points by falling confidence; `uncertainty` is the standard deviation of the members'
@@ -56,25 +56,30 @@ class AtomsModel:
         Raises:
             InvalidFrameError: the image is too small, or not a finite real 2D array.
         """
-        inference = self._ensemble.infer(image)
-        found = decode(inference.maps, self._decoding)
-        last = np.array(inference.deviation.shape) - 1
-        y, x = np.clip(np.rint(found.positions_px).astype(int), 0, last).T
+        inference = self._ensemble.infer(image, pixel_size_m=pixel_size_m)
+        found = inference.detections(self._decoding)
         reference = self._drift_reference
         drift_score = None if reference is None else reference.score(inference.features)
         return Findings(
             positions_px=found.positions_px,
             class_id=found.class_id,
             confidence=found.confidence,
-            uncertainty=inference.deviation[y, x],
+            uncertainty=inference.deviation_at(found.positions_px),
             classes=self.description.classes,
             drift_score=drift_score,
             unsure=_doubts(found.confidence, drift_score),
         )
 
     def answer(self, array: NDArray[np.generic]) -> NDArray[np.float32]:
-        """The mean heat maps, (n_classes, ny, nx)."""
-        return self._ensemble.infer(array).maps
+        """The mean heat maps, (n_classes, ny, nx).
+
+        Raises:
+            DriftReferenceError: the reference belongs to another ensemble; it would call everything strange.
+        """
+        inference = self._ensemble.infer(array)
+        if self._drift_reference is not None:
+            self._drift_reference.score(inference.features)
+        return inference.maps
 
 
 class AtomsEngine:

@@ -47,6 +47,11 @@ class BundleDraft(FrozenModel):
     report: Annotated[tuple[str, ...], Field(min_length=1)]
     details: dict[str, JsonValue] = {}
 
+    @property
+    def weights(self) -> tuple[Path, ...]:
+        """Where the members lie now, in order."""
+        return tuple(self.files[name] for name in self.members)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         used = {*self.members, self.drift_reference}

@@ -15,10 +15,12 @@ from ._elit_models import (
 )
 from ._elit_tasks import assemble_task, finish_task, member_task
 from ._evaluation import DEFAULT_JUDGING, Judging, drift_reference, evaluate_ensemble
-from ._executors import EXECUTORS, WorkerLostError, open_executor
 from ._member_config import Augmentation, MemberConfig
+from ._node_cache import NodeCache, staged
 from ._pseudo_labels import PseudoLabelling, pseudo_truth, sure_labels
+from ._result_store import recorded_result, run_once, submit_once
 from ._start_training import DEMO_RETRAINING, DEMO_START_TRAINING, simulated_start_data, start_training
+from ._stop_requests import StopReason, StopRequests, stop_requests
 from ._training import MemberResult, Progress, train_member
 from ._training_errors import (
     TrainingConfigError,
@@ -26,8 +28,20 @@ from ._training_errors import (
     TrainingDivergedError,
     TrainingError,
     TrainingInterruptedError,
+    TrainingStoppedError,
 )
+from ._training_progress import ProgressWriter, TrainingProgress, read_progress
 from ._training_set import TrainingSet, read_training_set, write_training_set
+from .executors import (
+    EXECUTORS,
+    ComputeExecutor,
+    Site,
+    SiteError,
+    WorkerLostError,
+    load_site,
+    open_executor,
+    waiting_reason,
+)
 
 __all__ = [
     "DEFAULT_JUDGING",
@@ -37,6 +51,7 @@ __all__ = [
     "AssembledData",
     "Augmentation",
     "Checkpoint",
+    "ComputeExecutor",
     "CropSampler",
     "ElitParameters",
     "EnsembleRequest",
@@ -46,31 +61,47 @@ __all__ = [
     "MemberConfig",
     "MemberOutcome",
     "MemberResult",
+    "NodeCache",
     "Progress",
+    "ProgressWriter",
     "PseudoLabelling",
+    "Site",
+    "SiteError",
     "StageProgress",
+    "StopReason",
+    "StopRequests",
     "TrainingConfigError",
     "TrainingDataError",
     "TrainingDivergedError",
     "TrainingError",
     "TrainingInterruptedError",
+    "TrainingProgress",
     "TrainingSet",
+    "TrainingStoppedError",
     "WorkerLostError",
     "assemble_task",
     "drift_reference",
     "evaluate_ensemble",
     "finish_task",
+    "load_site",
     "member_task",
     "open_executor",
     "pseudo_truth",
     "read_checkpoint",
+    "read_progress",
     "read_training_set",
+    "recorded_result",
+    "run_once",
     "select_members",
     "simulated_start_data",
+    "staged",
     "start_training",
+    "stop_requests",
+    "submit_once",
     "sure_labels",
     "train_ensemble",
     "train_member",
+    "waiting_reason",
     "write_checkpoint",
     "write_training_set",
 ]

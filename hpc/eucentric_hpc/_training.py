@@ -21,7 +21,13 @@ from ._checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ._crops import CropSampler
 from ._losses import LOSSES
 from ._member_config import MemberConfig
-from ._training_errors import TrainingConfigError, TrainingDivergedError, TrainingInterruptedError
+from ._stop_requests import StopReason, stop_requests
+from ._training_errors import (
+    TrainingConfigError,
+    TrainingDivergedError,
+    TrainingInterruptedError,
+    TrainingStoppedError,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +78,8 @@ def train_member(
         config: budget and recipe.
         initial_weights: warm start; random when None.
         preprocessing: normalisation.
-        checkpoint_path: where to keep the state; removed after the last step.  None keeps none.
+        checkpoint_path: where to keep the state, that after the last step, too: repeated, a training that is
+            done gives its result at once. Whoever has recorded the result removes it. None keeps none.
         progress: called after every step.
         time_limit_s: give up, with a checkpoint, after this much wall time.
 
@@ -81,6 +88,7 @@ def train_member(
         WeightsError: the initial weights do not fit the architecture.
         InvalidFrameError: a frame is not a finite real 2D array.
         TrainingInterruptedError: the time limit was reached.
+        TrainingStoppedError: the training was told to stop (see `stop_requests`), and left a checkpoint.
         TrainingDivergedError: the loss is no longer finite.
     """
     _refuse_misfits(frames, truths, spec, config)
@@ -100,24 +108,26 @@ def train_member(
         )
         resumed = training.resume(checkpoint_path) if checkpoint_path else 0
         spent = training.seconds
-        while training.step < config.steps:
-            loss = training.advance()
-            training.seconds = spent + time.monotonic() - started
-            if progress:
-                progress(training.step, config.steps, loss)
-            if training.step == config.steps:
-                break
-            late = time_limit_s is not None and time.monotonic() - started > time_limit_s
-            if checkpoint_path and (late or training.step % config.checkpoint_every_steps == 0):
-                training.save(checkpoint_path)
-            if late:
-                raise TrainingInterruptedError(
-                    f"The time limit of {time_limit_s:g} s was reached at step {training.step}.",
-                    safe="the state is in the checkpoint."
-                    if checkpoint_path
-                    else "no checkpoint was asked for.",
-                    next_step="submit the same training again; it resumes from its checkpoint.",
-                )
+        with stop_requests() as stop:
+            while training.step < config.steps:
+                loss = training.advance()
+                training.seconds = spent + time.monotonic() - started
+                if progress:
+                    progress(training.step, config.steps, loss)
+                last = training.step == config.steps
+                told = None if last else stop.reason()
+                late = not last and time_limit_s is not None and time.monotonic() - started > time_limit_s
+                due = last or late or told or training.step % config.checkpoint_every_steps == 0
+                if checkpoint_path and due and stop.may_write():
+                    training.save(checkpoint_path)
+                if told:
+                    raise _stopped(told, training.step, checkpoint_path)
+                if late:
+                    raise TrainingInterruptedError(
+                        f"The time limit of {time_limit_s:g} s was reached at step {training.step}.",
+                        safe=_kept(checkpoint_path),
+                        next_step="submit the same training again; it resumes from its checkpoint.",
+                    )
         result = MemberResult(
             weights=training.averaged_weights(),
             losses=tuple(training.losses),
@@ -126,9 +136,24 @@ def train_member(
         )
     finally:
         torch.set_num_threads(previous_threads)
-    if checkpoint_path:
-        checkpoint_path.unlink(missing_ok=True)
     return result
+
+
+def _kept(checkpoint_path: Path | None) -> str:
+    return "the state is in the checkpoint." if checkpoint_path else "no checkpoint was asked for."
+
+
+def _stopped(reason: StopReason, step: int, checkpoint_path: Path | None) -> TrainingStoppedError:
+    replaced = reason is StopReason.SUPERSEDED
+    return TrainingStoppedError(
+        f"The training was told to stop at step {step}: {reason}.",
+        safe="the newer attempt has the checkpoint." if replaced else _kept(checkpoint_path),
+        next_step="wait for the newer attempt."
+        if replaced
+        else "submit the same training again; it resumes from its checkpoint.",
+        reason=str(reason),
+        step=step,
+    )
 
 
 class _Training:

@@ -29,6 +29,17 @@ class TrainingInterruptedError(TrainingError):
     code = "training.interrupted"
 
 
+class TrainingStoppedError(TrainingInterruptedError):
+    """It was told to stop, and left a checkpoint or has been replaced; `reason` says which."""
+
+    code = "training.stopped"
+
+    @property
+    def reason(self) -> str:
+        """Why, as a `StopReason`."""
+        return str(self.details.get("reason", ""))
+
+
 class TrainingDivergedError(TrainingError):
     """The loss became NaN or infinite, or no member of an ensemble is fit for use."""
 

@@ -199,7 +199,9 @@ class TestMember:
         assert resumed.resumed_from_step in (8, 12)
         assert resumed.weights == straight.weights
         assert resumed.losses == straight.losses
-        assert not checkpoint.exists()
+        repeated = train_member(data.frames, truths_of(data), SPEC, SHORT, checkpoint_path=checkpoint)
+        assert (repeated.weights, repeated.losses) == (resumed.weights, resumed.losses)
+        assert repeated.resumed_from_step == SHORT.steps
 
     def test_the_time_limit_leaves_a_checkpoint(self, data: TrainingSet, tmp_path: Path) -> None:
         checkpoint = tmp_path / "member.checkpoint"

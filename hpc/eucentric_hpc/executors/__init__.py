@@ -1,0 +1,24 @@
+"""Where work runs: pools of processes, Slurm and Globus Compute behind one `concurrent.futures.Executor`."""
+
+from __future__ import annotations
+
+from ._compute import ComputeExecutor, waiting_reason
+from ._errors import WorkerLostError
+from ._open import EXECUTORS, open_executor
+from ._site import CacheSite, GlobusComputeSite, Site, SlurmSite
+from ._site_file import SiteError, load_site, site_of
+
+__all__ = [
+    "EXECUTORS",
+    "CacheSite",
+    "ComputeExecutor",
+    "GlobusComputeSite",
+    "Site",
+    "SiteError",
+    "SlurmSite",
+    "WorkerLostError",
+    "load_site",
+    "open_executor",
+    "site_of",
+    "waiting_reason",
+]

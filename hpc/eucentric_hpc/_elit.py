@@ -17,7 +17,8 @@ from eucentric_core import EucentricError
 from eucentric_models import DriftReference
 
 from ._elit_models import AssembledData, EnsembleRequest, EnsembleResult, GoldenFiles, MemberOutcome
-from ._elit_tasks import assemble_task, finish_task, member_task
+from ._elit_tasks import assemble_task, finish_task, member_checkpoint, member_task
+from ._result_store import submit_once
 from ._training_errors import TrainingDivergedError, TrainingInterruptedError
 
 _log = logging.getLogger(__name__)
@@ -50,23 +51,31 @@ def train_ensemble(
     report = progress or _no_progress
 
     started = time.monotonic()
-    data_json = _result(executor.submit(assemble_task, plain), deadline)
+    tasks = request.work_dir / "tasks"
+    data_json = _result(submit_once(executor, tasks, "assemble", assemble_task, plain), deadline)
     data = AssembledData.model_validate(data_json)
     seconds["assemble"] = time.monotonic() - started
     report("assemble", 1, 1)
 
     started = time.monotonic()
-    futures = [executor.submit(member_task, plain, data_json, index) for index in range(request.members)]
+    futures = [
+        submit_once(executor, tasks, f"member-{index}", member_task, plain, data_json, index)
+        for index in range(request.members)
+    ]
     members = _finished_members(futures, deadline, request, report)
     selected = select_members([member.f1 for member in members], request.selection_margin)
     kept = [members[position] for position in selected]
     seconds["members"] = time.monotonic() - started
 
     started = time.monotonic()
-    finish = executor.submit(finish_task, plain, data_json, [str(member.weights) for member in kept])
+    weights = [str(member.weights) for member in kept]
+    finish = submit_once(executor, tasks, "finish", finish_task, plain, data_json, weights)
     finished = _result(finish, deadline)
     seconds["finish"] = time.monotonic() - started
     report("finish", 1, 1)
+    for member in members:
+        # Its result is recorded by now; until then the last checkpoint saves it from being repeated.
+        member_checkpoint(request.work_dir, member.index).unlink(missing_ok=True)
     return EnsembleResult(
         members=tuple(members),
         selected=tuple(member.index for member in kept),

@@ -101,7 +101,9 @@ class AssembledData(BaseModel):
 
     Attributes:
         train: training set.
+        train_sha256: of that file; workers on other machines keep copies by it.
         validation: held-out set, truth only.
+        validation_sha256: of that file.
         train_frames: frames to train on, pseudo-labelled ones included.
         validation_frames: frames held out.
         pseudo_labelled_frames: training frames whose labels are the champion's.
@@ -112,7 +114,9 @@ class AssembledData(BaseModel):
     model_config = _FROZEN
 
     train: Path
+    train_sha256: str
     validation: Path
+    validation_sha256: str
     train_frames: int
     validation_frames: int
     pseudo_labelled_frames: int

@@ -16,15 +16,26 @@ from eucentric_models.networks import Ensemble
 
 from ._elit_models import AssembledData, EnsembleRequest, GoldenFiles, MemberOutcome
 from ._evaluation import drift_reference, evaluate_ensemble
+from ._node_cache import staged
 from ._pseudo_labels import pseudo_truth
 from ._training import train_member
 from ._training_errors import TrainingConfigError
+from ._training_progress import ProgressWriter
 from ._training_set import TrainingSet, read_training_set, write_training_set
 
 _LARGEST_REFERENCE = 48
 _SMALLEST_REFERENCE = 10
 _GOLDEN_FRAMES = 2
 _EMPTY = TrainingSet((), (), ())
+
+
+PROGRESS_FOLDER = "progress"
+"""Where members say how far they are, within the work folder; see `read_progress`."""
+
+
+def member_checkpoint(work_dir: Path, index: int) -> Path:
+    """Where a member keeps its state until its result is recorded."""
+    return work_dir / f"member-{index}.checkpoint"
 
 
 def assemble_task(request_json: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +83,9 @@ def assemble_task(request_json: dict[str, Any]) -> dict[str, Any]:
     write_training_set(validation_path, validation)
     return AssembledData(
         train=train_path,
+        train_sha256=sha256_file(train_path),
         validation=validation_path,
+        validation_sha256=sha256_file(validation_path),
         train_frames=len(train),
         validation_frames=len(validation),
         pseudo_labelled_frames=len(pseudo),
@@ -97,7 +110,7 @@ def member_task(request_json: dict[str, Any], data_json: dict[str, Any], index: 
     """
     request = EnsembleRequest.model_validate(request_json)
     assembled = AssembledData.model_validate(data_json)
-    train = read_training_set(assembled.train)
+    train = _training(assembled)
     seed = int(np.random.SeedSequence([request.seed, 1, index]).generate_state(1, np.uint64)[0] >> 2)
     warm = request.warm_start and request.champion
     result = train_member(
@@ -107,14 +120,15 @@ def member_task(request_json: dict[str, Any], data_json: dict[str, Any], index: 
         request.member.model_copy(update={"seed": seed}),
         initial_weights=request.champion[index % len(request.champion)].read_bytes() if warm else None,
         preprocessing=request.preprocessing,
-        checkpoint_path=request.work_dir / f"member-{index}.checkpoint",
+        checkpoint_path=member_checkpoint(request.work_dir, index),
+        progress=ProgressWriter(request.work_dir / PROGRESS_FOLDER, f"member-{index}"),
         time_limit_s=request.member_time_limit_s,
     )
     path = request.work_dir / f"member-{index}.safetensors"
     write_atomic(path, result.weights)
     ensemble = Ensemble(request.network, [result.weights], preprocessing=request.preprocessing)
     metrics = evaluate_ensemble(
-        ensemble, read_training_set(assembled.validation), decoding=request.decoding, judging=request.judging
+        ensemble, _validation(assembled), decoding=request.decoding, judging=request.judging
     )
     last = result.losses[-max(1, len(result.losses) // 10) :]
     return MemberOutcome(
@@ -145,8 +159,8 @@ def finish_task(
     assembled = AssembledData.model_validate(data_json)
     blobs = [Path(path).read_bytes() for path in weights]
     ensemble = Ensemble(request.network, blobs, preprocessing=request.preprocessing)
-    validation = read_training_set(assembled.validation)
-    train = read_training_set(assembled.train)
+    validation = _validation(assembled)
+    train = _training(assembled)
     # Normal is what the model was retrained for; replayed frames only help where that is too little.
     normal = train.frames[: assembled.reference_frames] + validation.frames
     if len(normal) < _SMALLEST_REFERENCE:
@@ -172,6 +186,14 @@ def finish_task(
         "drift_reference": reference.model_dump(mode="json"),
         "golden": golden,
     }
+
+
+def _training(assembled: AssembledData) -> TrainingSet:
+    return read_training_set(staged(assembled.train, assembled.train_sha256))
+
+
+def _validation(assembled: AssembledData) -> TrainingSet:
+    return read_training_set(staged(assembled.validation, assembled.validation_sha256))
 
 
 def _pseudo_labelled(data: TrainingSet, request: EnsembleRequest) -> tuple[TrainingSet, int]:

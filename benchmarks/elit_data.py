@@ -11,15 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eucentric_hpc import TrainingSet
 from eucentric_models import (
     CROSS_SECTION_M2_PER_WEIGHT,
     ELEMENTARY_CHARGE_C,
+    Contamination,
     ImagingConditions,
     Material,
+    ScanDistortion,
     build_crystal,
     form_frame,
     material_named,
@@ -61,7 +65,7 @@ class Subject:
         core = (1 - _TAIL_FRACTION) + _TAIL_FRACTION / _TAIL_WIDTH_RATIO**2
         return weight * CROSS_SECTION_M2_PER_WEIGHT * core / (2 * np.pi * self.probe_sigma_m**2)
 
-    def conditions(self, dose_e_per_px: float, **changes: float) -> ImagingConditions:
+    def conditions(self, dose_e_per_px: float, **changes: Any) -> ImagingConditions:
         """Imaging conditions of the given dose; `changes` drift, the beam current stays."""
         peak = self.peak_share
         base = ImagingConditions(
@@ -98,6 +102,63 @@ def validation_frames(name: str, count: int) -> TrainingSet:
     return _frames(SUBJECTS[name], count, _rng(name, 1), dose=DOSES_E_PER_PX, spread=True)
 
 
+LOWEST_DOSE_E_PER_PX = DOSES_E_PER_PX[0]
+DRIFTED_DOSE_E_PER_PX = DOSES_E_PER_PX[1]
+DRIFTED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "pixel_x0.6": {"pixel_size_m": 0.6 * PIXEL_SIZE_M},
+        "pixel_x1.6": {"pixel_size_m": 1.6 * PIXEL_SIZE_M},
+        # Widens the probe from 40 to 64 pm rms.
+        "defocus": {"defocus_m": 4e-9},
+        "scan_distortion": {
+            "jitter_rms_px": 1.0,
+            "scan_distortion": ScanDistortion(
+                shear=0.03, wobble_amplitude_px=2.0, wobble_period_rows=50.0
+            ).model_dump(),
+        },
+        # A film that scatters on average 0.6 of what the strongest column does.
+        "contamination": {"contamination_share": 0.6},
+    }
+)
+
+
+def judged_frames(name: str, count: int) -> dict[str, TrainingSet]:
+    """Labelled frames that nobody trained on, by condition.
+
+    ``own`` is as the training data but for the scatter, ``dose_N`` has N electrons per pixel; the drifted
+    conditions have 10.
+    """
+    subject = SUBJECTS[name]
+    sets = {"own": _frames(subject, count, _rng(name, 2), dose=DOSES_E_PER_PX, spread=False)}
+    for purpose, dose in enumerate((10.0, 5.0, 2.0, 1.0), start=10):
+        sets[f"dose_{dose:g}"] = _frames(subject, count, _rng(name, purpose), dose=(dose, dose), spread=False)
+    for purpose, (condition, changes) in enumerate(DRIFTED.items(), start=20):
+        sets[condition] = _drifted(subject, count, _rng(name, purpose), changes)
+    return sets
+
+
+def first_drifted_frames(name: str, condition: str, count: int) -> TrainingSet:
+    """The first frames of a drifted condition, unlabelled: what an iteration of ELIT may look at."""
+    purpose = 40 + list(DRIFTED).index(condition)
+    frames = _drifted(SUBJECTS[name], count, _rng(name, purpose), DRIFTED[condition])
+    return TrainingSet(frames.frames, (None,) * len(frames), frames.pixel_sizes_m)
+
+
+def large_frame(name: str, side_px: int) -> TrainingSet:
+    """One labelled frame of 5 electrons per pixel, to time predictions on."""
+    return _frames(SUBJECTS[name], 1, _rng(name, 60), dose=(5.0, 5.0), spread=False, side_px=side_px)
+
+
+def _drifted(
+    subject: Subject, count: int, rng: np.random.Generator, changes: Mapping[str, Any]
+) -> TrainingSet:
+    changes = dict(changes)
+    if share := changes.pop("contamination_share", None):
+        changes["contamination"] = Contamination(level=share * subject.peak_share).model_dump()
+    dose = DRIFTED_DOSE_E_PER_PX
+    return _frames(subject, count, rng, dose=(dose, dose), spread=False, **changes)
+
+
 def _rng(name: str, purpose: int) -> np.random.Generator:
     return np.random.default_rng([_SEED, _MATERIAL_SEEDS[name], purpose])
 
@@ -110,7 +171,7 @@ def _frames(
     dose: tuple[float, float],
     spread: bool,
     side_px: int = FRAME_PX,
-    **changes: float,
+    **changes: Any,
 ) -> TrainingSet:
     frames, truths, sizes = [], [], []
     for _ in range(count):
@@ -138,7 +199,9 @@ def _frames(
     return TrainingSet(tuple(frames), tuple(truths), tuple(sizes))
 
 
-def masks(truth: np.ndarray, shape: tuple[int, int], classes: int, *, radius_px: float = 3.6) -> np.ndarray:
+def masks(
+    truth: NDArray[np.floating], shape: tuple[int, int], classes: int, *, radius_px: float = 3.6
+) -> NDArray[Any]:
     """Training masks as AtomAI wants them, discs of `radius_px`.
 
     For one class float32 of 0 and 1; for more, int64 of the class id, and `classes` for the background.

@@ -119,7 +119,8 @@ def degrade(
     if bounds.background:
         knots = rng.uniform(0, rng.uniform(0, bounds.background), (_KNOTS, _KNOTS)).astype(np.float32)
         stretch = _stretch(image.shape[0])
-        image = image + stretch @ knots @ stretch.T
+        # Percentiles put the brightest place at 1 again, whatever makes it bright.
+        image = (image + stretch @ knots @ stretch.T) / (1 + knots.max())
     if bounds.contrast:
         gain, offset = rng.uniform(-bounds.contrast, bounds.contrast, size=2)
         image = image * np.float32(1 + gain) + np.float32(offset / 2)

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from eucentric_core import EucentricError
-from eucentric_models import DriftReference
+from eucentric_models import Decoding, DriftReference
 
 from ._elit_models import AssembledData, EnsembleRequest, EnsembleResult, GoldenFiles, MemberOutcome
 from ._elit_tasks import assemble_task, finish_task, member_checkpoint, member_task
@@ -81,6 +81,7 @@ def train_ensemble(
         selected=tuple(member.index for member in kept),
         weights=tuple(member.weights for member in kept),
         metrics=finished["metrics"],
+        decoding=Decoding.model_validate(finished["decoding"]),
         drift_reference=DriftReference.model_validate(finished["drift_reference"]),
         golden=tuple(GoldenFiles.model_validate(files) for files in finished["golden"]),
         data=data,

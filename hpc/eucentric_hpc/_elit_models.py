@@ -170,6 +170,7 @@ class EnsembleResult(BaseModel):
         selected: indices of those kept.
         weights: safetensors files of those kept.
         metrics: of the kept ensemble on the validation set (:func:`evaluate_ensemble`).
+        decoding: that of the request, its confidences calibrated on the validation set.
         drift_reference: what normal input looks like to the kept ensemble.
         golden: frames with expected maps, for the edge to check an installed model with.
         data: split and counts.
@@ -182,6 +183,7 @@ class EnsembleResult(BaseModel):
     selected: tuple[int, ...]
     weights: tuple[Path, ...]
     metrics: dict[str, float]
+    decoding: Decoding = DEFAULT_DECODING
     drift_reference: DriftReference
     golden: tuple[GoldenFiles, ...]
     data: AssembledData

@@ -15,7 +15,7 @@ from eucentric_core import sha256_file, write_atomic
 from eucentric_models.networks import Ensemble
 
 from ._elit_models import AssembledData, EnsembleRequest, GoldenFiles, MemberOutcome
-from ._evaluation import drift_reference, evaluate_ensemble
+from ._evaluation import calibrated, drift_reference, evaluate_ensemble
 from ._node_cache import staged
 from ._pseudo_labels import pseudo_truth
 from ._training import train_member
@@ -110,7 +110,7 @@ def member_task(request_json: dict[str, Any], data_json: dict[str, Any], index: 
     """
     request = EnsembleRequest.model_validate(request_json)
     assembled = AssembledData.model_validate(data_json)
-    train = _training(assembled)
+    train = _training(assembled).at_working_size(request.preprocessing)
     seed = int(np.random.SeedSequence([request.seed, 1, index]).generate_state(1, np.uint64)[0] >> 2)
     warm = request.warm_start and request.champion
     result = train_member(
@@ -153,7 +153,7 @@ def finish_task(
         weights: safetensors files of the kept members.
 
     Returns:
-        ``metrics``, ``drift_reference`` and ``golden`` of an :class:`EnsembleResult`.
+        ``metrics``, ``decoding``, ``drift_reference`` and ``golden`` of an :class:`EnsembleResult`.
     """
     request = EnsembleRequest.model_validate(request_json)
     assembled = AssembledData.model_validate(data_json)
@@ -161,13 +161,17 @@ def finish_task(
     ensemble = Ensemble(request.network, blobs, preprocessing=request.preprocessing)
     validation = _validation(assembled)
     train = _training(assembled)
+    decoding = calibrated(ensemble, validation, decoding=request.decoding, judging=request.judging)
+    # Golden frames are answered without a calibration, so they are kept at the network's own pixel size.
+    validation_frames = validation.at_working_size(request.preprocessing).frames
+    train_frames = train.at_working_size(request.preprocessing).frames
     # Normal is what the model was retrained for; replayed frames only help where that is too little.
-    normal = train.frames[: assembled.reference_frames] + validation.frames
+    normal = train_frames[: assembled.reference_frames] + validation_frames
     if len(normal) < _SMALLEST_REFERENCE:
-        normal = train.frames + validation.frames
+        normal = train_frames + validation_frames
     reference = drift_reference(ensemble, normal[-_LARGEST_REFERENCE:], np.random.default_rng(request.seed))
     golden = []
-    for index, frame in enumerate(validation.frames[:_GOLDEN_FRAMES]):
+    for index, frame in enumerate(validation_frames[:_GOLDEN_FRAMES]):
         files = GoldenFiles(
             frame=request.work_dir / f"golden-{index}.npy",
             expected=request.work_dir / f"golden-{index}-expected.npy",
@@ -180,9 +184,10 @@ def finish_task(
             ensemble,
             validation,
             classes=request.classes,
-            decoding=request.decoding,
+            decoding=decoding,
             judging=request.judging,
         ),
+        "decoding": decoding.model_dump(mode="json"),
         "drift_reference": reference.model_dump(mode="json"),
         "golden": golden,
     }
@@ -205,7 +210,15 @@ def _pseudo_labelled(data: TrainingSet, request: EnsembleRequest) -> tuple[Train
     proposals = {
         index: truth
         for index in unlabelled
-        if (truth := pseudo_truth(champion, data.frames[index], request.decoding, request.pseudo_labelling))
+        if (
+            truth := pseudo_truth(
+                champion,
+                data.frames[index],
+                request.decoding,
+                request.pseudo_labelling,
+                pixel_size_m=data.pixel_sizes_m[index],
+            )
+        )
         is not None
     }
     labelled = TrainingSet(

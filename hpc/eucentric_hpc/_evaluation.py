@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from eucentric_models import (
     DEFAULT_DECODING,
+    Calibration,
     Decoding,
     DriftReference,
     Score,
     expected_calibration_error,
+    fit_calibration,
     judge_frame,
     total,
 )
@@ -64,47 +66,36 @@ def evaluate_ensemble(
         ``f1``, ``precision``, ``recall`` (micro), ``calibration_error``, ``mean_entropy``, ``frames``,
         ``f1_<class>`` for each class, and ``position_rmse_m`` when anything was found.
     """
-    n_classes = ensemble.spec.n_classes
-    scores: list[Score] = []
-    confidences: list[NDArray[np.float32]] = []
-    hits: list[NDArray[np.bool_]] = []
-    entropies: list[float] = []
-    for index in data.labelled:
-        frame, truth, pixel_size_m = data.frames[index], data.truths[index], data.pixel_sizes_m[index]
-        if truth is None:
-            continue
-        inference = ensemble.infer(frame, pixel_size_m=pixel_size_m)
-        detections = inference.detections(decoding)
-        judgement = judge_frame(
-            detections,
-            truth,
-            n_classes=n_classes,
-            pixel_size_m=pixel_size_m,
-            shape=(frame.shape[0], frame.shape[1]),
-            tolerance_m=judging.tolerance_m,
-            border_m=judging.border_m,
-        )
-        scores.append(judgement.score)
-        confidences.append(detections.confidence[judgement.counted])
-        hits.append(judgement.correct[judgement.counted])
-        entropies.append(inference.mean_entropy)
-    score = total(scores)
-    names = [classes[i] if i < len(classes) else str(i) for i in range(n_classes)]
+    score, confidence, correct, entropies = _looked_at(ensemble, data, decoding, judging)
+    names = [classes[i] if i < len(classes) else str(i) for i in range(ensemble.spec.n_classes)]
     metrics = {
         "f1": score.f1,
         "precision": score.precision,
         "recall": score.recall,
         "frames": float(score.frames),
         "mean_entropy": float(np.mean(entropies)) if entropies else 0.0,
-        "calibration_error": expected_calibration_error(
-            np.concatenate([*confidences, np.empty(0, np.float32)]),
-            np.concatenate([*hits, np.empty(0, np.bool_)]),
-        ),
+        "calibration_error": expected_calibration_error(confidence, correct),
     }
     metrics |= {f"f1_{names[i]}": counts.f1 for i, counts in score.per_class.items()}
     if score.position_rmse_m is not None:
         metrics["position_rmse_m"] = score.position_rmse_m
     return metrics
+
+
+def calibrated(
+    ensemble: Ensemble, data: TrainingSet, *, decoding: Decoding, judging: Judging = DEFAULT_JUDGING
+) -> Decoding:
+    """The decoding with confidences that keep their word on the labelled frames of a set.
+
+    Args:
+        ensemble: the model.
+        data: frames that it was not trained on; those without truth are left out.
+        decoding: threshold and separation; what it says of calibration is replaced.
+        judging: tolerance and border.
+    """
+    plain = decoding.model_copy(update={"calibration": Calibration()})
+    confidence, correct = _looked_at(ensemble, data, plain, judging)[1:3]
+    return plain.model_copy(update={"calibration": fit_calibration(confidence, correct)})
 
 
 def drift_reference(
@@ -139,3 +130,39 @@ def _window(frame: NDArray[np.generic], rng: np.random.Generator) -> NDArray[np.
     )
     window = np.rot90(frame[top : top + ny, left : left + nx], int(rng.integers(4)))
     return np.ascontiguousarray(window[::-1] if rng.random() < 0.5 else window)
+
+
+def _looked_at(
+    ensemble: Ensemble, data: TrainingSet, decoding: Decoding, judging: Judging
+) -> tuple[Score, NDArray[np.float32], NDArray[np.bool_], list[float]]:
+    """Score, confidence and correctness of every counted detection, and mean entropy of every frame."""
+    n_classes = ensemble.spec.n_classes
+    scores: list[Score] = []
+    confidences: list[NDArray[np.float32]] = []
+    hits: list[NDArray[np.bool_]] = []
+    entropies: list[float] = []
+    for index in data.labelled:
+        frame, truth, pixel_size_m = data.frames[index], data.truths[index], data.pixel_sizes_m[index]
+        if truth is None:
+            continue
+        inference = ensemble.infer(frame, pixel_size_m=pixel_size_m)
+        detections = inference.detections(decoding)
+        judgement = judge_frame(
+            detections,
+            truth,
+            n_classes=n_classes,
+            pixel_size_m=pixel_size_m,
+            shape=(frame.shape[0], frame.shape[1]),
+            tolerance_m=judging.tolerance_m,
+            border_m=judging.border_m,
+        )
+        scores.append(judgement.score)
+        confidences.append(detections.confidence[judgement.counted])
+        hits.append(judgement.correct[judgement.counted])
+        entropies.append(inference.mean_entropy)
+    return (
+        total(scores),
+        np.concatenate([*confidences, np.empty(0, np.float32)]),
+        np.concatenate([*hits, np.empty(0, np.bool_)]),
+        entropies,
+    )

@@ -6,6 +6,7 @@ Networks live in :mod:`eucentric_models.networks`, which needs torch and is neve
 from __future__ import annotations
 
 from .calibration import Calibration, fit_calibration
+from .contamination import Contamination
 from .crystal import Crystal, ProjectedColumns, build_crystal
 from .decoding import DEFAULT_DECODING, Decoding, Detections, decode, local_maxima
 from .demo_conditions import DEMO_CONDITIONS, DemoConditions
@@ -34,6 +35,7 @@ from .network_spec import NetworkSpec
 from .preprocessing import DEFAULT_PREPROCESSING, Preprocessing, at_working_size, check_frame, normalise
 from .projected_lattice import ProjectedLattice, draw_lattice
 from .resampling import resample, rescaled_positions
+from .scan_distortion import ScanDistortion
 from .start_conditions import StartConditions, conditions_for
 from .start_data import (
     START_MATERIALS,
@@ -66,6 +68,7 @@ __all__ = [
     "Calibration",
     "ClassCounts",
     "ConditionsSpread",
+    "Contamination",
     "Crystal",
     "Decoding",
     "DemoConditions",
@@ -85,6 +88,7 @@ __all__ = [
     "Preprocessing",
     "ProjectedColumns",
     "ProjectedLattice",
+    "ScanDistortion",
     "Score",
     "SimulatedFrame",
     "Site",

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from .contamination import Contamination
 from .crystal import ProjectedColumns
+from .scan_distortion import NO_DISTORTION, ScanDistortion
 
 CROSS_SECTION_M2_PER_WEIGHT = 5.0e-25
 """Scattering cross-section into the annular detector per unit of ``Z**1.7``.
@@ -46,7 +48,9 @@ class ImagingConditions(BaseModel):
         dwell_time_s: time per scan position.
         background_fraction: share of the beam on the detector everywhere (support, contamination).
         collection_efficiency: share of the scattered electrons that is counted.
-        jitter_rms_px: rms displacement of a whole scan row along x.
+        jitter_rms_px: rms displacement of a whole scan row along x, at random.
+        scan_distortion: displacement of the rows that the truth follows.
+        contamination: film on the specimen; None for a clean one.
         detector_gain_counts_per_electron: gain.
         detector_offset_counts: reading without beam.
         detector_noise_counts: rms electronic noise.
@@ -68,6 +72,8 @@ class ImagingConditions(BaseModel):
     background_fraction: float = Field(default=1e-3, ge=0, le=1)
     collection_efficiency: float = Field(default=0.9, gt=0, le=1)
     jitter_rms_px: float = Field(default=0.0, ge=0, le=20)
+    scan_distortion: ScanDistortion = NO_DISTORTION
+    contamination: Contamination | None = None
     detector_gain_counts_per_electron: float = Field(default=50.0, gt=0, le=1e6)
     detector_offset_counts: float = Field(default=500.0, ge=0, le=1e6)
     detector_noise_counts: float = Field(default=10.0, ge=0, le=1e6)
@@ -136,11 +142,19 @@ def form_frame(
         ValueError: the shape is out of bounds.
     """
     jitter = rng.normal(0.0, conditions.jitter_rms_px, shape[0]) if conditions.jitter_rms_px else None
-    signal = expected_signal(crystal, conditions, shape, centre_m=centre_m, row_shift_px=jitter)
+    shift = jitter
+    if conditions.scan_distortion != NO_DISTORTION:
+        slow = conditions.scan_distortion.displacement_px(np.arange(shape[0]), shape[0])
+        shift = slow if jitter is None else slow + jitter
+    signal = expected_signal(crystal, conditions, shape, centre_m=centre_m, row_shift_px=shift)
     if background is not None:
         signal += background
+    if conditions.contamination is not None:
+        signal += conditions.contamination.background(shape, conditions.pixel_size_m, rng)
     signal *= conditions.electrons_per_pixel * conditions.collection_efficiency
     truth = truth_rows(crystal, conditions.pixel_size_m, shape, centre_m=centre_m)
+    # Where a column appears, not where it stands: nobody could tell from the frame alone.
+    truth[:, 1] += conditions.scan_distortion.displacement_px(truth[:, 0], shape[0])
     return SimulatedFrame(detect(signal, conditions, rng), truth)
 
 

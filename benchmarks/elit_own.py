@@ -1,0 +1,139 @@
+"""What `elit.py` lets Eucentric do: train an ensemble, judge it, iterate once on unlabelled frames."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import elit_data
+from elit_data import PIXEL_SIZE_M, SUBJECTS
+
+from eucentric_hpc import (
+    Augmentation,
+    EnsembleRequest,
+    MemberConfig,
+    PseudoLabelling,
+    TrainingSet,
+    evaluate_ensemble,
+    train_ensemble,
+    write_training_set,
+)
+from eucentric_models import Decoding, NetworkSpec, Preprocessing
+from eucentric_models.networks import Ensemble
+
+PREPROCESSING = Preprocessing(working_pixel_size_m=PIXEL_SIZE_M)
+DECODING = Decoding(peak_sigma_px=2.0, threshold=0.35, min_distance_px=4)
+TRAINING = MemberConfig(
+    steps=400,
+    batch_size=8,
+    crop_px=96,
+    learning_rate=8e-3,
+    swa_fraction=0.2,
+    target_sigma_px=DECODING.peak_sigma_px,
+    augmentation=Augmentation(
+        zoom=0.08,
+        rotation_rad=0.3,
+        shear=0.05,
+        wobble_px=2.0,
+        row_jitter_px=0.7,
+        blur_px=3.0,
+        background=2.0,
+        contrast=0.15,
+        noise=0.1,
+    ),
+)
+RETRAINING = TRAINING.model_copy(update={"steps": 100, "learning_rate": 4e-3})
+MEMBERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A trained ensemble, as it is used.
+
+    Attributes:
+        ensemble: to infer with.
+        decoding: with calibrated confidences.
+        weights: safetensors files of its members.
+        cpu_s: processor time of everything its training took: assembling, members, selection, calibration.
+        wall_s: the same by the clock.
+    """
+
+    ensemble: Ensemble
+    decoding: Decoding
+    weights: tuple[Path, ...]
+    cpu_s: float
+    wall_s: float
+
+
+def network(name: str) -> NetworkSpec:
+    """Architecture for a material."""
+    return NetworkSpec(n_classes=SUBJECTS[name].classes, base_filters=24, depth=2, stem_factor=4)
+
+
+def train(name: str, frames: TrainingSet, folder: Path, *, steps: int = TRAINING.steps) -> Model:
+    """A first ensemble from labelled simulated frames."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_training_set(folder / "start.npz", frames)
+    request = EnsembleRequest(
+        work_dir=folder / f"steps-{steps}",
+        network=network(name),
+        member=TRAINING.model_copy(update={"steps": steps}),
+        members=MEMBERS,
+        start_data=folder / "start.npz",
+        preprocessing=PREPROCESSING,
+        decoding=DECODING,
+        smallest_ensemble=1,
+        seed=1,
+    )
+    return _trained(request)
+
+
+def iterate(
+    name: str, champion: Model, start: Path, frames: TrainingSet, folder: Path, *, steps: int = RETRAINING.steps
+) -> Model:
+    """One iteration of ELIT on unlabelled frames."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_training_set(folder / "new.npz", frames)
+    request = EnsembleRequest(
+        work_dir=folder,
+        network=network(name),
+        member=RETRAINING.model_copy(update={"steps": steps}),
+        members=MEMBERS,
+        start_data=start,
+        new_data=folder / "new.npz",
+        replay_frames=16,
+        champion=champion.weights,
+        pseudo_labelling=PseudoLabelling(confidence_bound=0.8, smallest_sure_share=0.5, symmetries=True),
+        preprocessing=PREPROCESSING,
+        decoding=champion.decoding,
+        smallest_ensemble=1,
+        seed=2,
+    )
+    return _trained(request)
+
+
+def judge(name: str, model: Model, frames: TrainingSet) -> dict[str, float]:
+    """Metrics on labelled frames, :func:`eucentric_hpc.evaluate_ensemble`."""
+    classes = SUBJECTS[name].material.classes[: SUBJECTS[name].classes]
+    return evaluate_ensemble(model.ensemble, frames, classes=classes, decoding=model.decoding)
+
+
+def _trained(request: EnsembleRequest) -> Model:
+    # One thread of this process: processor time is then all the training's, and nobody else's.
+    cpu_s, wall_s = time.process_time(), time.perf_counter()
+    with ThreadPoolExecutor(1) as executor:
+        result = train_ensemble(executor, request)
+    cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
+    blobs = [path.read_bytes() for path in result.weights]
+    ensemble = Ensemble(request.network, blobs, preprocessing=request.preprocessing)
+    return Model(ensemble, result.decoding, result.weights, cpu_s, wall_s)
+
+
+def start_file(folder: Path) -> Path:
+    """Where :func:`train` left the start data."""
+    return folder / "start.npz"
+
+
+__all__ = ["MEMBERS", "Model", "elit_data", "iterate", "judge", "network", "start_file", "train"]

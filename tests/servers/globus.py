@@ -50,19 +50,30 @@ class GlobusEmulator:
         self.tasks = Tasks(self.auth, collections)
         self.requests: list[tuple[str, str]] = []
         handler = type("Handler", (_Handler,), {"emulator": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="globus")
 
     @property
-    def url(self) -> str:
+    def port(self) -> int:
         """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_port}/"
+        return int(self._server.server_port)
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}/"
 
     @property
     def environment(self) -> dict[str, str]:
         """What makes globus-sdk speak to it."""
-        return {f"GLOBUS_SDK_SERVICE_URL_{service}": self.url for service in ("AUTH", "TRANSFER")}
+        return self.environment_at(self.port)
+
+    @staticmethod
+    def environment_at(port: int) -> dict[str, str]:
+        """What makes globus-sdk speak to a port of this machine, where a link to the emulator may begin."""
+        address = f"http://127.0.0.1:{port}/"
+        return {f"GLOBUS_SDK_SERVICE_URL_{service}": address for service in ("AUTH", "TRANSFER")}
 
     @property
     def collections(self) -> dict[str, Collection]:
@@ -205,6 +216,11 @@ class GlobusEmulator:
             case "skipped_errors":
                 return {"DATA_TYPE": "skipped_errors", "marker": 0, "next_marker": None, "DATA": []}
         raise Refusal(400, "ClientError.BadRequest", f"{what} of a task that is {task.status}")
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hung up is nothing to print."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -15,78 +15,20 @@ import pytest
 from pydantic import ValidationError
 
 from eucentric_agents.recording import Journal, Shipper
-from eucentric_core import EucentricError, Event, Receipt, S3Settings, Shard, sha256_file
-from eucentric_data_repository import Registrar, RepositoryFolders, ingest_once
+from eucentric_core import Event, Receipt, S3Settings, Shard, sha256_file
+from eucentric_data_repository import RepositoryFolders
 from eucentric_transfer import Mover, MoverOptions, PosixMover, RemoteFile, open_mover
 
-from ...frames import build_frame
 from ...links import (
-    Bandwidth,
     Direction,
-    Latency,
-    LimitData,
     Link,
-    ResetPeer,
-    Slicer,
-    SlowClose,
-    Timeout,
     Toxic,
 )
 from ...servers.s3_store import store_client, write_credentials
 from ...servers.swift import SwiftServer
-from .chain import wait_until
+from .outbox import TOXICS, local, sealed, ship_often, ship_through, take_in
 
-SHARDS = 3
 DAMAGES, NIGHTLY_DAMAGES = 20, 1000
-TOXICS: tuple[Toxic | None, ...] = (
-    Latency(0.1),
-    Bandwidth(200e3),
-    SlowClose(0.3),
-    Slicer(2048, 0.002),
-    Timeout(0.3),
-    LimitData(900),
-    ResetPeer(0.05),
-    None,
-)
-
-
-def sealed(folder: Path, *, shards: int = SHARDS) -> Journal:
-    """A journal that holds so many sealed shards of a session that is over."""
-    journal = Journal(folder, frames_per_shard=2, min_free_bytes=0)
-    for sequence in range(2 * shards):
-        journal.append(build_frame(sequence, shape=(64, 64)))
-    journal.sync()
-    journal.stop_session("twin", "s1", frames=2 * shards)
-    wait_until(lambda: journal_is_sealed(journal, shards), "all is sealed")
-    return journal
-
-
-def journal_is_sealed(journal: Journal, shards: int) -> bool:
-    journal.tidy()
-    return len(local(journal)) == shards and journal.open_sessions == 0
-
-
-def local(journal: Journal) -> list[Path]:
-    return sorted(journal.folders.shards.glob("*.h5"))
-
-
-def ship_often(shipper: Shipper, times: int = 3) -> list[EucentricError]:
-    """Passes over the outbox, and what they complained of."""
-    errors = []
-    for _ in range(times):
-        try:
-            shipper.ship_once()
-        except EucentricError as error:
-            errors.append(error)
-    return errors
-
-
-def take_in(folders: RepositoryFolders) -> None:
-    registrar = Registrar(folders.database, registered_by="repository-1")
-    try:
-        ingest_once(folders.root, registrar)
-    finally:
-        registrar.close()
 
 
 @pytest.fixture
@@ -96,13 +38,12 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     journal.close()
 
 
-def ship_through(
+def ship_to_bucket(
     link: Link, toxic: Toxic | None, direction: Direction, server: SwiftServer, folder: Path
 ) -> None:
-    """Ship three shards over a poisoned link to a bucket of their own; they arrive when it is mended."""
+    """Ship over a poisoned link to a bucket of its own."""
     client, bucket = store_client(server), f"toxic-{uuid.uuid4().hex[:12]}"
     client.create_bucket(Bucket=bucket)
-    journal = sealed(folder / "recording")
     settings = S3Settings(
         endpoint=f"http://127.0.0.1:{link.port}",
         credentials=write_credentials(folder / "credentials"),
@@ -110,31 +51,21 @@ def ship_through(
         connect_timeout_s=2,
         read_timeout_s=2,
     )
-    mover = open_mover(f"s3://{bucket}/lab", options=MoverOptions(s3=settings, state=folder / "state"))
-    events: list[Event] = []
-    shipper = Shipper(journal, mover, publish=events.append, poll_s=0.05, max_wait_s=0.5)
-    hashes = {path.name: sha256_file(path) for path in local(journal)}
-    if toxic is None:
-        link.cut()
-    else:
-        link.poison(toxic, direction)
-    shipper.start()
+
+    def arrived(name: str) -> bytes:
+        content: bytes = client.get_object(Bucket=bucket, Key=f"lab/incoming/{name}")["Body"].read()
+        return content
+
     try:
-        if toxic is None or isinstance(toxic, Timeout | LimitData | ResetPeer):
-            wait_until(lambda: bool(events), "somebody is told")
-            assert shipper.status().state == "retrying"
-            assert shipper.status().awaiting_receipt == 0
-        assert [path.name for path in local(journal)] == sorted(hashes)
-        link.mend()
-        wait_until(lambda: shipper.status().awaiting_receipt == SHARDS, "all arrives when the link is well")
-        for name, sha256 in hashes.items():
-            there = client.get_object(Bucket=bucket, Key=f"lab/incoming/{name}")["Body"].read()
-            assert hashlib.sha256(there).hexdigest() == sha256
-        assert [path.name for path in local(journal)] == sorted(hashes), "deleted without a receipt"
+        ship_through(
+            link,
+            toxic,
+            direction,
+            folder=folder / "recording",
+            mover=open_mover(f"s3://{bucket}/lab", options=MoverOptions(s3=settings, state=folder / "state")),
+            arrived=arrived,
+        )
     finally:
-        shipper.stop()
-        mover.close()
-        journal.close()
         client.close()
 
 
@@ -148,7 +79,7 @@ def test_every_toxic_between_shipper_and_store_is_survived(
         folder = tmp_path / str(number)
         folder.mkdir()
         with Link(swift.port) as link:
-            ship_through(link, TOXICS[number], direction, swift, folder)
+            ship_to_bucket(link, TOXICS[number], direction, swift, folder)
 
     with ThreadPoolExecutor(len(TOXICS)) as several:
         for done in [several.submit(run, number) for number in range(len(TOXICS))]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import elit_data
 from elit_data import PIXEL_SIZE_M, SUBJECTS
 
 from eucentric_hpc import (
@@ -18,6 +17,7 @@ from eucentric_hpc import (
     TrainingSet,
     evaluate_ensemble,
     train_ensemble,
+    train_member,
     write_training_set,
 )
 from eucentric_models import Decoding, NetworkSpec, Preprocessing
@@ -46,6 +46,7 @@ TRAINING = MemberConfig(
 )
 RETRAINING = TRAINING.model_copy(update={"steps": 100, "learning_rate": 4e-3})
 MEMBERS = 2
+TRIED_STEPS = (60, 120, 240, 480)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,13 @@ class Model:
     weights: tuple[Path, ...]
     cpu_s: float
     wall_s: float
+
+    def first_member(self) -> Model:
+        """Its first network alone."""
+        ensemble = Ensemble(
+            self.ensemble.spec, [self.weights[0].read_bytes()], preprocessing=self.ensemble.preprocessing
+        )
+        return replace(self, ensemble=ensemble, weights=self.weights[:1])
 
 
 def network(name: str) -> NetworkSpec:
@@ -91,7 +99,13 @@ def train(name: str, frames: TrainingSet, folder: Path, *, steps: int = TRAINING
 
 
 def iterate(
-    name: str, champion: Model, start: Path, frames: TrainingSet, folder: Path, *, steps: int = RETRAINING.steps
+    name: str,
+    champion: Model,
+    start: Path,
+    frames: TrainingSet,
+    folder: Path,
+    *,
+    steps: int = RETRAINING.steps,
 ) -> Model:
     """One iteration of ELIT on unlabelled frames."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,6 +128,21 @@ def iterate(
     return _trained(request)
 
 
+def time_to(name: str, frames: TrainingSet, judged: TrainingSet, f1: float) -> dict[str, float]:
+    """The shortest of a few trainings of one network whose F1 on judged frames is as high: its cost."""
+    truths = [truth for truth in frames.truths if truth is not None]
+    for steps in TRIED_STEPS:
+        cpu_s, wall_s = time.process_time(), time.perf_counter()
+        recipe = TRAINING.model_copy(update={"steps": steps, "seed": 1})
+        trained = train_member(frames.frames, truths, network(name), recipe, preprocessing=PREPROCESSING)
+        cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
+        ensemble = Ensemble(network(name), [trained.weights], preprocessing=PREPROCESSING)
+        reached = evaluate_ensemble(ensemble, judged, decoding=DECODING)["f1"]
+        if reached >= f1:
+            break
+    return {"steps": steps, "f1": reached, "cpu_s": cpu_s, "wall_s": wall_s}
+
+
 def judge(name: str, model: Model, frames: TrainingSet) -> dict[str, float]:
     """Metrics on labelled frames, :func:`eucentric_hpc.evaluate_ensemble`."""
     classes = SUBJECTS[name].material.classes[: SUBJECTS[name].classes]
@@ -134,6 +163,3 @@ def _trained(request: EnsembleRequest) -> Model:
 def start_file(folder: Path) -> Path:
     """Where :func:`train` left the start data."""
     return folder / "start.npz"
-
-
-__all__ = ["MEMBERS", "Model", "elit_data", "iterate", "judge", "network", "start_file", "train"]

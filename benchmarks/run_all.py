@@ -14,7 +14,16 @@ from harness import machine, versions
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT_S = 900.0
-NO_BENCHMARKS = {"harness", "netlab", "netlab_roles", "run_all"}
+NO_BENCHMARKS = {
+    "elit_atomai",
+    "elit_data",
+    "elit_own",
+    "elit_peer",
+    "harness",
+    "netlab",
+    "netlab_roles",
+    "run_all",
+}
 
 
 def main(words: list[str] | None = None) -> int:

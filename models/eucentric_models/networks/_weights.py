@@ -11,17 +11,24 @@ from ..network_spec import NetworkSpec
 from ._unet import UNet, build_network
 
 
-def weights_to_bytes(network: UNet) -> bytes:
-    """Weights as one safetensors blob; the architecture is written to its metadata."""
+def weights_to_bytes(network: UNet, *, half: bool = False) -> bytes:
+    """Weights as one safetensors blob; the architecture is written to its metadata.
+
+    Args:
+        network: whose weights.
+        half: store float16, half as large and exact to 5e-4 of each value.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    if half:
+        tensors = {name: tensor.half() for name, tensor in tensors.items()}
     return safetensors.torch.save(tensors, metadata={"network_spec": network.spec.model_dump_json()})
 
 
 def load_weights(spec: NetworkSpec, blob: bytes) -> UNet:
     """A network with the given weights, in evaluation mode.
 
-    Names, shapes and dtypes must be exactly those of the architecture and every value must be finite.
-    Nothing is unpickled.
+    Names and shapes must be exactly those of the architecture, dtypes too or float16 throughout, and every
+    value must be finite.  Nothing is unpickled.
 
     Args:
         spec: architecture.
@@ -39,6 +46,8 @@ def load_weights(spec: NetworkSpec, blob: bytes) -> UNet:
     unfit = sorted({*expected} ^ {*tensors})
     if unfit:
         raise _refused(f"missing or unknown tensors: {', '.join(unfit[:5])}")
+    if all(tensor.dtype == torch.float16 for tensor in tensors.values()):
+        tensors = {name: tensor.float() for name, tensor in tensors.items()}
     for name, tensor in tensors.items():
         if tensor.shape != expected[name].shape or tensor.dtype != expected[name].dtype:
             raise _refused(

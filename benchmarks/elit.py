@@ -1,0 +1,231 @@
+"""ELIT beside AtomAI: time to the same F1, positions, drifted conditions, calibration, prediction time.
+
+Everything runs on one thread, and what is compared is processor time, with wall time beside it: that holds on
+a shared machine too. Without `--atomai-python` the comparison is left out, with the reason in
+`atomai_skipped`. AtomAI's trainings are kept in `--work` and not repeated; ours are always made anew.
+docs/elit.md explains the keys.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import elit_data
+import elit_own
+import numpy as np
+import torch
+from elit_peer import Checkpoint, Peer, PeerError
+from harness import arguments, quantile, report
+
+from eucentric_hpc import TrainingSet
+
+SAME_F1 = 0.002
+GOOD_F1 = 0.95
+ELIT_FRAMES = 4
+TIMED_SIDE_PX = 512
+
+
+def main() -> None:
+    """Measure and report."""
+    chosen = _options()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="eucentric-elit-") as scratch:
+        work = chosen.work or Path(scratch)
+        materials: dict[str, dict[str, Any]] = {}
+        skipped = None if chosen.atomai_python else "no --atomai-python was given"
+        for name in chosen.materials:
+            frames = elit_data.training_frames(name, 40 if chosen.quick else 160)
+            judged = elit_data.judged_frames(name, chosen.frames)
+            materials[name], champion = _own(name, frames, judged, Path(scratch) / name, chosen)
+            if skipped is None:
+                peer = Peer(chosen.atomai_python, name, work / f"atomai-{name}")
+                try:
+                    materials[name] |= _beside(
+                        peer, frames, judged, champion, materials[name], Path(scratch), chosen
+                    )
+                except PeerError as error:
+                    skipped = str(error)
+        figures = _figures(materials) | {"materials": materials}
+    if skipped is not None:
+        figures["atomai_skipped"] = skipped
+    report(figures, as_json=chosen.json, packages=["torch"])
+
+
+def _options() -> argparse.Namespace:
+    options = arguments(str(__doc__).splitlines()[0])
+    options.add_argument("--atomai-python", type=Path, help="interpreter of an environment that has AtomAI")
+    options.add_argument("--work", type=Path, help="where AtomAI's trainings are kept (default: nowhere)")
+    options.add_argument(
+        "--materials", nargs="+", choices=list(elit_data.SUBJECTS), default=list(elit_data.SUBJECTS)
+    )
+    options.add_argument(
+        "--cycles", type=int, default=200, help="AtomAI's training cycles (default: %(default)s)"
+    )
+    options.add_argument(
+        "--frames", type=int, default=6, help="judged frames for each condition (default: %(default)s)"
+    )
+    chosen = options.parse_args()
+    if chosen.quick:
+        chosen.materials, chosen.frames, chosen.cycles = chosen.materials[:1], 2, 40
+    return chosen
+
+
+def _own(
+    name: str,
+    frames: TrainingSet,
+    judged: Mapping[str, TrainingSet],
+    folder: Path,
+    chosen: argparse.Namespace,
+) -> tuple[dict[str, Any], elit_own.Model]:
+    steps = 60 if chosen.quick else elit_own.TRAINING.steps
+    champion = elit_own.train(name, frames, folder, steps=steps)
+    conditions = {key: elit_own.judge(name, champion, data) for key, data in judged.items()}
+    iterations: dict[str, Any] = {}
+    for condition in elit_data.DRIFTED:
+        if conditions[condition]["f1"] >= GOOD_F1:
+            continue
+        new = elit_data.first_drifted_frames(name, condition, ELIT_FRAMES)
+        model = elit_own.iterate(name, champion, elit_own.start_file(folder), new, folder / condition)
+        after = elit_own.judge(name, model, judged[condition])
+        iterations[condition] = {**after, "cpu_s": model.cpu_s, "wall_s": model.wall_s}
+    figures = {
+        "members": len(champion.ensemble),
+        "training_cpu_s": champion.cpu_s,
+        "training_wall_s": champion.wall_s,
+        "own": conditions,
+        "after_one_iteration": iterations,
+    }
+    return figures, champion
+
+
+def _beside(
+    peer: Peer,
+    frames: TrainingSet,
+    judged: Mapping[str, TrainingSet],
+    champion: elit_own.Model,
+    own: Mapping[str, Any],
+    scratch: Path,
+    chosen: argparse.Namespace,
+) -> dict[str, Any]:
+    validation = elit_data.validation_frames(peer.name, 24)
+    peer.train(frames, validation, cycles=chosen.cycles, every=20)
+    checkpoints = peer.checkpoints()
+    last = checkpoints[-1]
+    scores = peer.judge(last, judged)
+    target = scores["own"].f1
+    own_frames = {"own": judged["own"]}
+    peer_s, peer_cycles, peer_wall_s = _first_reaching(peer, checkpoints, own_frames, target - SAME_F1)
+    ours = elit_own.time_to(peer.name, frames, judged["own"], target - SAME_F1)
+    rmse_own = {key: metrics.get("position_rmse_m") for key, metrics in own["own"].items()}
+    return {
+        "atomai": {key: score.as_dict() for key, score in scores.items()},
+        "atomai_cycles": last.cycles,
+        "atomai_training_cpu_s": last.cpu_s,
+        "atomai_training_wall_s": last.wall_s,
+        "same_f1": target - SAME_F1,
+        "atomai_to_same_f1": {"cycles": peer_cycles, "cpu_s": peer_s, "wall_s": peer_wall_s},
+        "own_to_same_f1": ours,
+        "rmse_ratio": {key: _ratio(rmse_own[key], score.position_rmse_m) for key, score in scores.items()},
+        "prediction": _predictions(peer, last, champion, scratch, 3 if chosen.quick else 12),
+    }
+
+
+def _first_reaching(
+    peer: Peer, checkpoints: Sequence[Checkpoint], frames: Mapping[str, TrainingSet], f1: float
+) -> tuple[float, int, float]:
+    for checkpoint in checkpoints:
+        if peer.judge(checkpoint, frames)["own"].f1 >= f1:
+            break
+    return checkpoint.cpu_s, checkpoint.cycles, checkpoint.wall_s
+
+
+def _predictions(
+    peer: Peer, checkpoint: Checkpoint, champion: elit_own.Model, scratch: Path, repetitions: int
+) -> dict[str, float]:
+    """Milliseconds for one frame with coordinates, in turns; the first turn warms up."""
+    data = elit_data.large_frame(peer.name, TIMED_SIDE_PX)
+    frame, path = data.frames[0], scratch / "timed.npy"
+    np.save(path, frame.astype(np.float32))
+    single = champion.first_member()
+    took: dict[str, list[float]] = {"atomai": [], "own_network": [], "own_ensemble": []}
+    with peer.server(checkpoint) as server:
+        for _ in range(repetitions + 1):
+            took["atomai"].append(server.predict(path)["wall_s"])
+            for key, model in (("own_network", single), ("own_ensemble", champion)):
+                started = time.perf_counter()
+                model.ensemble.infer(frame, pixel_size_m=data.pixel_sizes_m[0]).detections(model.decoding)
+                took[key].append(time.perf_counter() - started)
+    result = {f"{key}_p50_ms": 1e3 * quantile(samples[1:], 0.5) for key, samples in took.items()}
+    result |= {f"{key}_best_ms": 1e3 * min(samples[1:]) for key, samples in took.items()}
+    result["f1_own_network"] = elit_own.judge(peer.name, single, data)["f1"]
+    result["f1_own_ensemble"] = elit_own.judge(peer.name, champion, data)["f1"]
+    result["f1_atomai"] = peer.judge(checkpoint, {"large": data})["large"].f1
+    return result
+
+
+def _figures(materials: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    own = {name: figures["own"] for name, figures in materials.items()}
+    before = {
+        f"{name}/{condition}": conditions[condition]["f1"]
+        for name, conditions in own.items()
+        for condition in elit_data.DRIFTED
+    }
+    after = before | {
+        f"{name}/{condition}": max(metrics["f1"], before[f"{name}/{condition}"])
+        for name, figures in materials.items()
+        for condition, metrics in figures["after_one_iteration"].items()
+    }
+    figures: dict[str, Any] = {
+        "f1_own": min(conditions["own"]["f1"] for conditions in own.values()),
+        "f1_min_drifted": min(after.values()),
+        "f1_min_drifted_before": min(before.values()),
+        "iterated": sorted(key for key in before if before[key] < GOOD_F1),
+        "f1_lowest_dose": min(conditions["dose_1"]["f1"] for conditions in own.values()),
+        "ece": max(conditions["own"]["calibration_error"] for conditions in own.values()),
+        "ece_worst_condition": max(
+            metrics["calibration_error"] for conditions in own.values() for metrics in conditions.values()
+        ),
+    }
+    compared = [entry for entry in materials.values() if "atomai" in entry]
+    if compared:
+        figures |= {
+            "time_ratio_vs_atomai": max(
+                entry["own_to_same_f1"]["cpu_s"] / entry["atomai_to_same_f1"]["cpu_s"] for entry in compared
+            ),
+            "training_ratio_vs_atomai": max(
+                entry["training_cpu_s"] / entry["atomai_training_cpu_s"] for entry in compared
+            ),
+            # The geometric mean over conditions and materials, and on own frames alone.
+            "rmse_ratio_vs_atomai": _mean_ratio(
+                [r for entry in compared for r in entry["rmse_ratio"].values()]
+            ),
+            "rmse_ratio_own_frames": max(entry["rmse_ratio"]["own"] for entry in compared),
+            "predict_speedup_vs_atomai": min(
+                entry["prediction"]["atomai_p50_ms"] / entry["prediction"]["own_network_p50_ms"]
+                for entry in compared
+            ),
+            "predict_speedup_of_ensemble": min(
+                entry["prediction"]["atomai_p50_ms"] / entry["prediction"]["own_ensemble_p50_ms"]
+                for entry in compared
+            ),
+        }
+    return figures
+
+
+def _ratio(own: float | None, other: float | None) -> float | None:
+    return None if own is None or other is None else own / other
+
+
+def _mean_ratio(ratios: Sequence[float | None]) -> float | None:
+    known = [ratio for ratio in ratios if ratio is not None]
+    return math.exp(sum(map(math.log, known)) / len(known)) if known else None
+
+
+if __name__ == "__main__":
+    main()

@@ -11,26 +11,30 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from eucentric_core import ConfigurationError, HpcSettings
+from eucentric_core import ConfigurationError, GlobusSettings, HpcSettings
 
 from ._compute import ComputeExecutor
+from ._globus_compute import globus_compute
 from ._parsl_local import parsl_local
 from ._parsl_slurm import parsl_slurm
 from ._processes import processes
 
 __all__ = ["EXECUTORS", "open_executor"]
 
-_Opener = Callable[[HpcSettings, Path], AbstractContextManager[ComputeExecutor]]
+_Opener = Callable[[HpcSettings, Path, GlobusSettings], AbstractContextManager[ComputeExecutor]]
 
 EXECUTORS: Mapping[str, _Opener] = {
-    "parsl-local": parsl_local,
-    "parsl-slurm": parsl_slurm,
-    "processes": processes,
+    "globus-compute": globus_compute,
+    "parsl-local": lambda settings, run_dir, _globus: parsl_local(settings, run_dir),
+    "parsl-slurm": lambda settings, run_dir, _globus: parsl_slurm(settings, run_dir),
+    "processes": lambda settings, run_dir, _globus: processes(settings, run_dir),
 }
 """The kinds of compute, by the name that `settings.hpc.executor` selects."""
 
 
-def open_executor(settings: HpcSettings, run_dir: Path) -> AbstractContextManager[Executor]:
+def open_executor(
+    settings: HpcSettings, run_dir: Path, *, globus: GlobusSettings | None = None
+) -> AbstractContextManager[Executor]:
     """Workers to submit tasks to, for as long as the context is open.
 
     Functions must be importable by name in a worker; pass large data by path, not as arguments. At the end of
@@ -39,6 +43,7 @@ def open_executor(settings: HpcSettings, run_dir: Path) -> AbstractContextManage
     Args:
         settings: which kind (see `EXECUTORS`), which site, how many workers, how often a task is tried again.
         run_dir: folder for the logs of this use. On a cluster the nodes must see it, too.
+        globus: who this machine is at Globus, completed by `GlobusSettings.within`; for Globus Compute.
 
     Raises:
         ConfigurationError: an unknown kind, which names the known ones; on entering also a site that is no
@@ -53,4 +58,4 @@ def open_executor(settings: HpcSettings, run_dir: Path) -> AbstractContextManage
         )
     run_dir = run_dir.absolute()
     run_dir.mkdir(parents=True, exist_ok=True)
-    return EXECUTORS[settings.executor](settings, run_dir)
+    return EXECUTORS[settings.executor](settings, run_dir, globus or GlobusSettings())

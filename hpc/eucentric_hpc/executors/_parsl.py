@@ -8,7 +8,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from eucentric_core import EucentricError
 
 from ._compute import Backend
 from ._errors import no_worker
-from ._task import Call, Outcome
 
 if TYPE_CHECKING:
     from parsl import DataFlowKernel

@@ -86,9 +86,13 @@ class GlobusComputeSite(FrozenModel):
 
     Args:
         endpoint: its id, from `globus-compute-endpoint list`.
+        submissions: to the service within `submissions_period_s`; what is submitted faster goes together.
+        submissions_period_s: see `submissions`.
     """
 
     endpoint: _Uuid
+    submissions: Annotated[int, Field(ge=1, le=8)] = 4
+    submissions_period_s: Annotated[int, Field(ge=1, le=32)] = 16
 
 
 class CacheSite(FrozenModel):

@@ -169,7 +169,9 @@ class EnsembleResult(BaseModel):
         members: all that finished, by index.
         selected: indices of those kept.
         weights: safetensors files of those kept.
-        metrics: of the kept ensemble on the validation set (:func:`evaluate_ensemble`).
+        metrics: of the kept ensemble on the validation set (:func:`evaluate_ensemble`), and the share of
+            the training labels that it confirms, ``label_agreement``.
+        warnings: sentences about labels that are wrong or missing.
         decoding: that of the request, its confidences calibrated on the validation set.
         drift_reference: what normal input looks like to the kept ensemble.
         golden: frames with expected maps, for the edge to check an installed model with.
@@ -183,6 +185,7 @@ class EnsembleResult(BaseModel):
     selected: tuple[int, ...]
     weights: tuple[Path, ...]
     metrics: dict[str, float]
+    warnings: tuple[str, ...] = ()
     decoding: Decoding = DEFAULT_DECODING
     drift_reference: DriftReference
     golden: tuple[GoldenFiles, ...]

@@ -16,10 +16,11 @@ from eucentric_models.networks import Ensemble
 
 from ._elit_models import AssembledData, EnsembleRequest, GoldenFiles, MemberOutcome
 from ._evaluation import calibrated, drift_reference, evaluate_ensemble
+from ._label_check import label_agreement, label_warnings
 from ._node_cache import staged
 from ._pseudo_labels import pseudo_truth
 from ._training import train_member
-from ._training_errors import TrainingConfigError
+from ._training_errors import TrainingConfigError, TrainingDataError
 from ._training_progress import ProgressWriter
 from ._training_set import TrainingSet, read_training_set, write_training_set
 
@@ -48,13 +49,15 @@ def assemble_task(request_json: dict[str, Any]) -> dict[str, Any]:
         An :class:`AssembledData`.
 
     Raises:
-        TrainingDataError: a set is unreadable.
+        TrainingDataError: a set is unreadable, or a frame holds NaN or infinity.
         TrainingConfigError: too few labelled frames are left.
     """
     request = EnsembleRequest.model_validate(request_json)
     rng = np.random.default_rng([request.seed, 0])
     start = read_training_set(request.start_data) if request.start_data else _EMPTY
     new = read_training_set(request.new_data) if request.new_data else _EMPTY
+    for name, data in (("start", start), ("new", new)):
+        _require_finite(name, data)
     about = new if len(new) else start
     true_rows = rng.permutation(about.labelled)
     held_out = true_rows[: round(request.validation_fraction * len(true_rows))]
@@ -153,7 +156,8 @@ def finish_task(
         weights: safetensors files of the kept members.
 
     Returns:
-        ``metrics``, ``decoding``, ``drift_reference`` and ``golden`` of an :class:`EnsembleResult`.
+        ``metrics``, ``warnings``, ``decoding``, ``drift_reference`` and ``golden`` of an
+        :class:`EnsembleResult`.
     """
     request = EnsembleRequest.model_validate(request_json)
     assembled = AssembledData.model_validate(data_json)
@@ -179,14 +183,13 @@ def finish_task(
         np.save(files.frame, frame, allow_pickle=False)
         np.save(files.expected, ensemble.infer(frame).maps, allow_pickle=False)
         golden.append(files.model_dump(mode="json"))
+    agreement = label_agreement(ensemble, train, decoding, request.judging)
+    metrics = evaluate_ensemble(
+        ensemble, validation, classes=request.classes, decoding=decoding, judging=request.judging
+    )
     return {
-        "metrics": evaluate_ensemble(
-            ensemble,
-            validation,
-            classes=request.classes,
-            decoding=decoding,
-            judging=request.judging,
-        ),
+        "metrics": {**metrics, "label_agreement": agreement},
+        "warnings": label_warnings(agreement, train, request.network.n_classes, request.classes),
         "decoding": decoding.model_dump(mode="json"),
         "drift_reference": reference.model_dump(mode="json"),
         "golden": golden,
@@ -199,6 +202,16 @@ def _training(assembled: AssembledData) -> TrainingSet:
 
 def _validation(assembled: AssembledData) -> TrainingSet:
     return read_training_set(staged(assembled.validation, assembled.validation_sha256))
+
+
+def _require_finite(name: str, data: TrainingSet) -> None:
+    for index, frame in enumerate(data.frames):
+        if not np.isfinite(frame).all():
+            raise TrainingDataError(
+                f"Frame {index} of the {name} data holds NaN or infinity.",
+                safe="nothing was trained; the model in production is unchanged.",
+                next_step="repair or remove the frame and submit again.",
+            )
 
 
 def _pseudo_labelled(data: TrainingSet, request: EnsembleRequest) -> tuple[TrainingSet, int]:

@@ -29,6 +29,7 @@ from .image_formation import (
 )
 from .landscape import LANDSCAPE_CLASSES, Landscape, LandscapeRecipe
 from .landscape_image import form_landscape_frame, landscape_signal
+from .lattice_scale import guessed_pixel_size_m, strongest_spacing_px
 from .material import GRAPHENE, MATERIALS, MOS2, SRTIO3, VACANCY, Material, Site, material_named
 from .metrics import ClassCounts, FrameJudgement, Score, judge_frame, score_frame, total
 from .network_spec import NetworkSpec
@@ -112,6 +113,7 @@ __all__ = [
     "form_frame",
     "form_landscape_frame",
     "frame_features",
+    "guessed_pixel_size_m",
     "heat_maps",
     "judge_frame",
     "landscape_signal",
@@ -125,6 +127,7 @@ __all__ = [
     "score_frame",
     "simulate_frames",
     "start_material_named",
+    "strongest_spacing_px",
     "total",
     "truth_rows",
     "vary_conditions",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from ..decoding import Decoding
 from ..drift import DriftReference
+from ..lattice_scale import guessed_pixel_size_m
 from ..network_spec import NetworkSpec
 from ..preprocessing import Preprocessing
 from ._description import ModelDescription
@@ -47,7 +48,8 @@ class AtomsModel:
 
         Args:
             image: (ny, nx) raw counts, each side at least the network's size multiple.
-            pixel_size_m: takes the image to the pixel size at which the network works, if it has one.
+            pixel_size_m: takes the image to the pixel size at which the network works, if it has one;
+                where it is None, one is guessed from the lattice, and said so.
 
         Returns:
             Points by falling confidence; `uncertainty` is the standard deviation of the members'
@@ -56,6 +58,10 @@ class AtomsModel:
         Raises:
             InvalidFrameError: the image is too small, or not a finite real 2D array.
         """
+        guesses: tuple[str, ...] = ()
+        if pixel_size_m is None and self._ensemble.preprocessing.working_pixel_size_m is not None:
+            pixel_size_m = guessed_pixel_size_m(image)
+            guesses = _about_guess(pixel_size_m)
         inference = self._ensemble.infer(image, pixel_size_m=pixel_size_m)
         found = inference.detections(self._decoding)
         reference = self._drift_reference
@@ -67,7 +73,7 @@ class AtomsModel:
             uncertainty=inference.deviation_at(found.positions_px),
             classes=self.description.classes,
             drift_score=drift_score,
-            unsure=_doubts(found.confidence, drift_score),
+            unsure=(*guesses, *_doubts(found.confidence, drift_score)),
         )
 
     def answer(self, array: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -127,6 +133,15 @@ def _part(kind: type[_Part], values: dict[str, JsonValue], name: str) -> _Part:
         return kind.model_validate(values)
     except ValidationError as error:
         raise unusable_model(f"The {name} of the model is not usable: {error}.") from error
+
+
+def _about_guess(pixel_size_m: float | None) -> tuple[str, ...]:
+    if pixel_size_m is None:
+        return ("The pixel size is not known and no lattice is seen: the image was taken as it is.",)
+    return (
+        f"The pixel size is not known; {pixel_size_m * 1e12:.3g} pm was guessed from the lattice to find the "
+        "columns by. Lengths in metres need a calibration.",
+    )
 
 
 def _doubts(confidence: NDArray[np.float32], drift_score: float | None) -> tuple[str, ...]:

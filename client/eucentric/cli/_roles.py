@@ -53,7 +53,7 @@ ROLES = (
     Role("policy", "eucentric_flows._cli", "policy_app", "hub", "Check and apply retraining policies."),
     Role("run", "eucentric_flows._cli", "run_app", "hub", "Look at runs of the loop."),
     Role("keys", "eucentric_model_registry._cli", "keys_app", "hub", "Make and show signing keys."),
-    Role("models", "eucentric_model_registry._cli", "models_app", "hub", "Look at registered models."),
+    Role("models", "eucentric.models", "app", "hub", "Look at registered models; apply one to a file."),
     Role("dashboard", "eucentric_dashboard._cli", "app", "dashboard", "Serve the web page."),
 )
 

@@ -10,6 +10,7 @@ from ._options import ReplayOptions
 from ._readers import builtin_suffixes, is_recording, read_images
 from ._replay import ReplayInstrument
 from ._source import FrameSource, RecordedFrame
+from ._vendor import series_of_signals
 
 __all__ = [
     "Calibration",
@@ -24,4 +25,5 @@ __all__ = [
     "is_recording",
     "metres_per_unit",
     "read_images",
+    "series_of_signals",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...vendor_files import (
@@ -16,7 +17,7 @@ from ...vendor_files import (
 from ._errors import refuse
 from ._images import Calibration, ImageSeries, grey_series
 
-__all__ = ["VENDOR_SUFFIXES", "read_vendor", "vendor_suffixes"]
+__all__ = ["VENDOR_SUFFIXES", "read_vendor", "series_of_signals", "vendor_suffixes"]
 
 VENDOR_SUFFIXES = KNOWN_SUFFIXES
 """Suffixes that are taken from a folder; a single file is tried whatever its suffix."""
@@ -26,7 +27,16 @@ vendor_suffixes = reader_suffixes
 
 def read_vendor(path: Path, dataset: str | None) -> ImageSeries:
     """Read the only (or chosen, or first) image signal of a vendor's file; see `read_images`."""
-    signals = images = [signal for signal in load_signals(path, images_only=True) if _is_image(signal)]
+    return series_of_signals(path, load_signals(path, images_only=True), dataset)
+
+
+def series_of_signals(path: Path, found: Sequence[VendorSignal], dataset: str | None) -> ImageSeries:
+    """The only (or chosen, or first) image among the signals of a vendor's file.
+
+    Raises:
+        DataFormatError: none of them is an image, or none that was asked for.
+    """
+    signals = images = [signal for signal in found if _is_image(signal)]
     if not images:
         raise refuse(path.name, "it holds no image")
     if dataset is not None:

@@ -97,7 +97,7 @@ def bootstrap_model(
                         say(name, "")
                         return stage(both)
 
-                with warm_executor(settings.hpc, settings.logs / "hpc" / trigger_id) as executor:
+                with warm_executor(settings, settings.logs / "hpc" / trigger_id) as executor:
                     ending = bootstrap(
                         site,
                         model,

@@ -153,7 +153,7 @@ def _carry_out(settings: Settings, request: RetrainRequest, action: RetrainActio
     try:
         site = Site.of(settings, outbox)
         logs = settings.logs / "hpc" / request.trigger_id
-        with warm_executor(settings.hpc, logs) as executor:
+        with warm_executor(settings, logs) as executor:
             return retrain_model(site, request, action, executor, run_stage)
     finally:
         outbox.close()

@@ -7,13 +7,13 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from eucentric_core import HpcSettings
+from eucentric_core import Settings
 
 __all__ = ["warm_executor"]
 
 
 @contextmanager
-def warm_executor(settings: HpcSettings, run_dir: Path) -> Iterator[Future[Executor]]:
+def warm_executor(settings: Settings, run_dir: Path) -> Iterator[Future[Executor]]:
     """Start opening the executor now; whoever needs it waits for the future's result.
 
     Workers import what training needs before there is anything to train. The end of the context waits for
@@ -23,11 +23,12 @@ def warm_executor(settings: HpcSettings, run_dir: Path) -> Iterator[Future[Execu
         yield starter.submit(_open_warm, settings, run_dir, opened)
 
 
-def _open_warm(settings: HpcSettings, run_dir: Path, opened: ExitStack) -> Executor:
+def _open_warm(settings: Settings, run_dir: Path, opened: ExitStack) -> Executor:
     from eucentric_hpc import open_executor, select_members
 
-    executor = opened.enter_context(open_executor(settings, run_dir))
-    for _ in range(settings.workers):
+    globus = settings.globus.within(settings.home)
+    executor = opened.enter_context(open_executor(settings.hpc, run_dir, globus=globus))
+    for _ in range(settings.hpc.workers):
         # Any function of the room will do: to find it, a worker imports the room.
         executor.submit(select_members, [1.0], 0.0)
     return executor

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor, Future
 from statistics import median
 from typing import Any
 
@@ -17,9 +17,10 @@ from eucentric_core import EucentricError
 from eucentric_models import Decoding, DriftReference
 
 from ._elit_models import AssembledData, EnsembleRequest, EnsembleResult, GoldenFiles, MemberOutcome
-from ._elit_tasks import assemble_task, finish_task, member_checkpoint, member_task
+from ._elit_tasks import PROGRESS_FOLDER, assemble_task, finish_task, member_checkpoint, member_task
 from ._result_store import submit_once
 from ._training_errors import TrainingDivergedError, TrainingInterruptedError
+from ._watching import Watch, looking_at, wait_watching
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +29,11 @@ StageProgress = Callable[[str, int, int], None]
 
 
 def train_ensemble(
-    executor: Executor, request: EnsembleRequest, *, progress: StageProgress | None = None
+    executor: Executor,
+    request: EnsembleRequest,
+    *,
+    progress: StageProgress | None = None,
+    watch: Watch | None = None,
 ) -> EnsembleResult:
     """Train, select and measure an ensemble.
 
@@ -39,6 +44,7 @@ def train_ensemble(
         executor: where the work runs; it stays open.
         request: what to train on what.
         progress: called when a stage or a member is done.
+        watch: called every other second in between.
 
     Raises:
         TrainingInterruptedError: ``request.timeout_s`` passed; work not yet started was cancelled.
@@ -49,10 +55,11 @@ def train_ensemble(
     seconds: dict[str, float] = {}
     plain = request.model_dump(mode="json")
     report = progress or _no_progress
+    look = looking_at(executor, request.work_dir / PROGRESS_FOLDER, watch)
 
     started = time.monotonic()
     tasks = request.work_dir / "tasks"
-    data_json = _result(submit_once(executor, tasks, "assemble", assemble_task, plain), deadline)
+    data_json = _result(submit_once(executor, tasks, "assemble", assemble_task, plain), deadline, look)
     data = AssembledData.model_validate(data_json)
     seconds["assemble"] = time.monotonic() - started
     report("assemble", 1, 1)
@@ -62,7 +69,7 @@ def train_ensemble(
         submit_once(executor, tasks, f"member-{index}", member_task, plain, data_json, index)
         for index in range(request.members)
     ]
-    members = _finished_members(futures, deadline, request, report)
+    members = _finished_members(futures, deadline, request, report, look)
     selected = select_members([member.f1 for member in members], request.selection_margin)
     kept = [members[position] for position in selected]
     seconds["members"] = time.monotonic() - started
@@ -70,7 +77,7 @@ def train_ensemble(
     started = time.monotonic()
     weights = [str(member.weights) for member in kept]
     finish = submit_once(executor, tasks, "finish", finish_task, plain, data_json, weights)
-    finished = _result(finish, deadline)
+    finished = _result(finish, deadline, look)
     seconds["finish"] = time.monotonic() - started
     report("finish", 1, 1)
     for member in members:
@@ -81,6 +88,7 @@ def train_ensemble(
         selected=tuple(member.index for member in kept),
         weights=tuple(member.weights for member in kept),
         metrics=finished["metrics"],
+        warnings=tuple(finished["warnings"]),
         decoding=Decoding.model_validate(finished["decoding"]),
         drift_reference=DriftReference.model_validate(finished["drift_reference"]),
         golden=tuple(GoldenFiles.model_validate(files) for files in finished["golden"]),
@@ -100,12 +108,11 @@ def _finished_members(
     deadline: float,
     request: EnsembleRequest,
     report: StageProgress,
+    look: Callable[[], None],
 ) -> list[MemberOutcome]:
     pending = set(futures)
     while pending:
-        done, pending = wait(
-            pending, timeout=max(0.0, deadline - time.monotonic()), return_when="FIRST_COMPLETED"
-        )
+        done, pending = wait_watching(pending, deadline, look)
         if not done:
             for future in pending:
                 future.cancel()
@@ -128,9 +135,9 @@ def _finished_members(
     return members
 
 
-def _result(future: Future[dict[str, Any]], deadline: float) -> dict[str, Any]:
+def _result(future: Future[dict[str, Any]], deadline: float, look: Callable[[], None]) -> dict[str, Any]:
     budget_s = max(0.0, deadline - time.monotonic())
-    if not wait([future], timeout=budget_s).done:
+    if not wait_watching([future], deadline, look)[0]:
         future.cancel()
         raise _too_late(budget_s)
     return future.result()

@@ -18,6 +18,7 @@ from eucentric_hpc import (
     TrainingConfigError,
     TrainingDivergedError,
     TrainingInterruptedError,
+    TrainingProgress,
     TrainingSet,
     evaluate_ensemble,
     open_executor,
@@ -90,15 +91,24 @@ def test_the_story_detection_falls_when_the_microscope_drifts_and_retraining_bri
         seed=1,
     )
     stages: list[tuple[str, int, int]] = []
+    looks: list[TrainingProgress] = []
     settings = HpcSettings.model_validate({"executor": "parsl-local", "workers": 2, "start_timeout_s": 90})
     with open_executor(settings, tmp_path / "run") as executor:
-        champion = train_ensemble(executor, first, progress=lambda *stage: stages.append(stage))
+        champion = train_ensemble(
+            executor,
+            first,
+            progress=lambda *stage: stages.append(stage),
+            watch=lambda members, waiting: looks.extend(members),
+        )
         second = first.model_copy(
             update={"work_dir": tmp_path / "second", "new_data": new, "champion": champion.weights}
         )
         challenger = train_ensemble(executor, second)
 
     assert stages == [("assemble", 1, 1), ("members", 1, 2), ("members", 2, 2), ("finish", 1, 1)]
+    assert {look.task for look in looks} <= {"member-0", "member-1"}
+    assert all(0 < look.step <= look.steps == LEARNS.steps for look in looks)
+    assert looks
     assert champion.metrics["f1"] > 0.9
     assert set(champion.metrics) >= {"precision", "recall", "calibration_error", "f1_metal", "f1_dopant"}
     assert [sha256_file(member.weights) for member in champion.members] == [

@@ -12,6 +12,7 @@ from eucentric_models.engines import BundleDraft
 
 from .._elit import train_ensemble
 from .._elit_models import ElitParameters, EnsembleRequest, EnsembleResult
+from .._training_progress import TrainingProgress
 from ._data import RecipeData
 from ._elit_check import check_frames
 from ._progress import RecipeProgress, TrainingNote
@@ -66,7 +67,30 @@ class ElitRecipe:
             if progress is not None:
                 progress(TrainingNote(stage=stage, done=done, of=of))
 
-        return _draft(train_ensemble(executor, request, progress=tell), request, checked)
+        def watch(members: tuple[TrainingProgress, ...], waiting: str | None) -> None:
+            if progress is not None and (note := _note(members, waiting, request.members)) is not None:
+                progress(note)
+
+        return _draft(train_ensemble(executor, request, progress=tell, watch=watch), request, checked)
+
+
+def _note(members: tuple[TrainingProgress, ...], waiting: str | None, count: int) -> TrainingNote | None:
+    """Of the member that needs longest; None when none trains."""
+    if waiting is not None:
+        return TrainingNote(stage="waiting", done=0, of=1, waiting=waiting)
+    training = [member for member in members if not member.done]
+    if not training:
+        return None
+    last = max(training, key=lambda member: member.remaining_s or 0.0)
+    number = int(last.task.removeprefix("member-")) + 1
+    return TrainingNote(
+        stage=f"member {number} of {count}",
+        unit="step",
+        done=last.step,
+        of=last.steps,
+        loss=last.loss,
+        remaining_s=last.remaining_s,
+    )
 
 
 def _draft(result: EnsembleResult, request: EnsembleRequest, checked: DataReport) -> BundleDraft:
@@ -110,7 +134,7 @@ def _report(result: EnsembleResult, checked: DataReport) -> tuple[str, ...]:
     ]
     if data.unused_frames:
         sentences.append(f"{data.unused_frames} frames were not used: the champion was not sure of them.")
-    return (*sentences, *checked.warnings)
+    return (*sentences, *result.warnings, *checked.warnings)
 
 
 ELIT = ElitRecipe()

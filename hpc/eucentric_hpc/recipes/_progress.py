@@ -17,24 +17,37 @@ class TrainingNote(FrozenModel):
 
     Attributes:
         stage: what is done at present, as the recipe calls it.
+        unit: what `done` and `of` count, where the stage does not say so.
         done: how much of it.
         of: how much there is.
         loss: of the training, None where there is no such thing.
         remaining_s: estimate of the time to the end of the stage, None if it cannot be told.
+        waiting: what the work waits for, e.g. `queued in Slurm: Priority, 4 min`; None when it runs.
     """
 
     stage: str
+    unit: str = ""
     done: Annotated[int, Field(ge=0)]
     of: Annotated[int, Field(ge=1)]
     loss: float | None = None
     remaining_s: Annotated[float, Field(ge=0)] | None = None
+    waiting: str | None = None
 
     @property
     def sentence(self) -> str:
         """For a line of progress."""
+        if self.waiting is not None:
+            return self.waiting
         loss = "" if self.loss is None else f", loss {self.loss:.3g}"
-        left = "" if self.remaining_s is None else f", about {self.remaining_s:.0f} s left"
-        return f"{self.stage}: {self.done} of {self.of}{loss}{left}"
+        left = "" if self.remaining_s is None else f", about {_duration(self.remaining_s)} left"
+        counted = f", {self.unit}" if self.unit else ":"
+        return f"{self.stage}{counted} {self.done} of {self.of}{loss}{left}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 RecipeProgress = Callable[[TrainingNote], None]

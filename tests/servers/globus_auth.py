@@ -19,7 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from globus_sdk.scopes import Scope, ScopeParser
 
 TRANSFER_SCOPE = "urn:globus:auth:scope:transfer.api.globus.org:all"
+COMPUTE_SCOPE = "https://auth.globus.org/scopes/facd7ccc-c5f4-42aa-916b-a0e270e2c2a9/all"
+COMPUTE_SERVER = "funcx_service"
 _SERVER_OF_SCOPE = {
+    COMPUTE_SCOPE: COMPUTE_SERVER,
     TRANSFER_SCOPE: "transfer.api.globus.org",
     "openid": "auth.globus.org",
     "profile": "auth.globus.org",

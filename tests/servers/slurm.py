@@ -1,4 +1,4 @@
-"""A real Slurm for tests: munged, slurmctld and virtual nodes, without systemd, cgroups or an accounting database."""
+"""A real Slurm for tests: munged, slurmctld and virtual nodes; no systemd, cgroups or accounting database."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ SlurmctldTimeout=30
 SlurmdTimeout=60
 PropagateResourceLimits=NONE
 {nodes}
-PartitionName=batch Nodes=ALL Default=YES MaxTime=1:00:00 DefaultTime=10:00 PriorityTier=1 OverSubscribe=NO State=UP
+PartitionName=batch Nodes=ALL Default=YES MaxTime=1:00:00 DefaultTime=10:00 PriorityTier=1 State=UP
 PartitionName=urgent Nodes=ALL MaxTime=1:00:00 DefaultTime=10:00 PriorityTier=10 PreemptMode=OFF State=UP
 """
 
@@ -207,7 +207,8 @@ class Slurm:
     def _write_configuration(self, ports: Mapping[str, int]) -> None:
         host = socket.gethostname().split(".")[0]
         nodes = "\n".join(
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2 RealMemory=4000 State=UNKNOWN"
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port}"
+            " CPUs=2 RealMemory=4000 State=UNKNOWN"
             for node, port in ports.items()
         )
         (self.base / "munge").mkdir(mode=0o711)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from .errors import InvalidFrameError
+from .flattening import flattened
 from .resampling import resample
 
 _SAME_SCALE = 0.03  # within what training scatters the pixel size anyway
@@ -22,6 +23,8 @@ class Preprocessing(BaseModel):
         clip: normalised values are limited to [-clip, 1 + clip], which tames hot pixels.
         working_pixel_size_m: pixel size at which the network works; frames of another calibration are
             resampled to it, so a change of magnification is no drift. None: frames are taken as they are.
+        flatten_sigma_px: width of the surroundings that each pixel is compared with before, in pixels of the
+            network, so that an uneven background is no drift either; None leaves it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +33,8 @@ class Preprocessing(BaseModel):
     high_percentile: float = Field(default=99.5, gt=50, le=100)
     clip: float = Field(default=1.0, ge=0, le=10)
     working_pixel_size_m: float | None = Field(default=None, ge=1e-13, le=1e-6)
+
+    flatten_sigma_px: float | None = Field(default=None, ge=4, le=500)
 
     def scale_for(self, pixel_size_m: float | None) -> float:
         """Network pixels per frame pixel along one side, for a frame of this calibration; None is unknown.
@@ -70,6 +75,8 @@ def normalise(
         InvalidFrameError: the frame is not 2D, is empty, complex, or holds NaN or infinity.
     """
     image = check_frame(frame)
+    if preprocessing.flatten_sigma_px is not None:
+        image = flattened(image, preprocessing.flatten_sigma_px)
     # Every other row and column gives the same percentiles within the noise, at a quarter of the cost.
     sample = image[::2, ::2] if image.size >= 128 * 128 else image
     low, high = np.percentile(sample, [preprocessing.low_percentile, preprocessing.high_percentile])

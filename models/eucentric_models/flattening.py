@@ -14,8 +14,8 @@ _SMALLEST_DEVIATION = 1e-3  # of the whole frame's
 def flattened(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
     """Deviation from the surroundings, in units of what is usual there.
 
-    A local z-score: the mean over a Gaussian window of rms width `sigma_px` is taken away, the rest divided by
-    its rms over a window twice as wide.
+    A local z-score: the mean over a Gaussian window of rms width `sigma_px` is taken away, the rest
+    divided by its rms over a window twice as wide.
 
     Args:
         image: (ny, nx) finite.

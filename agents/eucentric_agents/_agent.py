@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from eucentric_core import LEASE_DURATION_S, EucentricError, Settings, require_free_space
-from eucentric_core.transport import PyroControlServer, require_port_free
+from eucentric_core.transport import KeyKeeper, PyroControlServer, require_port_free
 from eucentric_transfer import check_address
 
 from ._console import ConsoleFile
@@ -24,7 +24,7 @@ from .control import (
     Watchdog,
     control_methods,
 )
-from .data import DataLink, DataProcess, EventOutbox, KeyKeeper
+from .data import DataLink, DataProcess, DoorAdmission, EventOutbox
 from .drivers.host import DriverHost, MadeSafe
 from .interlocks import Interlocks
 
@@ -158,7 +158,7 @@ class Agent:
 
     def _serve_control(self, started: ExitStack) -> None:
         settings = self._settings.agent
-        keys = KeyKeeper(self._data.door, settings.tls)
+        keys = KeyKeeper(DoorAdmission(self._data.door), settings.tls)
         keys.start()
         started.callback(keys.stop)
         methods = control_methods(

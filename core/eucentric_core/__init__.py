@@ -14,7 +14,12 @@ from ._bundle import (
 )
 from ._clear_errors import clear_errors
 from ._console import console_path, read_console
-from ._data_access import agent_data_access
+from ._data_access import (
+    agent_data_access,
+    channel_credentials,
+    edge_data_access,
+    repository_data_access,
+)
 from ._errors import (
     BundleError,
     BusyError,
@@ -222,12 +227,14 @@ __all__ = [
     "agent_data_access",
     "answers_ok",
     "caller_from_certificate",
+    "channel_credentials",
     "clear_errors",
     "client_context",
     "configure_logging",
     "connect",
     "console_path",
     "control_connections",
+    "edge_data_access",
     "error_from_report",
     "explain_problem",
     "fsync_directory",
@@ -239,6 +246,7 @@ __all__ = [
     "parse_event",
     "reached",
     "read_console",
+    "repository_data_access",
     "require_free_space",
     "server_context",
     "service_lifetime",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +13,7 @@ from ._model import FrozenModel, Identifier
 from ._settings_address import Address, folder_of_address
 from ._settings_data import DataChannelSettings
 from ._settings_globus import GlobusSettings
+from ._settings_hosts import is_loopback, reachable_host
 from ._settings_hpc import HpcSettings
 from ._settings_link import LinkSettings
 from ._settings_repository import RepositorySettings
@@ -37,14 +37,6 @@ __all__ = [
 _Port = Annotated[int, Field(ge=1, le=65535)]
 _Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 _AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address never leaves the machine; a name other than `localhost` may."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class InstrumentSettings(FrozenModel):
@@ -91,13 +83,7 @@ class AgentSettings(FrozenModel):
     @property
     def reachable_host(self) -> str:
         """Where this machine reaches its own agent: one that listens on every address is on loopback, too."""
-        try:
-            address = ipaddress.ip_address(self.host)
-        except ValueError:
-            return self.host
-        if not address.is_unspecified:
-            return self.host
-        return "127.0.0.1" if address.version == 4 else "::1"
+        return reachable_host(self.host)
 
     @property
     def data_host(self) -> str:
@@ -111,19 +97,33 @@ class AgentSettings(FrozenModel):
 
 
 class EdgeSettings(FrozenModel):
-    """The inference service beside the microscope."""
+    """The inference service beside the microscope.
+
+    Without `tls` both channels listen on loopback only.
+    """
 
     name: Identifier = "edge-1"
     model: Identifier = "atoms"
     host: str = "127.0.0.1"
     control_port: _Port = 4320
     data_port: _Port = 4321
+    tls: TlsSettings | None = None
     source_stream: str = "haadf"
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     trusted_keys: _AbsolutePath | None = None
     drift_window_frames: Annotated[int, Field(ge=1, le=4096)] = 8
     drift_score_limit: Annotated[float, Field(gt=0, le=100)] = 1.0
     entropy_ratio_limit: Annotated[float, Field(gt=1, le=100)] = 1.3
+
+    @property
+    def channel_tls(self) -> TlsSettings | None:
+        """Files for mutual TLS of both channels; None: they have no keys, and stay on the machine."""
+        return self.tls
+
+    @property
+    def reachable_host(self) -> str:
+        """Where this machine reaches its own edge."""
+        return reachable_host(self.host)
 
 
 class HubSettings(FrozenModel):

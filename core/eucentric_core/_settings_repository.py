@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from ._model import FrozenModel, Identifier
+from ._settings_hosts import is_loopback, reachable_host
 from ._settings_tls import TlsSettings
 
 __all__ = ["RepositorySettings", "RetentionRule"]
@@ -81,7 +81,8 @@ class RepositorySettings(FrozenModel):
         retention: rules of `eucentric data prune`; without rules nothing is ever deleted.
         http_port: where data are read over HTTP; None for not at all.
         http_host: address the HTTP door listens on; one that leaves the machine needs `tls`.
-        tls: files for mutual TLS of the HTTP door.
+        tls: files for mutual TLS of the HTTP door, and of both channels where `host` leaves the machine;
+            without them those stay on it.
         http_max_response_bytes: largest answer with array data.
     """
 
@@ -114,13 +115,16 @@ class RepositorySettings(FrozenModel):
 
     @model_validator(mode="after")
     def _closed_door(self) -> Self:
-        if self.http_port is not None and self.tls is None and not _stays_here(self.http_host):
+        if self.http_port is not None and self.tls is None and not is_loopback(self.http_host):
             raise ValueError("http_host leaves the machine: give tls, so that both sides prove who they are")
         return self
 
+    @property
+    def channel_tls(self) -> TlsSettings | None:
+        """Files for mutual TLS of both channels; None: they have no keys, and stay on the machine."""
+        return None if is_loopback(self.host) else self.tls
 
-def _stays_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    @property
+    def reachable_host(self) -> str:
+        """Where this machine reaches its own repository."""
+        return reachable_host(self.host)

@@ -18,6 +18,8 @@ from eucentric_core import (
     ServiceUnavailableError,
     Settings,
     agent_data_access,
+    channel_credentials,
+    edge_data_access,
 )
 from eucentric_core.transport import EVENT_STREAM, StreamMessage, StreamSubscriber
 from eucentric_flows import RunView, runs_path
@@ -63,7 +65,9 @@ class LiveHub:
         tls = settings.client.tls
         self.safe_stop = SafeStop(agent.host, agent.control_port, client=client, credentials=tls)
         self._agent_reader = AgentReader(agent.host, agent.control_port, client=client, credentials=tls)
-        self._edge_reader = EdgeReader(edge.host, edge.control_port)
+        self._edge_reader = EdgeReader(
+            edge.host, edge.control_port, credentials=channel_credentials(settings, edge)
+        )
         self._agent = Watch("agent", self._agent_reader)
         self._edge = Watch("edge", self._edge_reader)
         self._runs_reader = RunsReader(runs_path(settings))
@@ -94,6 +98,7 @@ class LiveHub:
                 streams=["detections", "uncertainty", EVENT_STREAM],
                 mode="newest",
                 credit=_CREDIT,
+                access=edge_data_access(settings, client=client),
             ),
         )
         self._threads = [

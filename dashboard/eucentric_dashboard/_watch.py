@@ -159,8 +159,8 @@ class AgentReader:
 class EdgeReader:
     """Asks the edge whether it is there, and returns its own word for its state."""
 
-    def __init__(self, host: str, control_port: int) -> None:
-        self._control = PyroControlClient(host, control_port, timeout_s=_TIMEOUT_S)
+    def __init__(self, host: str, control_port: int, *, credentials: TlsSettings | None = None) -> None:
+        self._control = PyroControlClient(host, control_port, timeout_s=_TIMEOUT_S, credentials=credentials)
 
     def __call__(self) -> str:
         """Ask once.

@@ -24,7 +24,14 @@ from eucentric_core import (
     TransportError,
     UnsupportedError,
 )
-from eucentric_core.transport import DataServer, PyroControlServer, StreamPublisher, require_port_free
+from eucentric_core.transport import (
+    DataServer,
+    KeyedService,
+    PyroControlServer,
+    StreamPublisher,
+    open_pacer,
+    require_port_free,
+)
 from eucentric_transfer import MoverOptions, open_mover
 
 from ._backfill import read_missing_facts
@@ -99,14 +106,23 @@ class RepositoryService:
         methods = {"ping": self._ping, "status": self._status}
         self._inbox = _open_inbox(settings, folders, stopping)
         try:
+            self._keyed = KeyedService("repository", repository.host, repository.channel_tls)
             require_port_free(repository.host, repository.control_port, "the repository's control channel")
             self._data = DataServer(
                 host=repository.host,
                 port=repository.data_port,
                 ingest_endpoint=_INGEST_ENDPOINT,
                 context=self._context,
+                keys=self._keyed.ring,
+                pacer=open_pacer(settings.link, home=settings.home),
+                bulk_dscp=settings.link.bulk_dscp,
             )
-            self._control = PyroControlServer(methods, host=repository.host, port=repository.control_port)
+            self._control = PyroControlServer(
+                self._keyed.methods_for(methods, needed={}),
+                host=repository.host,
+                port=repository.control_port,
+                credentials=repository.channel_tls,
+            )
             self._http = self._open_http(settings)
         except ConfigurationError:
             self._close_catalogue()
@@ -120,6 +136,7 @@ class RepositoryService:
 
     def start(self) -> None:
         """Answer on both channels."""
+        self._keyed.start()
         for thread in self._threads:
             thread.start()
         self._publisher = StreamPublisher(
@@ -194,6 +211,7 @@ class RepositoryService:
         self._publisher.close()
         self._control.stop()
         self._data.stop()
+        self._keyed.stop()
         for thread in self._threads:
             thread.join(timeout=_JOIN_S)
         self._close_catalogue()

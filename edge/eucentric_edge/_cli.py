@@ -8,7 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
+from eucentric_core import (
+    channel_credentials,
+    clear_errors,
+    configure_logging,
+    load_settings,
+    service_lifetime,
+)
 
 __all__ = ["app"]
 
@@ -50,8 +56,14 @@ def status(config: _Config = None) -> None:
     from eucentric_core.transport import PyroControlClient
 
     with clear_errors():
-        edge = load_settings(config).edge
-        client = PyroControlClient(edge.host, edge.control_port, timeout_s=5.0)
+        settings = load_settings(config)
+        edge = settings.edge
+        client = PyroControlClient(
+            edge.reachable_host,
+            edge.control_port,
+            timeout_s=5.0,
+            credentials=channel_credentials(settings, edge),
+        )
         answer = client.call("status", {})
         client.close()
     typer.echo(json.dumps(answer, indent=2))

@@ -19,13 +19,21 @@ from eucentric_core import (
     FrozenModel,
     ModelInstalled,
     ModelRefused,
+    Role,
     ServiceLifetime,
     Settings,
     TransportError,
     TrustedKeys,
     agent_data_access,
 )
-from eucentric_core.transport import DataServer, Methods, PyroControlServer, StreamPublisher
+from eucentric_core.transport import (
+    DataServer,
+    KeyedService,
+    Methods,
+    PyroControlServer,
+    StreamPublisher,
+    open_pacer,
+)
 
 from ._frame_worker import FrameWorker
 from ._installer import Installation, Installer
@@ -37,6 +45,7 @@ __all__ = ["EdgeService"]
 _INGEST = "inproc://edge-results"
 _PUBLISH_TIMEOUT_S = 2.0
 _STOP_TIMEOUT_S = 5.0
+_NEEDED = {"install": Role.SCIENTIST, "rollback": Role.SCIENTIST}
 
 _log = logging.getLogger(__name__)
 
@@ -81,12 +90,22 @@ class EdgeService:
         """Open both channels, put the last good model in service and analyse frames until the stop.
 
         Raises:
-            ConfigurationError: a port is in use.
+            ConfigurationError: a port is in use, a certificate cannot be used, or the edge is to be reached
+                from other machines without one.
         """
-        edge, agent = self._settings.edge, self._settings.agent
+        edge, agent, link = self._settings.edge, self._settings.agent, self._settings.link
         with ExitStack() as stack:
+            keyed = stack.enter_context(KeyedService("edge", edge.host, edge.channel_tls))
             context: zmq.Context[zmq.Socket[bytes]] = stack.enter_context(zmq.Context())
-            data = DataServer(host=edge.host, port=edge.data_port, ingest_endpoint=_INGEST, context=context)
+            data = DataServer(
+                host=edge.host,
+                port=edge.data_port,
+                ingest_endpoint=_INGEST,
+                context=context,
+                keys=keyed.ring,
+                pacer=open_pacer(link, home=self._settings.home),
+                bulk_dscp=link.bulk_dscp,
+            )
             stack.enter_context(_serving(data.serve, data.stop, "edge-data"))
             publisher = StreamPublisher(_INGEST, context=context, timeout_s=_PUBLISH_TIMEOUT_S)
             stack.callback(publisher.close)
@@ -99,8 +118,12 @@ class EdgeService:
                 context=context,
                 access=agent_data_access(self._settings, client=edge.name),
             )
-            methods = self._methods(worker, publisher)
-            control = PyroControlServer(methods, host=edge.host, port=edge.control_port)
+            control = PyroControlServer(
+                keyed.methods_for(self._methods(worker, publisher), needed=_NEEDED),
+                host=edge.host,
+                port=edge.control_port,
+                credentials=edge.channel_tls,
+            )
             for error in self._installer.start():
                 self._announce_refusal(publisher, error)
             stack.enter_context(_serving(control.serve, control.stop, "edge-control"))

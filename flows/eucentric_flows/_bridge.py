@@ -18,13 +18,21 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from eucentric_core import AnyEvent, DataFormatError, ServiceUnavailableError, Settings
+from eucentric_core import (
+    AnyEvent,
+    DataFormatError,
+    ServiceUnavailableError,
+    Settings,
+    agent_data_access,
+    edge_data_access,
+    repository_data_access,
+)
 from eucentric_core.transport import EVENT_STREAM, DataAccess, StreamSubscriber
 
 from ._event_outbox import EventOutbox
 from ._prefect_events import EventSink
 
-__all__ = ["Address", "EventBridge", "event_sources"]
+__all__ = ["Address", "EventBridge", "event_keys", "event_sources"]
 
 Address = tuple[str, int]
 
@@ -40,9 +48,19 @@ def event_sources(settings: Settings) -> dict[str, Address]:
     """The data channels that publish events."""
     return {
         "agent": (settings.agent.host, settings.agent.data_port),
-        "edge": (settings.edge.host, settings.edge.data_port),
-        "repository": (settings.repository.host, settings.repository.data_port),
+        "edge": (settings.edge.reachable_host, settings.edge.data_port),
+        "repository": (settings.repository.reachable_host, settings.repository.data_port),
     }
+
+
+def event_keys(settings: Settings, *, client: str) -> dict[str, DataAccess]:
+    """What gets the keys of those channels that have some."""
+    access = {
+        "agent": agent_data_access(settings, client=client),
+        "edge": edge_data_access(settings, client=client),
+        "repository": repository_data_access(settings, client=client),
+    }
+    return {name: keys for name, keys in access.items() if keys is not None}
 
 
 class EventBridge:

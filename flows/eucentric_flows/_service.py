@@ -11,10 +11,10 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.types.entrypoint import EntrypointType
 
-from eucentric_core import ServiceLifetime, ServiceUnavailableError, Settings, agent_data_access
+from eucentric_core import ServiceLifetime, ServiceUnavailableError, Settings
 
 from ._automation import publish_policies
-from ._bridge import EventBridge, event_sources
+from ._bridge import EventBridge, event_keys, event_sources
 from ._deployment import DEPLOYMENT
 from ._event_outbox import EventOutbox, outbox_path
 from ._prefect_events import PrefectEventSink
@@ -66,13 +66,12 @@ async def _serve(
     deployment_id = await runner.aadd_deployment(_deployment())
     async with get_client() as client:
         automations = await publish_policies(client, policies, deployment_id)
-    access = agent_data_access(settings, client="flows")
     bridge = EventBridge(
         event_sources(settings),
         outbox,
         sink,
         on_end=lifetime.stopping.set,
-        access={} if access is None else {"agent": access},
+        access=event_keys(settings, client="flows"),
     )
     with bridge:
         running = asyncio.create_task(runner.start())

@@ -14,13 +14,19 @@ Context = zmq.Context[zmq.Socket[bytes]]
 FRAMES = 150
 
 
+def publish_all(publisher: StreamPublisher, frames: list[Frame]) -> None:
+    """Publish one after the other."""
+    for frame in frames:
+        publisher.publish(frame.header, frame.array)
+
+
 def test_it_is_drained_when_everything_has_come_and_not_before(
     start_data: Callable[..., DataServer], context: Context, make_frame: Callable[..., Frame]
 ) -> None:
     server = start_data(ingest="inproc://ingest")
     publisher = StreamPublisher("inproc://ingest", context=context, timeout_s=20)
     frames = [make_frame(sequence) for sequence in range(FRAMES)]
-    driver = threading.Thread(target=lambda: [publisher.publish(f.header, f.array) for f in frames])
+    driver = threading.Thread(target=publish_all, args=(publisher, frames))
     with StreamSubscriber(*server.address, mode="lossless", credit=4, context=context) as subscriber:
         subscriber.wait_subscribed(20)
         assert not subscriber.is_drained()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._desk import DataDesk
-from ._door import DataDoor, KeyKeeper
+from ._door import DataDoor, DoorAdmission
 from ._link import DataLink
 from ._outbox import EventOutbox
 from ._report import DataReport, describe_data, describe_silence, duration
@@ -17,8 +17,8 @@ __all__ = [
     "DataLink",
     "DataProcess",
     "DataReport",
+    "DoorAdmission",
     "EventOutbox",
-    "KeyKeeper",
     "RetryStuck",
     "ShippingReport",
     "describe_data",

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, JsonValue
 
 from eucentric_core import FrozenModel
-from eucentric_core.transport import DataOpening, KeyRing, PublicKey
+from eucentric_core.transport import KeyRing, PublicKey
 
 from ._desk import DataDesk
 
@@ -32,8 +32,7 @@ def register_keys(desk: DataDesk, keys: KeyRing) -> None:
 
     def admit(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
         asked = Admit.model_validate(payload)
-        keys.admit(asked.public_key, asked.holder)
-        return DataOpening(server_key=keys.server_key).model_dump(mode="json")
+        return keys.open(asked.public_key, asked.holder).model_dump(mode="json")
 
     def remove(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
         keys.remove(Remove.model_validate(payload).public_key)

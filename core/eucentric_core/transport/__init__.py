@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from ._curve_access import DATA_OPEN, ChannelAccess, DataAccess, OwnAccess
 from ._curve_keys import KEY_VALID_S, DataOpening, KeyRing, PublicKey
+from ._heap import keep_freed_memory
+from ._key_keeper import KeyAdmission, KeyKeeper
+from ._keyed_service import KeyedService
 from ._marking import kernel_pace, mark_bulk, mark_control
 from ._network import find_free_port, require_loopback, require_port_free
 from ._pacing import UNPACED, Pacer, PacerStatus, open_pacer
@@ -34,7 +37,10 @@ __all__ = [
     "DataOpening",
     "DataServer",
     "DataServerStatus",
+    "KeyAdmission",
+    "KeyKeeper",
     "KeyRing",
+    "KeyedService",
     "LinkMeasurement",
     "Method",
     "Methods",
@@ -52,6 +58,7 @@ __all__ = [
     "SubscriberStatus",
     "SubscriptionMode",
     "find_free_port",
+    "keep_freed_memory",
     "kernel_pace",
     "link_probe",
     "mark_bulk",

@@ -97,6 +97,15 @@ class KeyRing:
                 )
             self._admitted[public_key] = _Admitted(holder, now_s + valid_s)
 
+    def open(self, public_key: PublicKey, holder: str) -> DataOpening:
+        """Let a key in, or renew it; what its client needs to know.
+
+        Raises:
+            BusyError: there are too many keys.
+        """
+        self.admit(public_key, holder)
+        return DataOpening(server_key=self.server_key)
+
     def remove(self, public_key: str) -> None:
         """Admit a key no more; who uses it is cut off."""
         with self._lock:

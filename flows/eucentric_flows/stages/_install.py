@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from eucentric_core import BusyError, Settings, TransportError
+from eucentric_core import BusyError, Settings, TransportError, channel_credentials
 from eucentric_core.transport import PyroControlClient
 
 from .._errors import InstallationError
@@ -28,7 +28,12 @@ def install(settings: Settings, folder: Path, version: int, say: Callable[[str],
         ServiceUnavailableError: the edge did not answer for a minute.
         InstallationError: it answers, but with another version.
     """
-    edge = PyroControlClient(settings.edge.host, settings.edge.control_port, timeout_s=_INSTALL_TIMEOUT_S)
+    edge = PyroControlClient(
+        settings.edge.reachable_host,
+        settings.edge.control_port,
+        timeout_s=_INSTALL_TIMEOUT_S,
+        credentials=channel_credentials(settings, settings.edge),
+    )
     attempts = Retrying(
         retry=retry_if_exception_type((BusyError, TransportError)),
         wait=wait_random_exponential(0.5, max=5),

@@ -40,7 +40,7 @@ def newest_task() -> dict[str, Any]:
 class NoExecutor(Executor):
     """Takes no task."""
 
-    def submit(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
         raise AssertionError("nothing was to be run")
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pika
+import pytest
 from globus_compute_common import messagepack
 from globus_compute_common.messagepack.message_types import Task
 
@@ -155,13 +156,12 @@ def running_compute(globus: GlobusEmulator, folder: Path) -> Iterator[tuple[Path
     with running_rabbitmq() as amqp, running_endpoint(amqp, endpoint, folder):
         service = ComputeService(globus.auth, amqp)
         # The library has a table of addresses and no setting for another one.
-        looks_up = client.get_web_service_url
-        client.get_web_service_url = lambda _environment=None: service.url
-        try:
-            yield site, GlobusSettings.model_validate({**account, "folder": folder / "globus"})
-        finally:
-            client.get_web_service_url = looks_up
-            service.close()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(client, "get_web_service_url", lambda _environment=None: service.url)
+            try:
+                yield site, GlobusSettings.model_validate({**account, "folder": folder / "globus"})
+            finally:
+                service.close()
 
 
 @contextmanager

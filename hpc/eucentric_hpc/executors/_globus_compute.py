@@ -25,12 +25,11 @@ from ._task import Call, Outcome
 if TYPE_CHECKING:
     from globus_compute_sdk import Client, Executor
 
-    from ._site import GlobusComputeSite
-
 __all__ = ["globus_compute"]
 
 _LOST = re.compile(r"\b(WorkerLost|ManagerLost)\b")
 _MAX_REMOTE_CHARS = 1500
+_CLOSE_S = 15.0
 
 
 class _RemoteWorkerLostError(Exception):
@@ -64,13 +63,18 @@ def globus_compute(settings: HpcSettings, run_dir: Path, globus: GlobusSettings)
             task_group_id=uuid.uuid4(),
             label=f"eucentric-{site.name}",
             # By reference: both ends have this package, and a function's source would miss its module.
-            serializer=ComputeSerializer(strategy_code=DillCode(), strategy_data=DillDataBase64()),
-            **_rate(site.globus_compute),
+            serializer=ComputeSerializer(
+                strategy_code=DillCode(),  # type: ignore[no-untyped-call]
+                strategy_data=DillDataBase64(),  # type: ignore[no-untyped-call]
+            ),
+            api_burst_limit=site.globus_compute.submissions,
+            api_burst_window_s=site.globus_compute.submissions_period_s,
         )
 
         def submit(run: Callable[[Call], Outcome], call: Call) -> Future[Outcome]:
             outer: Future[Outcome] = Future()
-            tasks.submit(run, call).add_done_callback(lambda inner: _pass_on(inner, outer, site.name))
+            inner: Future[Outcome] = tasks.submit(run, call)  # type: ignore[no-untyped-call]
+            inner.add_done_callback(lambda done: _pass_on(done, outer, site.name))
             return outer
 
         compute = ComputeExecutor(Backend(submit, (_RemoteWorkerLostError,)), settings.retries, run_dir)
@@ -105,15 +109,17 @@ def _close(tasks: Executor) -> None:
     from globus_compute_sdk.sdk import executor
 
     # What runs at the endpoint runs on: the service has no way to end it.
-    tasks.shutdown(wait=False, cancel_futures=True)
-    # The library would keep this process alive until the last result has come.
+    tasks.shutdown(wait=False, cancel_futures=True)  # type: ignore[no-untyped-call]
+    # The library's own thread would keep this process alive until the last result has come, and it leaves the
+    # sockets that woke it open: there is no public way to either.
     watcher = executor._RESULT_WATCHERS.get(tasks.task_group_id)
-    if watcher is not None:
-        watcher.shutdown(wait=False, cancel_futures=True)
-
-
-def _rate(site: GlobusComputeSite) -> dict[str, int]:
-    return {"api_burst_limit": site.submissions, "api_burst_window_s": site.submissions_period_s}
+    if watcher is None:
+        return
+    connection = watcher._connection
+    watcher.shutdown(wait=False, cancel_futures=True)  # type: ignore[no-untyped-call]
+    watcher.join(_CLOSE_S)
+    if connection is not None and not watcher.is_alive():
+        connection.ioloop.close()
 
 
 def _pass_on(inner: Future[Outcome], outer: Future[Outcome], site: str) -> None:

@@ -21,6 +21,7 @@ from ._errors import no_worker
 if TYPE_CHECKING:
     from parsl import DataFlowKernel
     from parsl.executors import HighThroughputExecutor
+    from parsl.executors.status_handling import BlockProviderExecutor
     from parsl.jobs.states import JobStatus
 
 __all__ = ["LABEL", "Pool", "running_kernel", "wait_for_workers"]
@@ -127,7 +128,11 @@ class _GivingUp:
         self._pool = pool
         self._run_dir = run_dir
 
-    def __call__(self, workers: HighThroughputExecutor, status: dict[str, JobStatus]) -> None:
+    def __call__(self, workers: BlockProviderExecutor, status: dict[str, JobStatus]) -> None:
+        from parsl.executors import HighThroughputExecutor
+
+        if not isinstance(workers, HighThroughputExecutor):
+            raise TypeError(f"{type(workers).__name__} does not tell which blocks came up")
         if (late := self._pool.too_late()) is not None:
             workers.set_bad_state_and_fail_all(_HopelessError(late))
             return

@@ -26,7 +26,7 @@ def parsl_local(settings: HpcSettings, run_dir: Path) -> Iterator[ComputeExecuto
     from parsl.launchers import SimpleLauncher
     from parsl.providers import LocalProvider
 
-    provider = LocalProvider(
+    provider = LocalProvider(  # type: ignore[no-untyped-call]
         init_blocks=1,
         min_blocks=1,
         max_blocks=1,

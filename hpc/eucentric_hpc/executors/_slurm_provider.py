@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ _STATES = {
 }
 
 
-class WatchfulSlurmProvider(SlurmProvider):  # type: ignore[misc]
+class WatchfulSlurmProvider(SlurmProvider):
     """Jobs that Slurm queues again after a preemption or a node's failure, and may be watched meanwhile.
 
     Args:
@@ -47,7 +48,7 @@ class WatchfulSlurmProvider(SlurmProvider):  # type: ignore[misc]
     """
 
     def __init__(self, site: SlurmSite, worker_init: str, grace_s: float, run_dir: Path) -> None:
-        self._poll_s = site.poll_s
+        self._poll_s = math.ceil(site.poll_s)
         self._record = run_dir / _RECORD
         self._lock = threading.Lock()
         self._seen: dict[str, SlurmJob] = {}
@@ -74,7 +75,7 @@ class WatchfulSlurmProvider(SlurmProvider):  # type: ignore[misc]
         )
 
     @property
-    def status_polling_interval(self) -> float:
+    def status_polling_interval(self) -> int:
         """Seconds; Parsl's own is 60, and so long would nobody notice that a job has ended."""
         return self._poll_s
 
@@ -97,7 +98,7 @@ class WatchfulSlurmProvider(SlurmProvider):  # type: ignore[misc]
         except ServiceUnavailableError as error:
             _log.warning("%s", error)
             return
-        mine = {job: listed.get(job) for job in self.resources}
+        mine = {job: listed.get(job) for job in self._jobs()}
         for job, found in mine.items():
             if self.resources[job]["status"].terminal:
                 continue
@@ -115,6 +116,9 @@ class WatchfulSlurmProvider(SlurmProvider):  # type: ignore[misc]
             elif self._queued_s is None:
                 self._queued_s = time.monotonic()
 
+    def _jobs(self) -> list[str]:
+        return [str(job) for job in self.resources]
+
     def waited_s(self) -> float:
         """How long nothing has been running; 0 while something is."""
         with self._lock:
@@ -130,7 +134,7 @@ class WatchfulSlurmProvider(SlurmProvider):  # type: ignore[misc]
 
     def end_all(self, grace_s: float) -> None:
         """Cancel every job and wait until Slurm lists none; what is left after the grace is killed."""
-        jobs = list(self.resources)
+        jobs = self._jobs()
         try:
             deadline = time.monotonic() + grace_s
             while live := _live(jobs):

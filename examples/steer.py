@@ -3,6 +3,8 @@
 Start an agent first (`eucentric agent run`), then:
 
     python examples/steer.py --host 127.0.0.1 --control-port 4310 --data-port 4311
+
+From another machine name the settings with your certificate, too: `--config`, with a section `[client.tls]`.
 """
 
 from __future__ import annotations
@@ -40,13 +42,18 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--control-port", type=int, default=4310)
     parser.add_argument("--data-port", type=int, default=4311)
+    parser.add_argument("--config", help="settings file, for your certificate")
     arguments = parser.parse_args()
 
     with (
-        eucentric.connect(arguments.host, arguments.control_port, client="example") as scope,
-        eucentric.StreamSubscriber(
-            arguments.host, arguments.data_port, streams=["haadf"], mode="lossless"
-        ) as viewer,
+        eucentric.connect(
+            arguments.host,
+            arguments.control_port,
+            client="example",
+            data_port=arguments.data_port,
+            config=arguments.config,
+        ) as scope,
+        scope.subscribe(["haadf"], mode="lossless") as viewer,
     ):
         viewer.wait_subscribed(timeout_s=10)
         simulated = " (SIMULATED)" if scope.capabilities.simulated else ""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ._errors import TransportError
 from ._frame import Frame, FrameHeader
-from .transport import DataAccess, StreamSubscriber
+from .transport import DataAccess, StreamSubscriber, SubscriptionMode
 from .vocabulary import FrameReference
 
 __all__ = ["FrameFetch"]
@@ -38,6 +38,10 @@ class FrameFetch:
         self._port = port
         self._timeout_s = timeout_s
 
+    def subscribe(self, streams: Sequence[str], mode: SubscriptionMode) -> StreamSubscriber:
+        """A subscription that lasts until it is closed."""
+        return StreamSubscriber(self._host, self._port, streams=streams, mode=mode, access=self._access)
+
     @contextmanager
     def subscribed(self) -> Iterator[StreamSubscriber]:
         """A subscription that is confirmed before the acquisition begins.
@@ -46,7 +50,7 @@ class FrameFetch:
             ServiceUnavailableError: the data channel does not answer.
             NotAuthorisedError: the agent does not give us its keys.
         """
-        with StreamSubscriber(self._host, self._port, mode="lossless", access=self._access) as subscription:
+        with self.subscribe((), "lossless") as subscription:
             subscription.wait_subscribed(_SUBSCRIBE_S)
             yield subscription
 

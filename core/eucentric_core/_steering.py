@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self, TypeVar, cast
@@ -29,7 +29,7 @@ from ._microscope import Microscope
 from ._model import FrozenModel
 from ._settings import TlsSettings
 from ._units import lower_first
-from .transport import ControlClient, DataAccess, PyroControlClient
+from .transport import ControlClient, DataAccess, PyroControlClient, StreamSubscriber, SubscriptionMode
 from .vocabulary import (
     CameraAcquire,
     Command,
@@ -135,6 +135,26 @@ class SteeringClient(Microscope):
             TransportError: the frame did not arrive in time; it may have been recorded all the same.
             EucentricError: the instrument refused or failed.
         """
+        frames = self._require_frames()
+        with frames.subscribed() as subscription:
+            reference = cast(FrameReference, self.execute(command))
+            return frames.wait_for(subscription, reference, stream=stream)
+
+    def subscribe(
+        self, streams: Sequence[str] = (), *, mode: SubscriptionMode = "newest"
+    ) -> StreamSubscriber:
+        """Frames and events as they come, with this client's own keys. A context manager; close it.
+
+        Args:
+            streams: names of the wanted streams; none means all.
+            mode: `newest` skips what comes too fast, `lossless` slows the source down instead.
+
+        Raises:
+            ServiceUnavailableError: this client does not know where the data channel is.
+        """
+        return self._require_frames().subscribe(streams, mode)
+
+    def _require_frames(self) -> FrameFetch:
         self._require_open()
         if self._frames is None:
             raise ServiceUnavailableError(
@@ -142,9 +162,7 @@ class SteeringClient(Microscope):
                 safe="nothing was scanned.",
                 next_step="connect with data_port=..., or by the instrument's name in the settings.",
             )
-        with self._frames.subscribed() as subscription:
-            reference = cast(FrameReference, self.execute(command))
-            return self._frames.wait_for(subscription, reference, stream=stream)
+        return self._frames
 
     def scan(
         self, *, height_px: int = 512, width_px: int = 512, dwell_time_s: float = 1e-6, stream: str = "haadf"

@@ -11,30 +11,45 @@ import pytest
 
 import eucentric
 import eucentric_core
-from eucentric_core import ManagedProcess
+from eucentric.certs import Authority
+from eucentric_core import ManagedProcess, Role
 from eucentric_core.transport import find_free_port
 from eucentric_core.vocabulary import COMMANDS
 
 
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[tuple[int, int]]:
-    """Control and data port of a running agent with the digital twin."""
-    ports = find_free_port(), find_free_port()
-    config = tmp_path / "machine.toml"
+@pytest.fixture(params=["on this machine", "with keys"])
+def agent(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Arguments that lead to a running agent with the digital twin."""
+    ports = {"control_port": find_free_port(), "data_port": find_free_port()}
+    keyed = request.param == "with keys"
+    config, mine = tmp_path / "machine.toml", tmp_path / "mine.toml"
+    more = ""
+    if keyed:
+        authority = Authority.create(tmp_path / "authority", name="site", days=2)
+        server = authority.issue("titan", hosts=["127.0.0.1"], days=1).folder
+        more = f"host = '0.0.0.0'\n[agent.tls]\n{_files(server)}"
+        person = authority.issue("ada", role=Role.SCIENTIST, days=1).folder
+        mine.write_text(f"[client.tls]\n{_files(person)}")
     config.write_text(
-        f"home = '{tmp_path}'\n[agent]\ncontrol_port = {ports[0]}\ndata_port = {ports[1]}\n"
-        f"min_free_bytes = 0\nship_to = '{tmp_path / 'repository'}'\n"
+        f"home = '{tmp_path}'\n[agent]\n"
+        + "".join(f"{name} = {port}\n" for name, port in ports.items())
+        + f"min_free_bytes = 0\nship_to = '{tmp_path / 'repository'}'\n{more}"
     )
     process = ManagedProcess(
         "agent",
         [sys.executable, "-m", "eucentric_agents", "serve", "--config", str(config)],
         log=tmp_path / "agent.out",
     )
+    arguments = ["--control-port", str(ports["control_port"]), "--data-port", str(ports["data_port"])]
     try:
         process.wait_ready((tmp_path / "run" / "agent.json").exists, timeout_s=60)
-        yield ports
+        yield [*arguments, *(("--config", str(mine)) if keyed else ())]
     finally:
         process.stop()
+
+
+def _files(folder: Path) -> str:
+    return "".join(f"{name} = '{folder / name}.pem'\n" for name in ("authority", "certificate", "key"))
 
 
 def test_every_command_and_the_client_are_at_hand() -> None:
@@ -54,13 +69,9 @@ def test_the_module_is_a_command_too() -> None:
     assert outcome.stdout.startswith("eucentric ")
 
 
-def test_the_steering_example_runs_as_it_is_written(agent: tuple[int, int], repository: Path) -> None:
-    control_port, data_port = agent
+def test_the_steering_example_runs_as_it_is_written(agent: list[str], repository: Path) -> None:
     outcome = subprocess.run(
-        [
-            *(sys.executable, str(repository / "examples" / "steer.py")),
-            *("--control-port", str(control_port), "--data-port", str(data_port)),
-        ],
+        [sys.executable, str(repository / "examples" / "steer.py"), *agent],
         capture_output=True,
         text=True,
         timeout=90,

@@ -16,10 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from pydantic import JsonValue
 
 from eucentric_core import GoldenChip, write_atomic
 from eucentric_models import (
     Decoding,
+    DriftReference,
     NetworkSpec,
     Preprocessing,
     conditions_for,
@@ -40,6 +42,7 @@ WORKING_PIXEL_SIZE_M = 18e-12
 NATIVE_PIXEL_SIZES_M = (5e-12, 36e-12)
 FIELD_M = 4.6e-9
 SEED = 20261126
+MODULE = "eucentric_hpc.columns_model"
 MATERIAL = "columns"
 NETWORK = NetworkSpec(n_classes=1, base_filters=24, depth=2, stem_factor=4)
 PREPROCESSING = Preprocessing(working_pixel_size_m=WORKING_PIXEL_SIZE_M)
@@ -133,9 +136,9 @@ def _draft(result: EnsembleResult, request: EnsembleRequest, frames: int) -> Bun
     np.save(files["golden-frame.npy"], chip, allow_pickle=False)
     np.save(files["golden-maps.npy"], ensemble.infer(chip).maps.astype(np.float16), allow_pickle=False)
     files["drift-reference.json"] = folder / "drift-reference.json"
-    write_atomic(files["drift-reference.json"], result.drift_reference.to_json().encode())
+    write_atomic(files["drift-reference.json"], _rounded(result.drift_reference).to_json().encode())
     made_by = {
-        "module": __name__,
+        "module": MODULE,
         "seed": SEED,
         "frames": frames,
         "members": request.members,
@@ -165,6 +168,18 @@ def _draft(result: EnsembleResult, request: EnsembleRequest, frames: int) -> Bun
             f"Images are resampled to {WORKING_PIXEL_SIZE_M * 1e12:g} pm, so their pixel size must be known.",
         ),
     )
+
+
+def _rounded(reference: DriftReference) -> DriftReference:
+    """Six digits of every number: most of the file would be noise."""
+
+    def short(value: JsonValue) -> JsonValue:
+        if isinstance(value, list):
+            return [short(item) for item in value]
+        return float(f"{value:.6g}") if isinstance(value, float) else value
+
+    fields: dict[str, JsonValue] = json.loads(reference.to_json())
+    return DriftReference.model_validate({name: short(value) for name, value in fields.items()})
 
 
 def main() -> None:

@@ -205,12 +205,15 @@ def measure(lab: NetworkLab, bench: Bench, rate_bit_s: float) -> Figures:
 
 def main() -> None:
     """Measure and report."""
-    options = arguments(__doc__ or "").parse_args()
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--link", choices=LINKS, action="append", help="measure this one; may be repeated")
+    options = parser.parse_args()
+    chosen = options.link or list(LINKS)
     try:
         with NetworkLab() as lab, tempfile.TemporaryDirectory(prefix="bench-channels-") as folder:
             bench = Bench(lab, Path(folder), duration_s=3.0 if options.quick else 5.0)
             bench.control_server()
-            links = {name: measure(lab, bench, rate_bit_s) for name, rate_bit_s in LINKS.items()}
+            links = {name: measure(lab, bench, LINKS[name]) for name in chosen}
     except LabUnavailableError as error:
         print(f"skipped: {error}", file=sys.stderr)
         report({"skipped": str(error)}, as_json=options.json, packages=["Pyro5", "pyzmq"])

@@ -287,8 +287,18 @@ def measure(size_px: int, *, quick: bool) -> dict[str, float]:
 
 def main() -> None:
     """Measure and report."""
-    options = arguments(__doc__ or "").parse_args()
-    sizes = {size_px: measure(size_px, quick=options.quick) for size_px in SIZES_PX}
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--only", choices=("subscriber", "durable"), help="measure one part of it")
+    options = parser.parse_args()
+    figures = {} if options.only == "durable" else subscriber_figures(quick=options.quick)
+    if options.only != "subscriber":
+        figures.update(durable_figures(quick=options.quick))
+    report(figures, as_json=options.json, packages=("pyzmq", "Pyro5"))
+
+
+def subscriber_figures(*, quick: bool) -> dict[str, Any]:
+    """What a subscriber gets, of both sizes of frames."""
+    sizes = {size_px: measure(size_px, quick=quick) for size_px in SIZES_PX}
 
     def ratio(of: str, to: str) -> dict[str, float]:
         return {f"{size_px}px": round(found[of] / found[to], 3) for size_px, found in sizes.items()}
@@ -299,7 +309,7 @@ def main() -> None:
         "speedup_vs_pyro": ratio("subscriber", "pyro"),
     }
     # The ratios by themselves are those of the larger frame, where bytes cost more than messages.
-    figures: dict[str, Any] = {
+    return {
         **{name: found[f"{SIZES_PX[-1]}px"] for name, found in by_size.items()},
         "by_size": by_size,
         "frames_per_s": {
@@ -311,8 +321,6 @@ def main() -> None:
             for size_px, found in sizes.items()
         },
     }
-    figures.update(durable_figures(quick=options.quick))
-    report(figures, as_json=options.json, packages=("pyzmq", "Pyro5"))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ class GlobusSettings(FrozenModel):
         deadline_s: a transfer that takes longer is cancelled and reported.
         poll_min_s: first wait between two looks at a running task; the waits grow.
         poll_max_s: longest wait between two looks.
+        receipts_min_s: shortest wait between two looks for receipts; each is a request, or a task as well.
+        receipts_max_s: longest; the waits grow while none comes.
         max_files_per_task: a larger batch becomes several tasks.
         max_active_tasks: tasks of this machine at a time. Globus works on three of one identity and lets the
             others wait; what is left is for other machines and people under the same identity.
@@ -57,6 +59,8 @@ class GlobusSettings(FrozenModel):
     deadline_s: Annotated[float, Field(ge=1, le=30 * 86400)] = 86400.0
     poll_min_s: Annotated[float, Field(ge=0.02, le=3600)] = 1.0
     poll_max_s: Annotated[float, Field(ge=0.02, le=3600)] = 30.0
+    receipts_min_s: Annotated[float, Field(ge=0.02, le=3600)] = 10.0
+    receipts_max_s: Annotated[float, Field(ge=0.02, le=3600)] = 120.0
     max_files_per_task: Annotated[int, Field(ge=1, le=10_000)] = 500
     max_active_tasks: Annotated[int, Field(ge=1, le=3)] = 2
     checksum: Literal["sha256", "md5"] = "sha256"
@@ -66,6 +70,8 @@ class GlobusSettings(FrozenModel):
     def _bounds_in_order(self) -> Self:
         if self.poll_min_s > self.poll_max_s:
             raise ValueError("poll_min_s is larger than poll_max_s")
+        if self.receipts_min_s > self.receipts_max_s:
+            raise ValueError("receipts_min_s is larger than receipts_max_s")
         return self
 
     def within(self, home: Path) -> GlobusSettings:

@@ -12,7 +12,7 @@ from ._database import Database, reading, writing
 
 __all__ = ["SCHEMA_VERSION", "require_schema", "upgrade_schema"]
 
-_VERSIONS = ("0001", "0002")
+_VERSIONS = ("0001", "0002", "0003")
 SCHEMA_VERSION = _VERSIONS[-1]
 """The newest migration that this version knows."""
 

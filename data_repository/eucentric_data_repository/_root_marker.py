@@ -1,7 +1,8 @@
 """What tells a repository's root from an empty folder where it should be mounted.
 
-A root carries a marker with a random id, and the home of a service remembers which it served: a root without
-its marker is then no new repository but one that is not mounted, and its receipts would cost the only copies.
+A root carries a marker with a random id; the home of a service remembers which it served, and a catalogue
+that lies elsewhere which it is of. A root without its marker is then no new repository but one that is not
+mounted, and its receipts would cost the only copies.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import errno
 import secrets
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +28,7 @@ from eucentric_core import (
 from ._folders import RepositoryFolders
 from ._root_lock import root_lock
 
-__all__ = ["claim_root", "require_root"]
+__all__ = ["CataloguedRoot", "claim_root", "require_root"]
 
 _SERVED = "repository-served.json"
 _MAX_BYTES = 1 << 20
@@ -47,7 +49,22 @@ class _Served(FrozenModel):
     roots: dict[str, _RepositoryId] = {}
 
 
-def claim_root(root: Path, home: Path, *, is_default: bool, new_root: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class CataloguedRoot:
+    """What a catalogue outside the root knows of it.
+
+    Args:
+        repository_id: of the root; None where no service of this version has used it yet.
+        holds_shards: whether a shard was ever registered.
+    """
+
+    repository_id: str | None
+    holds_shards: bool
+
+
+def claim_root(
+    root: Path, home: Path, *, is_default: bool, new_root: bool, catalogued: CataloguedRoot | None = None
+) -> str:
     """Make sure that a root is the one it was, or make it if it is new, and remember it.
 
     Args:
@@ -55,6 +72,7 @@ def claim_root(root: Path, home: Path, *, is_default: bool, new_root: bool) -> s
         home: of the service; remembers which root had which id.
         is_default: nobody named the root; it may be made with all folders above it.
         new_root: an operator says that a new root is meant, whatever is remembered.
+        catalogued: what the catalogue knows, if it does not lie in the root.
 
     Returns:
         The id of the repository in this root.
@@ -67,6 +85,8 @@ def claim_root(root: Path, home: Path, *, is_default: bool, new_root: bool) -> s
     served = _served(home)
     remembered = served.roots.get(str(root))
     if not new_root:
+        if catalogued is not None:
+            _require_catalogued(root, catalogued)
         if remembered is not None:
             _require_same(root, remembered)
         elif not root.parent.is_dir() and not is_default:
@@ -111,6 +131,22 @@ def _require_same(root: Path, remembered: str) -> None:
         raise _refuse(f"The repository's root {root} was served here and is not there now.")
     if found != remembered:
         raise _refuse(f"The repository in {root} is another one than was served here ({remembered}).")
+
+
+def _require_catalogued(root: Path, catalogued: CataloguedRoot) -> None:
+    found = _read_marker(root)
+    if catalogued.repository_id is None:
+        # An earlier version's root has its folders and no marker.
+        if catalogued.holds_shards and found is None and not RepositoryFolders(root).shards.is_dir():
+            raise _refuse(f"The catalogue lists shards, and the repository's root {root} holds nothing.")
+    elif found is None:
+        raise _refuse(
+            f"The catalogue is of the repository {catalogued.repository_id}, which is not in its root {root}."
+        )
+    elif found != catalogued.repository_id:
+        raise _refuse(
+            f"The repository in {root} is {found}, the catalogue is of another ({catalogued.repository_id})."
+        )
 
 
 def _marked(root: Path) -> str:

@@ -36,14 +36,15 @@ from eucentric_transfer import MoverOptions, open_mover
 
 from ._backfill import read_missing_facts
 from ._catalogue import Catalogue
-from ._database import Database, database_of
+from ._database import database_of
 from ._folders import RepositoryFolders
 from ._inbox import Inbox
 from ._ingest import ingest_once
 from ._metadata_schema import load_metadata_schema
 from ._registrar import Registrar
 from ._root_lock import root_lock
-from ._root_marker import claim_root, require_root
+from ._root_marker import require_root
+from ._root_record import claim_repository, opening_catalogue
 from ._spares import drop_spares
 
 if TYPE_CHECKING:
@@ -84,10 +85,9 @@ class RepositoryService:
         self.root = settings.repository_path
         folders = RepositoryFolders(self.root)
         _require_metadata_schema(repository.metadata_schema)
+        database = database_of(settings)
         try:
-            self._repository_id = claim_root(
-                self.root, settings.home, is_default=repository.root is None, new_root=new_root
-            )
+            self._repository_id = claim_repository(settings, database, new_root=new_root)
         except OSError as error:
             raise ConfigurationError(
                 f"The repository's root {self.root} cannot be used: {error.strerror or error}.",
@@ -95,8 +95,8 @@ class RepositoryService:
                 next_step="mount it, correct its permissions, or set repository.root.",
             ) from error
         self._folders = folders
-        database = database_of(settings)
-        self._registrar = _open_registrar(database, registered_by=repository.name)
+        with opening_catalogue():
+            self._registrar = Registrar(database, registered_by=repository.name)
         self._catalogue = Catalogue(database)
         self._error: ErrorReport | None = None
         self._inbox_due_s = 0.0
@@ -274,17 +274,6 @@ class RepositoryService:
         # Names in escapes: what somebody called a thing there may not even be text.
         shown = {ascii(name[:_MAX_NAME]): left[name] for name in sorted(left)[:_MAX_SHOWN]}
         return {"count": len(left), "first": dict[str, JsonValue](shown)}
-
-
-def _open_registrar(database: Database, *, registered_by: str) -> Registrar:
-    try:
-        return Registrar(database, registered_by=registered_by)
-    except ServiceUnavailableError as error:
-        raise ServiceUnavailableError(
-            error.what,
-            safe="nothing was started; what came in stays in the incoming folder.",
-            next_step="check the disk, or repository.database and its server, then start again.",
-        ) from error
 
 
 def _require_metadata_schema(path: Path | None) -> None:

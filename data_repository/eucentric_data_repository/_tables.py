@@ -34,6 +34,7 @@ __all__ = [
     "metadata",
     "notes",
     "quantities",
+    "repository",
     "shards",
     "site_metadata",
     "streams",
@@ -210,6 +211,14 @@ lineage_nodes = Table(
     Column("document", Text, nullable=False),
     Column("recorded_utc", UtcTime, nullable=False),
     Index("lineage_nodes_by_kind", "kind"),
+)
+
+# One row: the root that the catalogue is of.
+repository = Table(
+    "repository",
+    metadata,
+    Column("repository_id", Text, primary_key=True),
+    Column("recorded_utc", UtcTime, nullable=False),
 )
 
 lineage_edges = Table(

@@ -163,6 +163,19 @@ def test_frames_of_other_shape_or_calibration_are_images_of_their_own(
     assert from_ngff_zarr(path / "haadf.2", validate=True).images[0].scale["x"] == pytest.approx(0.05)
 
 
+def test_a_stream_that_is_no_folder_s_name_everywhere_becomes_one(
+    repository: Any, sender: Any, tmp_path: Path
+) -> None:
+    streams = ("aux", "com1.fast", "haadf.", "ome", "stream-aux")
+    deliver(repository, sender, [picture(0, (32, 32), stream=stream) for stream in streams])
+    with repository.catalogue() as catalogue:
+        path = export_ome_zarr(catalogue, "twin.s1", tmp_path)
+    root = opened(path)
+    images = root["OME"].attrs["ome"]["series"]
+    assert sorted(images) == ["stream-aux", "stream-aux_", "stream-com1.fast", "stream-haadf", "stream-ome"]
+    assert {root[image].attrs["eucentric"]["stream"] for image in images} == set(streams)
+
+
 def test_a_spectrum_image_has_its_energies_as_channels(repository: Any, sender: Any, tmp_path: Path) -> None:
     frame = spectrum_image(0)
     deliver(repository, sender, [frame])

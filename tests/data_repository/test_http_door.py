@@ -19,12 +19,20 @@ import pytest
 import tifffile
 from PIL import Image
 
-from eucentric_core import ConfigurationError, RepositorySettings, RetentionRule, TlsSettings, load_settings
+from eucentric_core import (
+    ConfigurationError,
+    FrameHeader,
+    RepositorySettings,
+    RetentionRule,
+    TlsSettings,
+    load_settings,
+)
 from eucentric_core.security import client_context
 from eucentric_core.transport import find_free_port
 from eucentric_data_repository import Curator, Database, prune
 from eucentric_data_repository.http_door import HttpDoor, _app, _hdf5, _peer
 from eucentric_data_repository.http_door._errors import SelectionError
+from eucentric_transfer import _shard_reader
 
 from ..core.certificates import Site
 from ..frames import frame_around
@@ -95,6 +103,34 @@ def test_the_catalogue_is_searched_and_shown(client: httpx.Client, filled: Any) 
     assert "entity" in client.get("/datasets/twin.s1/provenance").json()
     headers = client.get("/datasets/twin.s1/streams/haadf/headers", params={"start": 6}).json()["headers"]
     assert [(header["sequence"], header["axes"][0]["unit"]) for header in headers] == [(6, "m"), (7, "m")]
+
+
+def test_of_frames_that_were_not_asked_for_not_one_is_unpacked(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked: list[int] = []
+    restore = _shard_reader.restore_array
+
+    def count(content: bytes, mask: int, header: FrameHeader) -> Any:
+        unpacked.append(header.sequence)
+        return restore(content, mask, header)
+
+    monkeypatch.setattr(_shard_reader, "restore_array", count)
+    for asked, expected in (
+        ({"start": 1, "stop": 3}, [1, 2]),
+        ({"start": 3, "stop": 5, "rows": "1:2"}, [3, 4]),
+    ):
+        unpacked.clear()
+        assert client.get(FRAMES, params=asked).status_code == 200
+        assert unpacked == expected
+
+
+def test_what_a_parameter_is_refused_for_keeps_its_letters(client: httpx.Client) -> None:
+    refused = client.get(FRAMES, params={"format": "EXE"}).json()["error"]
+    assert refused["what"].startswith("format: input should be 'npy'")
+    assert "'NPY'" not in refused["what"]
+    since = client.get("/datasets", params={"since": "Yesterday"}).json()["error"]
+    assert since["what"].startswith("since: input should be a valid datetime or date")
 
 
 def test_a_slice_of_a_stream_comes_across_shards(client: httpx.Client) -> None:

@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from eucentric_core import ConfigurationError, ManagedProcess, ServiceUnavailableError
+from eucentric_core import ConfigurationError, ManagedProcess, ServiceUnavailableError, Settings
 from eucentric_core.transport import PyroControlClient, find_free_port
-from eucentric_data_repository import Database, RepositoryFolders, require_root
+from eucentric_data_repository import Database, Registrar, RepositoryFolders, require_root
 from eucentric_data_repository._root_marker import claim_root
+from eucentric_data_repository._root_record import claim_repository
 
+from ..servers.postgres import Postgres
+from .conftest import password_beside
 from .test_service import COMMAND, WAIT_S, run
 
 
@@ -91,6 +94,51 @@ def test_a_damaged_marker_is_no_marker_of_this_root(tmp_path: Path, home: Path) 
         claim(root, home)
     with pytest.raises(ServiceUnavailableError, match="is away"):
         require_root(root, first)
+
+
+@pytest.fixture
+def elsewhere(postgres: Postgres, made_postgres: str, tmp_path: Path) -> Database:
+    """A catalogue that does not lie in the root."""
+    return password_beside(postgres, postgres.create_database(made_postgres), tmp_path / "root")
+
+
+def settings_of(root: Path, home: Path) -> Settings:
+    return Settings.model_validate({"home": home, "repository": {"root": root}})
+
+
+def test_a_catalogue_elsewhere_knows_its_root_when_the_home_is_lost(
+    tmp_path: Path, home: Path, elsewhere: Database
+) -> None:
+    root, away, lost = tmp_path / "root", tmp_path / "away", tmp_path / "new home"
+    first = claim_repository(settings_of(root, home), elsewhere, new_root=False)
+    assert claim_repository(settings_of(root, lost), elsewhere, new_root=False) == first
+    root.rename(away)
+    root.mkdir()
+    for name in ("a", "b"):
+        with pytest.raises(ConfigurationError, match="which is not in its root") as refused:
+            claim_repository(settings_of(root, tmp_path / name), elsewhere, new_root=False)
+    assert "--new-root" in refused.value.next_step
+    assert listing(root) == []
+    claim(root, tmp_path / "c")
+    with pytest.raises(ConfigurationError, match="the catalogue is of another"):
+        claim_repository(settings_of(root, tmp_path / "d"), elsewhere, new_root=False)
+    second = claim_repository(settings_of(root, tmp_path / "e"), elsewhere, new_root=True)
+    assert claim_repository(settings_of(root, tmp_path / "f"), elsewhere, new_root=False) == second != first
+
+
+def test_an_earlier_version_s_catalogue_elsewhere_refuses_an_empty_root(
+    tmp_path: Path, home: Path, elsewhere: Database, sender: Any
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    with Registrar(elsewhere, registered_by="repository-1") as registrar:
+        registrar.register_shard(sender.seal(range(2)), recorded_with="eucentric 0.1.0")
+    with pytest.raises(ConfigurationError, match="lists shards"):
+        claim_repository(settings_of(root, home), elsewhere, new_root=False)
+    assert listing(root) == []
+    # The root of that version is adopted once it is mounted.
+    (root / "shards").mkdir()
+    claim_repository(settings_of(root, home), elsewhere, new_root=False)
 
 
 @contextmanager

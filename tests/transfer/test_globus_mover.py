@@ -266,6 +266,7 @@ def test_settings_out_of_bounds_are_refused(site: Site) -> None:
     for wrong in (
         {"max_active_tasks": 4},
         {"poll_min_s": 5, "poll_max_s": 1},
+        {"receipts_min_s": 500},
         {"source_base": "C:/data"},
         {"source_base": "/a/../b"},
         {"client_id": "me"},

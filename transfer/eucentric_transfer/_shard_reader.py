@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -261,14 +261,23 @@ class ShardReader:
         found = self._streams.get(stream)
         return found.headers if found is not None else ()
 
-    def frames(self, stream: str, *, from_sequence: int = 0) -> Iterator[Frame]:
+    def frames(
+        self, stream: str, *, from_sequence: int = 0, only: Container[int] | None = None
+    ) -> Iterator[Frame]:
         """Frames of a stream from a sequence number on; none if the stream is not in this shard.
+
+        Of the others not a byte is read: each frame lies in a chunk of its own.
+
+        Args:
+            stream: its name.
+            from_sequence: the first sequence number.
+            only: the sequence numbers that are wanted; None for all.
 
         Raises:
             DataFormatError: an array cannot be read.
         """
         for index, header in enumerate(self.headers(stream)):
-            if header.sequence >= from_sequence:
+            if header.sequence >= from_sequence and (only is None or header.sequence in only):
                 with _refusing_malformed(self.path):
                     frame = self._streams[stream].frame(index)
                 yield frame

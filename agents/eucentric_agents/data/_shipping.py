@@ -76,7 +76,7 @@ def open_shipper(settings: Settings, journal: Journal, *, publish: Publish, pace
         globus=settings.globus.within(settings.home),
     )
     mover = open_mover(where, options=options)
-    idle_s = _POLL_S if settings.agent.ship_to_folder is not None else _STORE_IDLE_S
+    receipts_s, idle_s = _receipt_pauses(settings, where)
     return Shipper(
         journal,
         mover,
@@ -85,7 +85,17 @@ def open_shipper(settings: Settings, journal: Journal, *, publish: Publish, pace
         stopping=stopping,
         poll_s=_POLL_S,
         idle_s=idle_s,
+        receipts_s=receipts_s,
     )
+
+
+def _receipt_pauses(settings: Settings, where: str) -> tuple[float, float]:
+    """The shortest and the longest pause (s) between two looks for receipts."""
+    if settings.agent.ship_to_folder is not None:
+        return 0.0, _POLL_S
+    if urlsplit(where).scheme == "globus":
+        return settings.globus.receipts_min_s, settings.globus.receipts_max_s
+    return 0.0, _STORE_IDLE_S
 
 
 @contextmanager

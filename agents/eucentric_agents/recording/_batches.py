@@ -9,14 +9,15 @@ from eucentric_transfer import RemoteFile
 
 from ._ledger import OutboxEntry
 
-__all__ = ["chunks", "document_name", "failure_of", "incoming_name", "is_whole", "next_pause_s"]
+__all__ = ["INCOMING", "chunks", "document_name", "failure_of", "incoming_name", "is_whole", "next_pause_s"]
 
-_INCOMING = "incoming"
+INCOMING = "incoming"
+"""The far end's folder for what arrives."""
 
 
 def incoming_name(name: str) -> str:
     """Where the far end looks for what arrives."""
-    return f"{_INCOMING}/{name}"
+    return f"{INCOMING}/{name}"
 
 
 def next_pause_s(pause_s: float, *, moved: bool, poll_s: float, idle_s: float) -> float:

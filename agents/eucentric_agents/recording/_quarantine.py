@@ -62,9 +62,12 @@ class Quarantine:
 
     def keep(self, name: str, content: bytes | memoryview, reason: dict[str, Any]) -> None:
         """Store bytes with their reason, whatever the size of the quarantine."""
+        path = self._folder / f"{name}.bin"
         with disk_errors("writing to the quarantine"):
-            write_atomic(self._folder / f"{name}.bin", bytes(content))
-        self._size_bytes += len(content)
+            # There already, where the disk had no room for the reason the last time.
+            held_bytes = path.stat().st_size if path.exists() else 0
+            write_atomic(path, bytes(content))
+        self._size_bytes += len(content) - held_bytes
         self._explain(name, f"{name}.bin", len(content), reason)
 
     def take(self, path: Path, why: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
@@ -29,26 +29,29 @@ from eucentric_core import (
 )
 from eucentric_transfer import FarEndError, Mover, Outgoing
 
-from ._batches import chunks, document_name, failure_of, incoming_name, is_whole, next_pause_s
+from ._batches import (
+    chunks,
+    document_name,
+    failure_of,
+    incoming_name,
+    is_whole,
+    next_pause_s,
+)
 from ._journal import Journal
 from ._ledger import OutboxEntry, StuckEntry
 from ._meter import ShippingMeter
+from ._receipt_desk import OUTBOX_ROWS, ReceiptDesk
 from ._receipt_watch import ReceiptWatch
-from ._receipts import checked_receipt
 from ._status import Publish, ShipperStatus
 from ._steps import reached
 
 __all__ = ["Shipper"]
 
-_RECEIPTS = "receipts"
-_MAX_RECEIPT_BYTES = 64 << 10
-_MAX_DELIVERIES = 3
 _MAX_FAILURES = 5
-_MAX_WRONG_RECEIPTS = 3
+_MAX_FAILURES_ALONE = 240
+"""More than an hour at the longest wait, a quarter of a minute in the mean."""
 _BATCH_FILES = 32
 _BATCH_BYTES = 1 << 30
-_RECEIPTS_AT_A_TIME = 64
-_OUTBOX_ROWS = 4096
 _MAX_WAIT_S = 30.0
 _STOP_TIMEOUT_S = 10.0
 
@@ -62,8 +65,9 @@ class Shipper:
     A local shard is deleted only after a receipt with its hash is stored in the journal.
 
     Shards go in batches, their documents after them: where a document is, its shard is whole. A shard that
-    fails while others arrive is stuck after a few tries, with its reason; when nothing arrives it is an
-    outage, in which nothing is counted against anybody and everything is tried less and less often.
+    fails while others arrive is stuck after a few tries, with its reason. When nothing arrives everything is
+    tried less and less often: while the far end does not answer, nothing is counted against anybody; what
+    fails for a reason of its own is stuck after `max_failures_alone`.
 
     Args:
         journal: whose outbox to empty.
@@ -73,8 +77,10 @@ class Shipper:
         stopping: set to stop; the same that the mover was given, so that it lets go of the file in hand.
         poll_s: how often to look for new shards, and for receipts while they come.
         idle_s: longest pause between looks for receipts that do not come; stores bill for every look.
+        receipts_s: shortest pause between two looks for receipts, however much is sent meanwhile.
         batch_files: how many shards go together at most.
         max_wait_s: longest wait between tries while the far end does not answer.
+        max_failures_alone: how often something may fail, for another reason, while nothing else arrives.
     """
 
     def __init__(
@@ -87,8 +93,10 @@ class Shipper:
         stopping: threading.Event | None = None,
         poll_s: float = 0.5,
         idle_s: float = 0.5,
+        receipts_s: float = 0.0,
         batch_files: int = _BATCH_FILES,
         max_wait_s: float = _MAX_WAIT_S,
+        max_failures_alone: int = _MAX_FAILURES_ALONE,
     ) -> None:
         self._journal = journal
         self._mover = mover
@@ -96,13 +104,15 @@ class Shipper:
         self._meter = meter or ShippingMeter()
         self._poll_s = poll_s
         self._idle_s = max(idle_s, poll_s)
+        self._receipt_desk = ReceiptDesk(journal, mover, give_up=self._give_up, pause_s=receipts_s)
         self._batch_files = batch_files
         self._max_wait_s = max_wait_s
+        self._max_failures_alone = max_failures_alone
         self._stopping = stopping or threading.Event()
         self._failures = 0
         self._error: ErrorReport | None = None
         self._outage_since_s: float | None = None
-        self._last_success_utc: datetime | None = None
+        self._last_arrival_utc: datetime | None = None
         self._receipts = ReceiptWatch()
         self._busy = False
         self._finished = False
@@ -141,7 +151,7 @@ class Shipper:
             rate_bytes_per_s=rate,
             # While nothing arrives, the last rate says nothing.
             eta_s=left_bytes / rate if pending and rate and since_s is None else None,
-            last_success_utc=self._last_success_utc,
+            last_success_utc=self._succeeded_utc,
             outage_s=None if since_s is None else time.monotonic() - since_s,
             oldest_unreceipted_s=self._receipts.silent_s,
         )
@@ -172,15 +182,14 @@ class Shipper:
                 not arrive, or what the far end says is not so.
             JournalError: the local disk failed.
         """
-        ledger, before_utc = self._journal.ledger, self._last_success_utc
+        ledger, before_utc = self._journal.ledger, self._succeeded_utc
         self._journal.local_copies.trim()
         failures: list[EucentricError] = []
-        delivered = ledger.outbox("delivered", limit=_OUTBOX_ROWS)
-        for some in chunks(delivered, lambda chosen: len(chosen) < _RECEIPTS_AT_A_TIME):
+        for wrong in self._receipt_desk.look():
+            failures += wrong
             if self._stopping.is_set():
                 return False
-            failures += self._look_for_receipts(some)
-        pending = ledger.outbox("pending", limit=_OUTBOX_ROWS)
+        pending = ledger.outbox("pending", limit=OUTBOX_ROWS)
         self._busy = bool(pending)
         try:
             for some in chunks(pending, self._has_room):
@@ -196,7 +205,13 @@ class Shipper:
             self._meter.rest()
         if failures:
             raise failures[0]
-        return self._last_success_utc != before_utc
+        return self._succeeded_utc != before_utc
+
+    @property
+    def _succeeded_utc(self) -> datetime | None:
+        """When something arrived, or was receipted, for the last time."""
+        times = [at for at in (self._last_arrival_utc, self._receipt_desk.last_found_utc) if at is not None]
+        return max(times, default=None)
 
     def _has_room(self, batch: Sequence[OutboxEntry]) -> bool:
         n_bytes = sum(entry.size_bytes for entry in batch)
@@ -228,7 +243,7 @@ class Shipper:
         for entry in entries:
             if entry.name not in failed_names:
                 self._journal.ledger.move(entry.name, "delivered" if entry.kind == "shard" else "done")
-                self._last_success_utc = utc_now()
+                self._last_arrival_utc = utc_now()
                 reached("ship.noted")
         some_arrived = len(failed) < len(entries)
         return [error for entry, error in failed if not self._is_stuck(entry, error, counts=some_arrived)]
@@ -241,73 +256,12 @@ class Shipper:
         """Keep why an entry failed, and give it up if to try again is no use."""
         if self._stopping.is_set() or isinstance(error, FarEndError | OutOfSpaceError):
             return False
-        hopeless = isinstance(error, IntegrityError | DataFormatError)
-        if not hopeless and not counts:
-            # Nothing arrives: that says nothing about this one.
-            return False
-        return self._give_up(entry, error, stuck_after=1 if hopeless else _MAX_FAILURES)
+        if isinstance(error, IntegrityError | DataFormatError):
+            return self._give_up(entry, error, 1)
+        # That nothing arrives says little about this one, until it has gone on for long.
+        return self._give_up(entry, error, _MAX_FAILURES if counts else self._max_failures_alone)
 
-    def _look_for_receipts(self, entries: Sequence[OutboxEntry]) -> list[EucentricError]:
-        """Look for a batch's receipts; returns what is wrong with them and is looked at again."""
-        names = {entry.name: f"{_RECEIPTS}/{entry.name}.json" for entry in entries}
-        failures: list[EucentricError] = []
-        for entry, content in self._read_receipts(entries, names):
-            if content is None:
-                failures += self._send_again_if_gone(entry, names[entry.name])
-                continue
-            try:
-                if isinstance(content, EucentricError):
-                    raise content
-                receipt = checked_receipt(entry.name, entry.document, content)
-            except (TransferFailedError, DataFormatError) as error:
-                if not self._give_up(entry, error, stuck_after=_MAX_WRONG_RECEIPTS):
-                    failures.append(error)
-                continue
-            reached("receipt.found")
-            self._journal.ledger.move(entry.name, "confirmed", receipt=receipt)
-            self._last_success_utc = utc_now()
-            reached("receipt.stored")
-        self._journal.local_copies.trim()
-        return failures
-
-    def _read_receipts(
-        self, entries: Sequence[OutboxEntry], names: dict[str, str]
-    ) -> Iterator[tuple[OutboxEntry, bytes | EucentricError | None]]:
-        try:
-            found = self._mover.read_many(list(names.values()), max_bytes=_MAX_RECEIPT_BYTES)
-        except FarEndError:
-            raise
-        except (TransferFailedError, DataFormatError) as error:
-            if len(entries) == 1:
-                yield entries[0], error
-                return
-            # One of them is in the way of the others.
-            for entry in entries:
-                yield from self._read_receipts([entry], {entry.name: names[entry.name]})
-            return
-        for entry in entries:
-            yield entry, found[names[entry.name]]
-
-    def _send_again_if_gone(self, entry: OutboxEntry, receipt_name: str) -> list[EucentricError]:
-        """The repository took a shard away without a receipt: it was refused there, or lost."""
-        if self._mover.size(incoming_name(document_name(entry))) is not None:
-            return []
-        # It may have been registered between the two looks.
-        if self._mover.size(receipt_name) is not None:
-            return []
-        last = entry.attempts >= _MAX_DELIVERIES
-        error = TransferFailedError(
-            f"The repository has no receipt for {entry.name}, delivered {entry.attempts} times.",
-            safe=f"the local shard is kept and {'not sent again' if last else 'sent again'}.",
-            next_step="see the repository's quarantine for the reason; then `eucentric agent retry-stuck`.",
-        )
-        if last:
-            self._give_up(entry, error, stuck_after=1)
-            return []
-        self._journal.ledger.move(entry.name, "pending")
-        return [error]
-
-    def _give_up(self, entry: OutboxEntry, error: EucentricError, *, stuck_after: int) -> bool:
+    def _give_up(self, entry: OutboxEntry, error: EucentricError, stuck_after: int) -> bool:
         """Keep why an entry failed; at the last time it is stuck, and somebody is told."""
         if not self._journal.ledger.note_failure(entry.name, error.report(), stuck_after=stuck_after):
             return False
@@ -382,7 +336,7 @@ class Shipper:
 
     def _watch_receipts(self) -> None:
         if not self._stopping.is_set():
-            self._receipts.look(e.name for e in self._journal.ledger.outbox("delivered", limit=_OUTBOX_ROWS))
+            self._receipts.look(e.name for e in self._journal.ledger.outbox("delivered", limit=OUTBOX_ROWS))
             if (event := self._receipts.news()) is not None:
                 _log.warning(
                     "%s", event.error.what if isinstance(event, TransferFailed) else "receipts come again"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from eucentric_core import DataFormatError, require_free_space
 
 from .._catalogue import Catalogue
+from ._image_names import image_names
 from ._ome_layout import OmeLayout, layout_for, why_not
 from ._ome_metadata import Window, image_attributes, root_attributes
 from ._pyramid import halved
@@ -76,16 +77,18 @@ def _images(
     streams: Mapping[str, list[FrameSeries]],
 ) -> tuple[dict[str, FrameSeries], list[dict[str, str]]]:
     """Paths of the images and their frames; streams that are none, with the reason."""
-    images: dict[str, FrameSeries] = {}
+    kept: dict[str, list[FrameSeries]] = {}
     left_out: list[dict[str, str]] = []
     for stream, parts in streams.items():
         reasons = {why_not(series.header) for series in parts}
-        kept = [series for series in parts if why_not(series.header) is None]
         left_out += [{"stream": stream, "reason": reason} for reason in sorted(filter(None, reasons))]
-        # A folder `OME` beside it holds the list of images, and some file systems do not tell case.
-        base = "ome-stream" if stream == "ome" else stream
-        for number, series in enumerate(kept):
-            images[base if len(kept) == 1 else f"{base}.{number}"] = series
+        kept[stream] = [series for series in parts if why_not(series.header) is None]
+    names = image_names({stream: len(series) for stream, series in kept.items()})
+    images = {
+        name: series
+        for stream, found in kept.items()
+        for name, series in zip(names[stream], found, strict=True)
+    }
     if len(images) > _MAX_IMAGES:
         raise DataFormatError(
             f"Its frames differ so often in shape or calibration that they would be {len(images)} images.",

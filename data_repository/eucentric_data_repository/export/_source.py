@@ -46,9 +46,7 @@ class FrameSeries:
             entries[entry.shard.file_name] = entry
         for name, entry in entries.items():
             with ShardReader(entry.path) as reader:
-                for frame in reader.frames(self.header.stream, from_sequence=min(wanted[name])):
-                    if frame.header.sequence in wanted[name]:
-                        yield frame
+                yield from reader.frames(self.header.stream, only=wanted[name])
 
 
 def open_source(catalogue: Catalogue, dataset_id: str) -> Source:

@@ -14,6 +14,7 @@ from eucentric_core import (
     EucentricError,
     NotAuthorisedError,
     ServiceUnavailableError,
+    explain_problem,
 )
 
 __all__ = ["GoneError", "SelectionError", "TooLargeError", "answer_errors"]
@@ -58,7 +59,7 @@ async def _of_ours(_request: Request, error: Exception) -> JSONResponse:
 async def _of_parameters(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    problems = [f"{problem['loc'][-1]}: {problem['msg'].lower()}" for problem in error.errors()]
+    problems = [explain_problem({**problem, "loc": problem["loc"][-1:]}) for problem in error.errors()]
     report = ErrorReport(
         code="configuration",
         what="; ".join(problems)[:1000] + ".",

@@ -75,15 +75,10 @@ class FrameSlice:
     def arrays(self) -> Iterator[npt.NDArray[Any]]:
         """The parts, one at a time."""
         wanted = {header.sequence for header in self.headers}
-        last = max(wanted)
         for entry in self._entries:
             with ShardReader(entry.path) as reader:
-                first = max(entry.shard.first_sequence, min(wanted))
-                for frame in reader.frames(self.stream, from_sequence=first):
-                    if frame.header.sequence > last:
-                        break
-                    if frame.header.sequence in wanted:
-                        yield np.ascontiguousarray(frame.array[self._window[: frame.array.ndim]])
+                for frame in reader.frames(self.stream, only=wanted):
+                    yield np.ascontiguousarray(frame.array[self._window[: frame.array.ndim]])
 
 
 def select_frames(

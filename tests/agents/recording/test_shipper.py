@@ -428,3 +428,45 @@ def test_the_data_process_does_not_go_on_without_its_shipper(
     with pytest.raises(ServiceUnavailableError, match="shipper stopped"):
         require_running(threading.current_thread(), recorder, shipper)
     recorder.stop(drain_s=0)
+
+
+class Counting(PosixMover):
+    """Counts what each question to the far end costs."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.asked: list[str] = []
+
+    def read_many(self, names: Sequence[str], *, max_bytes: int) -> Any:
+        self.asked.append("receipts")
+        return super().read_many(names, max_bytes=max_bytes)
+
+    def list(self, folder: str) -> tuple[str, ...]:
+        self.asked.append("listing")
+        return super().list(folder)
+
+    def size(self, name: str) -> int | None:
+        self.asked.append("size")
+        return super().size(name)
+
+
+def test_many_shards_that_wait_cost_one_listing_and_no_question_each(site: Any, journal: Any) -> None:
+    mover = Counting(site.folders.root)
+    shipper = Shipper(journal, mover, publish=site.events.append)
+    shipper.ship_once()
+    mover.asked.clear()
+    shipper.ship_once()
+    # Reading what is not there asks for sizes, too; after the listing nothing is asked any more.
+    assert mover.asked.count("listing") == 1
+    assert mover.asked[-1] == "listing"
+
+
+def test_receipts_are_not_looked_for_more_often_than_told(site: Any, journal: Any) -> None:
+    mover = Counting(site.folders.root)
+    shipper = Shipper(journal, mover, publish=site.events.append, receipts_s=3600.0)
+    shipper.ship_once()
+    shipper.ship_once()
+    site.ingest()
+    shipper.ship_once()
+    assert mover.asked.count("receipts") == 1
+    assert shipper.status().awaiting_receipt == 3

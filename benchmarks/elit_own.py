@@ -26,7 +26,7 @@ from eucentric_models.networks import Ensemble
 PREPROCESSING = Preprocessing(working_pixel_size_m=PIXEL_SIZE_M, flatten_sigma_px=24.0)
 DECODING = Decoding(peak_sigma_px=2.0, threshold=0.35, min_distance_px=4)
 TRAINING = MemberConfig(
-    steps=500,
+    steps=600,
     batch_size=8,
     crop_px=96,
     learning_rate=8e-3,
@@ -40,6 +40,7 @@ TRAINING = MemberConfig(
         row_jitter_px=0.7,
         blur_px=3.0,
         background=0.5,
+        speckle=1.5,
         contrast=0.15,
         noise=0.1,
     ),

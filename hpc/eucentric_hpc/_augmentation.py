@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 _KNOTS = 4
+_GRAIN_PX = (1.5, 8.0)
+_COLUMN_CONTRAST = 0.25  # rms in normalised intensity
 
 
 class Augmentation(BaseModel):
@@ -24,6 +26,7 @@ class Augmentation(BaseModel):
         blur_px: largest rms width of an additional blur, as defocus makes it.
         background: largest height of an uneven background, as contamination makes it, in units of
             normalised intensity.
+        speckle: largest rms of the texture of such a film, in units of the usual contrast of columns.
         contrast: largest relative change of gain and of gamma.
         noise: largest rms of added Gaussian noise, in normalised intensity.
     """
@@ -38,6 +41,7 @@ class Augmentation(BaseModel):
     row_jitter_px: float = Field(default=0.0, ge=0, le=5)
     blur_px: float = Field(default=0.0, ge=0, le=20)
     background: float = Field(default=0.0, ge=0, le=5)
+    speckle: float = Field(default=0.0, ge=0, le=5)
     contrast: float = Field(default=0.1, ge=0, le=0.9)
     noise: float = Field(default=0.05, ge=0, le=1)
 
@@ -121,6 +125,8 @@ def degrade(
         stretch = _stretch(image.shape[0])
         # Percentiles put the brightest place at 1 again, whatever makes it bright.
         image = (image + stretch @ knots @ stretch.T) / (1 + knots.max())
+    if bounds.speckle:
+        image = _speckled(image, bounds.speckle, rng)
     if bounds.contrast:
         gain, offset = rng.uniform(-bounds.contrast, bounds.contrast, size=2)
         image = image * np.float32(1 + gain) + np.float32(offset / 2)
@@ -162,6 +168,16 @@ def _blurred(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]
     kernel = np.exp(-0.5 * ((steps[:, None] - steps[None]) / sigma_px) ** 2)
     kernel = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
     return np.asarray(kernel @ image @ kernel.T)
+
+
+def _speckled(image: NDArray[np.float32], largest: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    side = image.shape[0]
+    grains = _blurred(rng.standard_normal(image.shape, np.float32), rng.uniform(*_GRAIN_PX))
+    knots = rng.uniform(0, rng.uniform(0, largest), (_KNOTS, _KNOTS)).astype(np.float32)
+    strength = _stretch(side) @ knots @ _stretch(side).T
+    film = strength * grains * np.float32(_COLUMN_CONTRAST / max(float(grains.std()), 1e-6))
+    # What is strong beside the columns takes their place in the range of intensities.
+    return np.asarray((image + film) / np.sqrt(1 + strength**2))
 
 
 def _stretch(side: int) -> NDArray[np.float32]:

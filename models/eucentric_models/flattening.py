@@ -24,6 +24,8 @@ def flattened(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32
     Returns:
         (ny, nx) float32; zeros for a constant frame.
     """
+    if not np.ptp(image) > 0:
+        return np.zeros(image.shape, np.float32)
     rest = image - _smoothed(image, sigma_px)
     variance = _smoothed(rest * rest, 2 * sigma_px)
     floor = (_SMALLEST_DEVIATION * float(image.std())) ** 2

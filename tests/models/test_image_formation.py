@@ -7,11 +7,17 @@ from pydantic import ValidationError
 from eucentric_models import (
     DEMO_CONDITIONS,
     MOS2,
+    SRTIO3,
+    Contamination,
     Crystal,
     ImagingConditions,
+    Preprocessing,
+    ScanDistortion,
     build_crystal,
     expected_signal,
     form_frame,
+    local_maxima,
+    normalise,
     simulate_frames,
     truth_rows,
 )
@@ -140,3 +146,53 @@ def test_the_demo_drifts_from_the_initial_to_the_drifted_conditions() -> None:
     sizes = [demo.at(t).pixel_size_m for t in (-1, 0.25, 0.5, 0.75, 2)]
     assert sizes == sorted(sizes)
     assert sizes[0] == demo.initial.pixel_size_m
+
+
+def _bright_places(image: np.ndarray) -> np.ndarray:
+    smooth = normalise(image, Preprocessing(high_percentile=99.9))
+    return np.stack(local_maxima(smooth, 0.4, 3), axis=1).astype(float)
+
+
+class TestScanDistortionAndContamination:
+    @pytest.mark.parametrize(
+        "distortion",
+        [ScanDistortion(shear=0.05), ScanDistortion(wobble_amplitude_px=3.0, wobble_period_rows=60.0)],
+    )
+    def test_truth_is_where_the_columns_appear(self, distortion: ScanDistortion) -> None:
+        conditions = DEMO_CONDITIONS.initial.model_copy(
+            update={
+                "scan_distortion": distortion,
+                "jitter_rms_px": 0.0,
+                "beam_current_a": 1e-9,
+                "output": "float32",
+            }
+        )
+        made = simulate_frames("srtio3", conditions, 1, (160, 160), np.random.default_rng(2))[0]
+        straight = distortion.displacement_px(made.truth[:, 0], 160)
+        assert np.abs(straight).max() > 2
+        image = made.frame.astype(np.float32)
+        bright = _bright_places(image)
+        inner = np.all((made.truth[:, :2] > 10) & (made.truth[:, :2] < 149), axis=1) & (made.truth[:, 2] == 0)
+        apart = np.hypot(*np.moveaxis(made.truth[inner][:, None, :2] - bright[None], -1, 0)).min(axis=1)
+        assert np.median(apart) < 0.6
+
+    def test_a_film_adds_what_it_says_on_average_and_unevenly(self) -> None:
+        film = Contamination(level=0.01).background((256, 256), 12e-12, np.random.default_rng(0))
+        assert film.min() >= 0
+        assert film.mean() == pytest.approx(0.01, rel=0.1)
+        assert film.std() > 0.004
+
+    def test_conditions_of_the_first_version_are_still_read(self) -> None:
+        old = {"pixel_size_m": 1e-11, "probe_sigma_m": 5e-11, "beam_current_a": 1e-10, "dwell_time_s": 1e-6}
+        assert ImagingConditions.model_validate(old).contamination is None
+
+
+class TestPerovskite:
+    def test_oxygen_is_in_the_frame_but_not_among_what_is_learned(self) -> None:
+        assert SRTIO3.detectable_classes == ("strontium", "titanium")
+        crystal = build_crystal(SRTIO3, (3e-9, 3e-9), np.random.default_rng(0), vacancy_fraction=0.0)
+        counts = np.bincount(crystal.class_id, minlength=4)
+        assert counts[2] == pytest.approx(2 * counts[0], rel=0.15)
+        assert counts[1] == pytest.approx(counts[0], rel=0.15)
+        strength = [float(crystal.weight[crystal.class_id == i].mean()) for i in range(3)]
+        assert strength[0] > strength[1] > 4 * strength[2]

@@ -79,11 +79,6 @@ class SubscriberDesk:
         return any(subscriber.holds_source_back for subscriber in self._subscribers.values())
 
     @property
-    def all_read_in_place(self) -> bool:
-        """Whether every subscriber reads from shared memory."""
-        return all(subscriber.reads_in_place for subscriber in self._subscribers.values())
-
-    @property
     def waits_for_quiet(self) -> bool:
         """Whether somebody has asked for the moment when there is nothing more for him."""
         return any(subscriber.drain is not None for subscriber in self._subscribers.values())

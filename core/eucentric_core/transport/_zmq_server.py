@@ -32,8 +32,6 @@ SUBSCRIPTION_EXPIRY_S = 10.0
 
 _LINGER_MS = 1000
 _TURN_MESSAGES = 16
-_BURST_S = 0.001
-_GATHER_S = 0.0005
 _LONGEST_WAIT_S = 60.0
 
 
@@ -79,7 +77,6 @@ class DataServer:
         self._encrypted = keys is not None
         self._gate: CurveGate | None = None
         self._slots = SlotDesk()
-        self._fanned_out_s = -math.inf
         self._quiet_since_s: float | None = None
         self._wake_lock = threading.Lock()
         self._sockets: list[zmq.Socket[bytes]] = []
@@ -165,7 +162,6 @@ class DataServer:
                     self._answer_all()
                 if self._intake.socket in ready:
                     self._quiet_since_s = None
-                    self._gather()
                     self._fan_out_all()
                 elif self._quiet_since_s is None and self._intake.socket in poller:
                     self._quiet_since_s = time.monotonic()
@@ -213,15 +209,6 @@ class DataServer:
             except zmq.Again:
                 return
             self._desk.answer(parts[0].bytes, parts[1:])
-
-    def _gather(self) -> None:
-        """At a high rate let messages come together: waking three processes costs more than they do."""
-        is_burst = time.monotonic() - self._fanned_out_s < _BURST_S
-        # What goes to another machine is timed: the pacer reads the link's delay from its acknowledgements.
-        # And who gets the bytes themselves is busy enough with them.
-        if is_burst and self._desk.all_read_in_place:
-            time.sleep(_GATHER_S)
-        self._fanned_out_s = time.monotonic()
 
     def _fan_out_all(self) -> None:
         self._slots.take_back()

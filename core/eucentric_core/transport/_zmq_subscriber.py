@@ -16,21 +16,18 @@ from uuid import uuid4
 import zmq
 
 from .._errors import DataFormatError, NotAuthorisedError, ServiceUnavailableError
-from .._frame import MAX_FRAME_BYTES
 from .._settings import is_loopback
 from ._curve_access import ChannelAccess
 from ._curve_keys import ClientKeys
 from ._heap import LARGE_BYTES, keep_freed_memory
 from ._protocols import SubscriptionMode
 from ._zmq_chunks import ChunkAssembler
+from ._zmq_dealer import open_dealer, say
 from ._zmq_lodger import SlotLodger
 from ._zmq_message import Payload, StreamMessage
 from ._zmq_parts import receive_parts
 from ._zmq_protocol import (
-    HEARTBEAT_INTERVAL_MS,
-    HEARTBEAT_TIMEOUT_MS,
     MAX_CREDIT,
-    AnyRequest,
     ChunkTaken,
     Credit,
     Drain,
@@ -39,10 +36,10 @@ from ._zmq_protocol import (
     Unsubscribe,
 )
 from ._zmq_server import SUBSCRIPTION_EXPIRY_S
+from ._zmq_window import CreditWindow
 
 __all__ = ["StreamSubscriber"]
 
-_LINGER_MS = 500
 _KEYS = b"keys"
 _DRAIN = b"drain"
 _WAIT_S = 0.05
@@ -67,6 +64,7 @@ class StreamSubscriber:
         streams: names of the wanted streams; none means all.
         mode: `lossless` or `newest`, see `SubscriptionMode`.
         credit: messages that may be on their way or unacknowledged at a time, 1 to 512.
+        window_bytes: how many bytes of them; of large messages fewer are let come than the credit says.
         context: ZeroMQ context, by default that of the process.
         expiry_s: silence after which the server counts as gone (s); keep-alives go out five times as often.
         shared_memory: have arrays where they lie, if the server is on this machine. They stay valid for as
@@ -82,6 +80,7 @@ class StreamSubscriber:
         streams: Sequence[str] = (),
         mode: SubscriptionMode,
         credit: int = 16,
+        window_bytes: int | None = None,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
         expiry_s: float = SUBSCRIPTION_EXPIRY_S,
         shared_memory: bool = True,
@@ -94,11 +93,15 @@ class StreamSubscriber:
         self._context = context or zmq.Context.instance()
         self._chunks = ChunkAssembler()
         self._slots = SlotLodger(enabled=shared_memory and is_loopback(host))
-        self._request = Subscribe(
-            generation=1, streams=frozenset(streams), mode=mode, credit=credit, reader=self._slots.renew()
-        )
         self._credit = credit
-        self._unacknowledged = 0
+        self._window = CreditWindow(credit, window_bytes)
+        self._request = Subscribe(
+            generation=1,
+            streams=frozenset(streams),
+            mode=mode,
+            credit=self._window.granted,
+            reader=self._slots.renew(),
+        )
         self._unsaid = 0
         self._received: queue.SimpleQueue[StreamMessage] = queue.SimpleQueue()
         self._taken: list[StreamMessage] = []
@@ -173,14 +176,19 @@ class StreamSubscriber:
                 ) from None
             return None
 
-    def acknowledge(self, messages: int = 1) -> None:
-        """Say that messages are dealt with; as many more may be sent. After `close` it has no effect."""
+    def acknowledge(self, messages: int = 1, *, at_once: bool = False) -> None:
+        """Say that messages are dealt with; as many more may be sent. After `close` it has no effect.
+
+        Args:
+            messages: how many.
+            at_once: tell the server now, not with others later: for who acknowledges many together.
+        """
         with self._requests_lock:
             self._unsaid += messages
             # A part of the credit at a time: the server is told less often, and never runs dry. A larger part
             # beside it, where the answer takes no time and mostly goes with the next burst.
             part = _CREDIT_PARTS if self._request.reader is None else _CREDIT_PARTS_BESIDE
-            if not self._closed and self._unsaid * part >= self._credit:
+            if not self._closed and (at_once or self._unsaid * part >= self._window.granted):
                 self._requests_out.send(str(self._unsaid).encode())
                 self._unsaid = 0
 
@@ -232,7 +240,7 @@ class StreamSubscriber:
                     acknowledged, has_new_keys, asks, ends = self._requests()
                     if ends:
                         if dealer is not None:
-                            _say(dealer, Unsubscribe())
+                            say(dealer, Unsubscribe())
                         return
                     if has_new_keys:
                         dealer = self._reconnect(poller, dealer)
@@ -245,7 +253,7 @@ class StreamSubscriber:
                 if time.monotonic() >= next_alive:
                     next_alive = time.monotonic() + keep_alive_s
                     if dealer is not None:
-                        _say(dealer, KeepAlive(generation=self._request.generation))
+                        say(dealer, KeepAlive(generation=self._request.generation))
                     if self._access is not None and time.monotonic() - self._last_heard > keep_alive_s * 1.5:
                         self._access.ask_again()
         finally:
@@ -255,23 +263,9 @@ class StreamSubscriber:
             self._slots.close()
 
     def _connect(self, poller: zmq.Poller, keys: ClientKeys | None) -> zmq.Socket[bytes]:
-        dealer = self._context.socket(zmq.DEALER)
-        try:
-            dealer.setsockopt(zmq.LINGER, _LINGER_MS)
-            dealer.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
-            dealer.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
-            dealer.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
-            dealer.setsockopt(zmq.IPV6, int(self._where.startswith("[")))
-            if keys is not None:
-                dealer.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
-                dealer.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
-                dealer.setsockopt(zmq.CURVE_SERVERKEY, keys.server)
-            dealer.connect(f"tcp://{self._where}")
-        except BaseException:
-            dealer.close()
-            raise
+        dealer = open_dealer(self._context, self._where, keys)
         poller.register(dealer, zmq.POLLIN)
-        _say(dealer, self._request)
+        say(dealer, self._request)
         return dealer
 
     def _reconnect(self, poller: zmq.Poller, dealer: zmq.Socket[bytes] | None) -> zmq.Socket[bytes] | None:
@@ -290,18 +284,17 @@ class StreamSubscriber:
         return self._connect(poller, keys)
 
     def _renew_request(self) -> None:
-        # What is not yet acknowledged still holds its credit: ask only for what there is room for.
         self._request = self._request.model_copy(
             update={
                 "generation": self._request.generation + 1,
-                "credit": self._credit - self._unacknowledged,
+                "credit": self._window.room,
                 "reader": self._slots.renew(),
             }
         )
 
     def _ask_drained(self, dealer: zmq.Socket[bytes]) -> None:
         if self._drain_asked > self._drain_answered:
-            _say(dealer, Drain(generation=self._request.generation, number=self._drain_asked))
+            say(dealer, Drain(generation=self._request.generation, number=self._drain_asked))
 
     def _requests(self) -> tuple[int, bool, bool, bool]:
         """Messages acknowledged since the last call; are there new keys, a question, is this the end?"""
@@ -321,11 +314,9 @@ class StreamSubscriber:
                 acknowledged += int(request)
 
     def _return_credit(self, dealer: zmq.Socket[bytes], acknowledged: int) -> None:
-        # Acknowledging more than was received must not make room that is not there.
-        messages = min(acknowledged, self._unacknowledged)
-        if messages > 0:
-            self._unacknowledged -= messages
-            _say(dealer, Credit(generation=self._request.generation, messages=messages))
+        given = self._window.acknowledged(acknowledged)
+        if given > 0:
+            say(dealer, Credit(generation=self._request.generation, messages=given))
 
     def _take_all(self, dealer: zmq.Socket[bytes]) -> None:
         """Take what is there, and hand it over at once: each hand-over wakes the consumer's thread."""
@@ -336,7 +327,7 @@ class StreamSubscriber:
         finally:
             self._hand_over()
         with self._requests_lock:
-            acknowledged = self._unsaid if self._unsaid * _CREDIT_PARTS >= self._credit else 0
+            acknowledged = self._unsaid if self._unsaid * _CREDIT_PARTS >= self._window.granted else 0
             self._unsaid -= acknowledged
         self._return_credit(dealer, acknowledged)
 
@@ -360,7 +351,7 @@ class StreamSubscriber:
             case b"ring", [name]:
                 mapped = self._slots.map_ring(name.bytes)
                 if mapped is not None:
-                    _say(dealer, mapped)
+                    say(dealer, mapped)
             case b"subscribed", []:
                 self._full = False
                 self._subscribed.set()
@@ -371,7 +362,7 @@ class StreamSubscriber:
                 self._drain_answered = int(number.bytes)
             case b"unknown", [generation] if generation.bytes == b"%d" % self._request.generation:
                 self._renew_request()
-                _say(dealer, self._request)
+                say(dealer, self._request)
             case b"full", []:
                 self._full = True
             case _:
@@ -384,7 +375,7 @@ class StreamSubscriber:
             self._keep(lodged[0], header, lodged[1])
         else:
             # It was counted as sent: without this a lossless stream would stand still.
-            _say(dealer, Credit(generation=self._request.generation, messages=1))
+            say(dealer, Credit(generation=self._request.generation, messages=1))
 
     def _take_chunk(self, dealer: zmq.Socket[bytes], mark: zmq.Frame, *parts: zmq.Frame) -> None:
         generation = self._request.generation
@@ -393,9 +384,9 @@ class StreamSubscriber:
         except DataFormatError as error:
             _log.error("%s", error)
             # The message counts as sent: without this a lossless stream would stand still.
-            _say(dealer, Credit(generation=generation, messages=1))
+            say(dealer, Credit(generation=generation, messages=1))
             return
-        _say(dealer, ChunkTaken(generation=generation, number=number, until=until))
+        say(dealer, ChunkTaken(generation=generation, number=number, until=until))
         if complete is not None:
             self._keep(*complete)
 
@@ -404,13 +395,4 @@ class StreamSubscriber:
             _log.error("the data service at %s sent more than its credit; a message was dropped", self._where)
             return
         self._taken.append(StreamMessage(stream.decode(), header.bytes, payload))
-        self._unacknowledged += 1
-
-
-def _say(dealer: zmq.Socket[bytes], request: AnyRequest) -> None:
-    try:
-        dealer.send(request.model_dump_json().encode(), flags=zmq.NOBLOCK)
-    except zmq.Again:
-        # The server has been gone for so long that a thousand requests wait. Losing one is harmless: what
-        # it said is said again by the next keep-alive's answer.
-        _log.debug("request to a missing data service dropped")
+        self._window.received(len(payload.buffer))

@@ -72,11 +72,6 @@ class Subscription:
         """Whether nothing more may be read from the producers before this one has taken something."""
         return len(self.backlog) >= BACKLOG_MESSAGES or self.backlog_bytes >= BACKLOG_BYTES
 
-    @property
-    def reads_in_place(self) -> bool:
-        """Whether it is sent references to shared memory."""
-        return self.chunks is None and self.reader is not None and bool(self.reader.rings)
-
     def offer(self, message: Message) -> None:
         """Keep a message for it, if it is of a stream that it wants."""
         if self.streams and message.stream not in self.streams:

@@ -87,16 +87,24 @@ def _of_endpoint(pid: int) -> bool:
         return False
 
 
-def write_slurm_site(path: Path, *, walltime: str = "00:10:00", **more: object) -> Path:
+def write_slurm_site(
+    path: Path,
+    *,
+    walltime: str = "00:10:00",
+    worker_init: str = "",
+    cache: Path | None = None,
+    **more: object,
+) -> Path:
     """A site file for the cluster of `tests/servers/slurm.py`, which lies on this machine."""
     repository = Path(__file__).resolve().parents[2]
-    settings = {"poll_s": 1, "heartbeat_s": 2, **more}
+    settings = {"partition": "batch", "poll_s": 1, "heartbeat_s": 2, **more}
     path.write_text(
         'name = "test-cluster"\n'
         # Workers find the tests' own tasks by name, too.
-        f"worker_init = 'export PYTHONPATH={repository}'\n\n"
-        f'[slurm]\npartition = "batch"\nwalltime = "{walltime}"\nsubmit_address = "127.0.0.1"\n'
+        f"worker_init = 'export PYTHONPATH={repository}; {worker_init}'\n\n"
+        f'[slurm]\nwalltime = "{walltime}"\nsubmit_address = "127.0.0.1"\n'
         + "".join(f"{key} = {value!r}\n" for key, value in settings.items())
+        + (f'\n[cache]\nfolder = "{cache}"\nmax_gib = 0.5\n' if cache else "")
     )
     return path
 

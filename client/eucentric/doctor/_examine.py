@@ -16,6 +16,7 @@ from ._finding import Finding
 from ._ports import check_ports
 from ._python import check_bytecode, check_descriptors, check_python
 from ._roles import check_roles
+from ._site import check_site
 from ._tools import check_globus, check_gpu, check_slurm, check_torch
 
 __all__ = ["examine"]
@@ -39,6 +40,7 @@ def examine(settings: Settings, *, environment: Mapping[str, str] | None = None)
         check_time_service(),
         *check_ports(settings),
         check_slurm(),
+        check_site(settings),
         check_globus(variables, Path.home()),
         check_gpu(),
         check_torch(),

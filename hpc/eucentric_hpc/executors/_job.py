@@ -54,8 +54,8 @@ def _supervise(command: list[str], hold: Path, grace_s: float) -> int:
     # Inherited by the manager and by the workers it starts, until one of them decides otherwise.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     manager = subprocess.Popen(command, env={**os.environ, "EUCENTRIC_HOLD_DIR": str(hold)})
-    signal.signal(signal.SIGTERM, _told)
     try:
+        signal.signal(signal.SIGTERM, _told)
         return manager.wait()
     except _ToldToStopError:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -42,6 +42,7 @@ class Request:
     signal: str | None = None
     device: str = "cpu"
     config: Path | None = None
+    support: Path | None = None
 
 
 def apply_model(
@@ -61,7 +62,8 @@ def apply_model(
         EucentricError: the model is not there or not usable, or the input cannot be read or analysed.
     """
     started_s = time.monotonic()
-    with opened_model(request.model, config=request.config, device=request.device) as opened:
+    with opened_model(request.model, config=request.config, device=request.device) as named:
+        opened = named
         if opened.takes != "image":
             raise ConfigurationError(
                 f"The model {request.model} takes {opened.takes}, not images.",
@@ -76,6 +78,10 @@ def apply_model(
             ask=ask_pixel_size_pm,
         )
         _require_bounded(request.file.name, images.stack)
+        if request.support is not None:
+            from ._support import with_support  # scipy and more, only for who asks for it
+
+            opened = with_support(opened, request.support, images)
         with whole_results(request.output) as folder:
             pictures, results = _apply_to_all(opened, images, request.file, folder, tell)
             summary = _summary(request.file, opened, images, results)

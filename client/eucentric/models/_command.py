@@ -45,6 +45,12 @@ def apply_command(
         str | None, typer.Option("--signal", help="Which of several: title of a signal, path of a data set.")
     ] = None,
     device: Annotated[str, typer.Option("--device", help="Torch device.")] = "cpu",
+    support: Annotated[
+        Path | None,
+        typer.Option(
+            "--support", help="For few-shot models: a support set (.json), or one folder of chips per class."
+        ),
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
@@ -65,6 +71,7 @@ def apply_command(
             signal=signal,
             device=device,
             config=config,
+            support=support,
         )
         with _progress(shown=not as_json) as tell:
             summary = apply_model(request, ask_pixel_size_pm=None if as_json else _ask, tell=tell)

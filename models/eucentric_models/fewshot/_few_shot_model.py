@@ -1,0 +1,100 @@
+"""A support set at work."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._chips import Chips
+from ._class_map import ClassMap, class_shares
+from ._encoder import ChipEncoder
+from ._prototypes import NONE_OF_THESE, Classification, PrototypeClassifier, distances_to, fit_prototypes
+from ._support_set import SupportSet
+from .errors import SupportSetError
+
+DEFAULT_FALSE_REJECT_RATE = 0.005
+_RESAMPLES = 40
+
+
+class FewShotModel:
+    """A support set ready to classify. Never changed by use: a new support set is a new model, in
+    milliseconds.
+
+    Args:
+        support: named chips.
+        encoder: that made the embeddings of the support set.
+        false_reject_rate: share of chips of the classes that may be called "none of these"; 0 for never.
+
+    Raises:
+        SupportSetError: the support set was embedded by another encoder.
+    """
+
+    def __init__(
+        self,
+        support: SupportSet,
+        encoder: ChipEncoder,
+        *,
+        false_reject_rate: float = DEFAULT_FALSE_REJECT_RATE,
+    ) -> None:
+        if support.encoder != encoder.version:
+            raise SupportSetError(
+                f"The support set was embedded by {support.encoder}, not by {encoder.version}.",
+                safe="nothing was classified.",
+                next_step="embed it again: support.embedded_by(encoder).",
+            )
+        self.support = support
+        self.encoder = encoder
+        self.false_reject_rate = false_reject_rate
+        self.classes = (*support.classes, NONE_OF_THESE)
+        self.classifier = PrototypeClassifier.fit(support.vectors, support.class_id)
+
+    def classify(self, embeddings: NDArray[np.float32]) -> Classification:
+        """Classes of embedded chips (n, d)."""
+        return self.classifier.classify(embeddings, self.false_reject_rate)
+
+    def class_map(
+        self, chips: Chips, embeddings: NDArray[np.float32] | None = None, *, seed: int = 0
+    ) -> ClassMap:
+        """Classify every chip of a frame.
+
+        Args:
+            chips: of the frame.
+            embeddings: (n, d) of the chips, if there are any already (:class:`EmbeddingCache`).
+            seed: of the resampling of support chips.
+        """
+        vectors = self.encoder.embed(chips.pixels) if embeddings is None else embeddings
+        result = self.classify(vectors)
+        none = len(self.classes) - 1
+        class_id = np.where(result.class_id < 0, none, result.class_id)
+        fractions, uncertainty = self._resampled(vectors, result, np.random.default_rng(seed))
+        return ClassMap(
+            chips=chips,
+            classes=self.classes,
+            classification=result,
+            class_id=class_id,
+            uncertainty=uncertainty,
+            shares=class_shares(chips, self.classes, class_id, result.confidence, fractions),
+        )
+
+    def _resampled(
+        self, vectors: NDArray[np.float32], result: Classification, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Area fractions (resamples, n_classes + 1) and uncertainty (n,) with other support chips."""
+        support, class_id = self.support.vectors, self.support.class_id
+        bounds = self.classifier.reject_distances(self.false_reject_rate)
+        count = len(self.support.classes)
+        members = [np.flatnonzero(class_id == index) for index in range(count)]
+        fractions = np.empty((_RESAMPLES, count + 1))
+        own = np.empty((_RESAMPLES, len(vectors)), np.float32)
+        for index in range(_RESAMPLES):
+            drawn = np.concatenate([rng.choice(chips, len(chips)) for chips in members])
+            distances = distances_to(*fit_prototypes(support[drawn], class_id[drawn]), vectors)
+            nearest = distances.argmin(axis=1)
+            rejected = distances.min(axis=1) > bounds[nearest]
+            fractions[index] = np.bincount(np.where(rejected, count, nearest), minlength=count + 1)
+            scaled = -distances / self.classifier.temperature
+            weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+            own[index] = (weights / weights.sum(axis=1, keepdims=True))[
+                np.arange(len(own[0])), result.nearest
+            ]
+        return fractions / len(vectors), own.std(axis=0)

@@ -9,7 +9,7 @@ from ._encoder import ChipEncoder, CombinedEncoder
 from .errors import EncoderError
 
 DEFAULT_ENCODER = "textures+handmade"
-HANDMADE_SHARE = 0.5
+HANDMADE_SHARE = 0.7
 """Weight of the hand-made features beside the network: chosen on simulated textures."""
 
 _LIBRARIES = ("torchvision", "timm")

@@ -173,5 +173,5 @@ def scientist(scope: Microscope, activity: Activity) -> Iterator[Scientist]:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGCONT)
             process.kill()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
             process.stdout.close()

@@ -123,7 +123,7 @@ def test_a_program_that_raises_does_not_keep_the_beam_on(shared: Microscope) -> 
         person.stumble()
         expect_safe(shared, "looking", since_s=lost_s)
         expect_free(witness)
-        assert person.process.wait(timeout=10) == 1
+        assert person.process.wait(timeout=60) == 1
     (stop,) = recorded(shared, "safe_stop", after=before)
     assert stop["who"] == "scientist"
 

@@ -53,6 +53,7 @@ class Faults:
         lie_last_file: tasks that say SUCCEEDED and leave their last file out.
         lie_size_bytes: added to every size that is listed.
         shorten: files that arrive one byte short, with nothing said.
+        swap: files that arrive with another content of their length, with nothing said.
         corrupt: files that arrive changed the first time; verify_checksum finds it.
         seconds_per_chunk: how slow the network is.
         stall: tasks make no progress at all while this is set.
@@ -67,6 +68,7 @@ class Faults:
     lie_last_file: int = 0
     lie_size_bytes: int = 0
     shorten: int = 0
+    swap: int = 0
     corrupt: int = 0
     seconds_per_chunk: float = 0.0
     stall: bool = False

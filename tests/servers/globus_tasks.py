@@ -259,6 +259,8 @@ class Tasks:
                 raise _TaskError("EXTERNAL_CHECKSUM_MISMATCH", f"{item['source_path']} is not what was said")
         if self.faults.takes("shorten"):
             os.truncate(target, target.stat().st_size - 1)
+        if self.faults.takes("swap"):
+            target.write_bytes(bytes(target.stat().st_size))
         home = "/home/anna/" if self.spells_home_out else "/~/"
         task.moved.append((item["source_path"], item["destination_path"].replace("/~/", home, 1)))
 

@@ -25,7 +25,7 @@ def all_arrived(answers: tuple[RemoteFile | EucentricError, ...]) -> bool:
     return all(isinstance(answer, RemoteFile) for answer in answers)
 
 
-def wait_until(reached: Callable[[], object], *, timeout_s: float = 10.0) -> None:
+def wait_until(reached: Callable[[], object], *, timeout_s: float = 60.0) -> None:
     end = time.monotonic() + timeout_s
     while not reached():
         assert time.monotonic() < end, "was never reached"

@@ -91,6 +91,10 @@ class Site(FarEnd):
             if path.is_file()
         }
 
+    def arrived(self, name: str) -> bytes:
+        """What lies there under the name of a shard."""
+        return (self.root / "incoming" / name).read_bytes()
+
     def staged(self) -> list[str]:
         """What is left of the copies that were made for transfers."""
         return [
@@ -127,7 +131,7 @@ class Site(FarEnd):
 
 def agree(url: str) -> str:
     """The person opens the page, agrees, and copies the code."""
-    with urllib.request.urlopen(url, timeout=10) as page:  # noqa: S310 - the emulator's own address
+    with urllib.request.urlopen(url, timeout=60) as page:  # noqa: S310 - the emulator's own address
         code: str = json.load(page)["code"]
     return code
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from eucentric_transfer.globus._ledger import StoredFile, StoredTask
 from eucentric_transfer.globus._service import TransferService
 
 from ..servers.globus import Collection
+from ..small_disk import MIB, Filler, small_disk
 from .globus_batches import all_arrived, batch, item_of_nothing, sha256, wait_until
 from .globus_site import Site
 
@@ -498,30 +497,18 @@ def test_a_collection_of_connect_server_lets_a_service_in_by_itself(site: Site) 
     assert site.files() == {"a.json": b"x"}
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 1 MiB."""
-    disk = tmp_path / "small-disk"
-    disk.mkdir()
-    order = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(disk)]
-    if subprocess.run(order, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting a small file system needs root")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-def test_a_disk_too_full_to_write_a_task_down_submits_nothing(site: Site, small_disk: Path) -> None:
-    site.change(folder=small_disk / "globus")
-    mover = site.mover()
-    mover.put_bytes(b"x", "a.json")
-    filler = small_disk / "filler"
-    with pytest.raises(OSError, match="No space"):
-        filler.write_bytes(bytes(2 << 20))
-    transfers = site.transfers()
-    large = [Outgoing(b"x", f"incoming/{'n' * 200}{number}.json") for number in range(400)]
-    answers = mover.put_many(large)
-    assert {type(answer) for answer in answers} <= {OutOfSpaceError, FarEndError}
-    assert site.transfers() == transfers
-    assert site.staged() == []
-    filler.unlink()
-    assert all_arrived(mover.put_many(large[:3]))
+def test_a_disk_too_full_to_write_a_task_down_submits_nothing(site: Site, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small-disk", MIB) as disk:
+        site.change(folder=disk / "globus")
+        mover = site.mover()
+        mover.put_bytes(b"x", "a.json")
+        filler = Filler(disk)
+        filler.leave(0)
+        transfers = site.transfers()
+        large = [Outgoing(b"x", f"incoming/{'n' * 200}{number}.json") for number in range(400)]
+        answers = mover.put_many(large)
+        assert {type(answer) for answer in answers} <= {OutOfSpaceError, FarEndError}
+        assert site.transfers() == transfers
+        assert site.staged() == []
+        filler.go()
+        assert all_arrived(mover.put_many(large[:3]))

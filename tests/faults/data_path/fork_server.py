@@ -31,9 +31,9 @@ from eucentric_core import _steps
 from eucentric_core.transport import StreamMessage, StreamSubscriber
 
 PARTS = {
-    "journal": r"/recording/_(?!ship|seal|recorder)",
+    "journal": r"/recording/_(?!ship|receipt|seal|recorder)",
     "seal": r"/recording/_seal|/eucentric_transfer/_shard",
-    "ship": r"/recording/_ship|/eucentric_transfer/_(?!shard)",
+    "ship": r"/recording/_(ship|receipt)|/eucentric_transfer/(_(?!shard)|s3/|globus/)",
     "register": r"/eucentric_data_repository/",
 }
 """What a step belongs to, by the file it is in."""

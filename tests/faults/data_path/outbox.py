@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from eucentric_agents.recording import Journal, Shipper
 from eucentric_core import EucentricError, Event, sha256_file
-from eucentric_data_repository import Registrar, RepositoryFolders, ingest_once
-from eucentric_transfer import Mover
+from eucentric_data_repository import Catalogue, DatasetEntry, Registrar, RepositoryFolders, ingest_once
+from eucentric_transfer import Mover, PosixMover
 
 from ...frames import build_frame
 from ...links import (
@@ -26,7 +28,7 @@ from ...links import (
 )
 from .chain import wait_until
 
-__all__ = ["SHARDS", "TOXICS", "local", "sealed", "ship_often", "ship_through", "take_in"]
+__all__ = ["SHARDS", "TOXICS", "brought_home", "local", "sealed", "ship_often", "ship_through", "take_in"]
 
 SHARDS = 3
 TOXICS: tuple[Toxic | None, ...] = (
@@ -79,6 +81,41 @@ def take_in(folders: RepositoryFolders) -> None:
         ingest_once(folders.root, registrar)
     finally:
         registrar.close()
+
+
+def brought_home(
+    recording: Path, repository: Path, *, frames: int, shape: tuple[int, ...], frames_per_shard: int
+) -> tuple[set[int], DatasetEntry]:
+    """Open what is left of a recording, end its session, ship and register it.
+
+    Returns:
+        The sequence numbers of the frames that the repository has, all with their content, and the data set.
+    """
+    folders = RepositoryFolders(repository)
+    folders.make()
+    journal = Journal(recording, frames_per_shard=frames_per_shard, min_free_bytes=0)
+    try:
+        journal.stop_session("twin", "s1", frames=frames)
+
+        def is_over() -> bool:
+            journal.tidy()
+            return journal.open_sessions == 0
+
+        wait_until(is_over, "the session ends")
+        shipper = Shipper(journal, PosixMover(folders.root), publish=lambda _event: None, poll_s=0.01)
+        for _ in range(3):
+            shipper.ship_once()
+            take_in(folders)
+    finally:
+        journal.close()
+    found = set()
+    with Catalogue(folders.database) as catalogue:
+        for frame in catalogue.frames("s1", "haadf"):
+            sequence = frame.header.sequence
+            np.testing.assert_array_equal(frame.array, build_frame(sequence, shape=shape).array)
+            found.add(sequence)
+        (dataset,) = catalogue.datasets()
+    return found, dataset
 
 
 def ship_through(

@@ -12,12 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eucentric_agents.recording import Journal, Shipper
-from eucentric_data_repository import Catalogue, Registrar, RepositoryFolders, ingest_once
-from eucentric_transfer import PosixMover
+from eucentric_agents.recording import Journal
 
 from ...frames import build_frame
-from .chain import wait_until
+from .outbox import brought_home
 
 FRAMES = 6
 SHAPE = (32, 48)
@@ -64,30 +62,13 @@ def test_a_frame_is_whole_or_listed_as_missing(left: Path, tmp_path: Path, seed:
     folder = tmp_path / "recording"
     shutil.copytree(left, folder)
     done = damage(folder, np.random.default_rng([2404, seed]))
-    folders = RepositoryFolders(tmp_path / "repository")
-    folders.make()
-    journal = Journal(folder, frames_per_shard=100, min_free_bytes=0)
-    registrar = Registrar(folders.database, registered_by="repository-1")
     try:
-        journal.stop_session("twin", "s1", frames=FRAMES)
-
-        def is_over() -> bool:
-            journal.tidy()
-            return journal.open_sessions == 0
-
-        wait_until(is_over, f"the session ends after: {done}")
-        shipper = Shipper(journal, PosixMover(folders.root), publish=lambda _event: None, poll_s=0.01)
-        for _ in range(3):
-            shipper.ship_once()
-            ingest_once(folders.root, registrar)
-    finally:
-        registrar.close()
-        journal.close()
-    with Catalogue(folders.database) as catalogue:
-        found = {frame.header.sequence: frame.array.copy() for frame in catalogue.frames("s1", "haadf")}
-        (dataset,) = catalogue.datasets()
-    for sequence, array in found.items():
-        np.testing.assert_array_equal(array, build_frame(sequence, shape=SHAPE).array, err_msg=done)
+        found, dataset = brought_home(
+            folder, tmp_path / "repository", frames=FRAMES, shape=SHAPE, frames_per_shard=100
+        )
+    except AssertionError as error:
+        error.add_note(done)
+        raise
     assert (dataset.state, dataset.missing) == ("complete", FRAMES - len(found)), done
     if len(found) < FRAMES and not done.startswith("cut"):
         assert any((folder / "quarantine").iterdir()), f"{done}: nobody can look at what was damaged"

@@ -6,9 +6,6 @@ the first to fail: journal, open shard, seal, ledger, log; at the far end tempor
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,52 +19,19 @@ import zmq
 from eucentric_core import RecordingPaused, TransferFailed
 from eucentric_core.transport import StreamSubscriber
 
+from ...small_disk import MIB, Filler, small_disk
 from .chain import Chain, ForkServer, Service, wait_until
 
 ACQUISITIONS = 10
 FULL_FOR_S = 1.0
 LEFT_BYTES = (0, 24 << 10, 160 << 10)
 NIGHTLY_LEFT_BYTES = tuple(n << 12 for n in range(48))
-MIB = 1 << 20
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "left_bytes" in metafunc.fixturenames:
         nightly = metafunc.config.getoption("--nightly")
         metafunc.parametrize("left_bytes", NIGHTLY_LEFT_BYTES if nightly else LEFT_BYTES)
-
-
-@contextmanager
-def small_disk(place: Path, size_bytes: int) -> Iterator[Path]:
-    """A disk of its own at this place."""
-    place.mkdir(parents=True, exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(place)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("mounting is not allowed here")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-class Filler:
-    """A file that leaves only so much of a disk."""
-
-    def __init__(self, disk: Path) -> None:
-        self._path = disk / "filler"
-
-    def leave(self, left_bytes: int) -> None:
-        """Take everything but this."""
-        with self._path.open("ab", buffering=0) as file:
-            while (free := shutil.disk_usage(self._path.parent).free - left_bytes) > 0:
-                try:
-                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, free)
-                except OSError:
-                    return
-
-    def go(self) -> None:
-        """Give it back."""
-        self._path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -102,10 +66,14 @@ def publish_everything(chain: Chain, over: Callable[[], bool]) -> None:
         wait_until(lambda: over() or chain.stop_session(publish, ACQUISITIONS), "the session ends")
 
 
-def stop(*services: Service) -> None:
+def require_everything(chain: Chain, *services: Service) -> None:
+    """All frames are registered once, nothing is half done, and the services end as they should."""
+    chain.require_exactly_once(chain.acknowledged())
+    assert len(chain.registered()) == 2 * ACQUISITIONS
     for service in services:
         service.stop()
         assert service.status == 0, service.log.read_text()
+    assert chain.leftovers() == []
 
 
 def test_a_full_disk_at_the_instrument_pauses_acquisition_and_costs_nothing(
@@ -126,10 +94,7 @@ def test_a_full_disk_at_the_instrument_pauses_acquisition_and_costs_nothing(
             published.result(timeout=60)
             wait_until(lambda: chain.is_finished() or recorder.ended, "everything arrives")
         assert set(kept) <= set(chain.acknowledged())
-        chain.require_exactly_once(chain.acknowledged())
-        assert len(chain.registered()) == 2 * ACQUISITIONS
-        assert chain.leftovers() == []
-        stop(recorder, repository)
+        require_everything(chain, recorder, repository)
 
 
 def test_a_full_disk_that_fills_up_in_between_loses_nothing(
@@ -148,10 +113,7 @@ def test_a_full_disk_that_fills_up_in_between_loses_nothing(
             published.result(timeout=60)
         repository = chain.start_repository()
         wait_until(lambda: chain.is_finished() or recorder.ended, "everything arrives")
-        chain.require_exactly_once(chain.acknowledged())
-        assert len(chain.registered()) == 2 * ACQUISITIONS
-        assert chain.leftovers() == []
-        stop(recorder, repository)
+        require_everything(chain, recorder, repository)
 
 
 def test_a_full_repository_keeps_every_shard_at_the_instrument_until_there_is_room(
@@ -169,9 +131,7 @@ def test_a_full_repository_keeps_every_shard_at_the_instrument_until_there_is_ro
             assert len(chain.shards_here()) == 3
             filler.go()
             wait_until(lambda: chain.is_finished() or recorder.ended, "everything arrives")
-        chain.require_exactly_once(chain.acknowledged())
-        assert len(chain.registered()) == 2 * ACQUISITIONS
-        stop(recorder, repository)
+        require_everything(chain, recorder, repository)
 
 
 def test_a_repository_without_room_for_its_own_books_registers_nothing_by_halves(
@@ -196,6 +156,4 @@ def test_a_repository_without_room_for_its_own_books_registers_nothing_by_halves
             # Without any room it does not start, and says so; whoever supervises it starts it again.
             repository = chain.start_repository()
         wait_until(lambda: chain.is_finished() or recorder.ended, "everything is registered")
-        chain.require_exactly_once(chain.acknowledged())
-        assert len(chain.registered()) == 2 * ACQUISITIONS
-        stop(recorder, repository)
+        require_everything(chain, recorder, repository)

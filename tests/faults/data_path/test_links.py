@@ -21,7 +21,7 @@ from ...links import (
     Toxic,
 )
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 MESSAGE = bytes(range(256)) * 64
 
 

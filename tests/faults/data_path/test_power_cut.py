@@ -15,16 +15,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from eucentric_agents.recording import Journal, Shipper
-from eucentric_data_repository import Catalogue, Registrar, RepositoryFolders, ingest_once
-from eucentric_transfer import PosixMover
-
-from ...frames import build_frame
-from .chain import REPOSITORY_FOLDER, wait_until
-from .durable_recording import ACQUISITIONS, SHAPE
+from .chain import REPOSITORY_FOLDER
+from .durable_recording import ACQUISITIONS, FRAMES_PER_SHARD, SHAPE
+from .outbox import brought_home
 
 CUTS, NIGHTLY_CUTS = 20, 500
 
@@ -120,32 +115,15 @@ def test_what_was_acknowledged_survives_a_power_cut(recorded: Recorded, tmp_path
     cut = max(1, round(share * len(recorded.notes)))
     acknowledged = [sequence for after, sequence in recorded.acknowledged if after <= cut]
     lay_out(recorded, cut, tmp_path / "recording")
-    folders = RepositoryFolders(tmp_path / "repository")
-    folders.make()
-    journal = Journal(tmp_path / "recording", frames_per_shard=3, min_free_bytes=0)
-    registrar = Registrar(folders.database, registered_by="repository-1")
-    try:
-        journal.stop_session("twin", "s1", frames=ACQUISITIONS)
-
-        def is_over() -> bool:
-            journal.tidy()
-            return journal.open_sessions == 0
-
-        wait_until(is_over, "the session ends")
-        shipper = Shipper(journal, PosixMover(folders.root), publish=lambda _event: None, poll_s=0.01)
-        for _ in range(3):
-            shipper.ship_once()
-            ingest_once(folders.root, registrar)
-    finally:
-        registrar.close()
-        journal.close()
-    with Catalogue(folders.database) as catalogue:
-        found = {frame.header.sequence: frame.array.copy() for frame in catalogue.frames("s1", "haadf")}
-        (dataset,) = catalogue.datasets()
-    assert set(acknowledged) <= set(found)
+    found, dataset = brought_home(
+        tmp_path / "recording",
+        tmp_path / "repository",
+        frames=ACQUISITIONS,
+        shape=SHAPE,
+        frames_per_shard=FRAMES_PER_SHARD,
+    )
+    assert set(acknowledged) <= found
     assert (dataset.state, dataset.missing) == ("complete", ACQUISITIONS - len(found))
-    for sequence, array in found.items():
-        np.testing.assert_array_equal(array, build_frame(sequence, shape=SHAPE).array)
 
 
 def test_the_recording_itself_came_to_its_end(recorded: Recorded) -> None:

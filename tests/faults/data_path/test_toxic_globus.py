@@ -42,7 +42,6 @@ def test_every_toxic_between_shipper_and_globus_is_survived(
             site = Site(emulator, tmp_path / str(number))
             with sdk_speaks_to(emulator.environment_at(link.port)):
                 mover = site.mover()
-            arrived = site.root.joinpath("incoming").joinpath
             running.append(
                 several.submit(
                     ship_through,
@@ -51,7 +50,7 @@ def test_every_toxic_between_shipper_and_globus_is_survived(
                     direction,
                     folder=site.near / "base" / "recording",
                     mover=mover,
-                    arrived=lambda name, path=arrived: path(name).read_bytes(),
+                    arrived=site.arrived,
                 )
             )
         for done in running:

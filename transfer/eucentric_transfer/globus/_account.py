@@ -14,9 +14,12 @@ from typing import Any, Self
 
 from globus_sdk import (
     AuthClient,
+    AuthLoginClient,
     ClientApp,
+    ConfidentialAppAuthClient,
     GlobusApp,
     GlobusAppConfig,
+    NativeAppAuthClient,
     OAuthTokenResponse,
     TransferClient,
     UserApp,
@@ -86,12 +89,8 @@ class GlobusAccount:
         )
         try:
             with readable_failures("opening the account"):
-                kind: type[ClientApp] | type[UserApp] = ClientApp if secret is not None else UserApp
-                self.app: GlobusApp = kind(
-                    _APP_NAME, client_id=settings.client_id, client_secret=secret, config=config
-                )
-                retries = RetryConfig(max_retries=_MAX_RETRIES, max_sleep=_MAX_RETRY_SLEEP_S)
-                self.transfer = TransferClient(app=self.app, retry_config=retries)
+                self._login, self.app = _open_app(settings.client_id, secret, config)
+                self.transfer = TransferClient(app=self.app, retry_config=_retries())
         except BaseException:
             self._storage.close()
             raise
@@ -168,6 +167,7 @@ class GlobusAccount:
         with self.lock:
             self.transfer.close()
             self.app.close()
+            self._login.close()
             self._storage.close()
 
     def __enter__(self) -> Self:
@@ -177,6 +177,22 @@ class GlobusAccount:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _retries() -> RetryConfig:
+    """For the services of tokens and transfers alike: left to itself the SDK may try for a minute."""
+    return RetryConfig(max_retries=_MAX_RETRIES, max_sleep=_MAX_RETRY_SLEEP_S)
+
+
+def _open_app(
+    client_id: str, secret: str | None, config: GlobusAppConfig
+) -> tuple[AuthLoginClient, GlobusApp]:
+    """The application, and the client that gets its tokens, which the app does not close."""
+    if secret is None:
+        native = NativeAppAuthClient(client_id, app_name=_APP_NAME, retry_config=_retries())
+        return native, UserApp(_APP_NAME, login_client=native, config=config)
+    confidential = ConfidentialAppAuthClient(client_id, secret, app_name=_APP_NAME, retry_config=_retries())
+    return confidential, ClientApp(_APP_NAME, login_client=confidential, config=config)
 
 
 def _read_secret(settings: GlobusSettings) -> str:

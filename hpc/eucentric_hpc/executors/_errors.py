@@ -11,6 +11,7 @@ __all__ = ["WorkerLostError", "last_lines", "no_worker", "worker_lost"]
 _MAX_LINES = 20
 _MAX_CHARS = 2000
 _READ_BYTES = 16_384
+_CRASH = "Fatal Python error"
 _PATTERNS = ("**/*.stderr", "**/*.err")
 
 
@@ -49,12 +50,17 @@ def no_worker(why: str, run_dir: Path) -> ServiceUnavailableError:
 
 
 def last_lines(run_dir: Path) -> str:
-    """The last lines that workers wrote to their error streams, newest file first, bounded."""
+    """What workers wrote last to their error streams, bounded: of the newest file that holds anything.
+
+    From the beginning of the last crash, if there is one in it; otherwise the end.
+    """
     files = [path for pattern in _PATTERNS for path in run_dir.glob(pattern) if path.is_file()]
     for path in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
         with path.open("rb") as stream:
             stream.seek(max(0, path.stat().st_size - _READ_BYTES))
             lines = [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
+        if crashes := [number for number, line in enumerate(lines) if line.startswith(_CRASH)]:
+            return "\n".join(lines[crashes[-1] :][:_MAX_LINES])[:_MAX_CHARS]
         if lines:
             return "\n".join(lines[-_MAX_LINES:])[-_MAX_CHARS:]
     return ""

@@ -11,9 +11,11 @@ from .crystal import Crystal, ProjectedColumns, build_crystal
 from .decoding import DEFAULT_DECODING, Decoding, Detections, decode, local_maxima
 from .demo_conditions import DEMO_CONDITIONS, DemoConditions
 from .drift import DriftReference, frame_features, radial_power_spectrum
+from .drift_window import WindowVerdict, conformal_limit, judge_window
 from .errors import (
     DriftReferenceError,
     InvalidFrameError,
+    InvalidSpectraError,
     ModelsError,
     UnknownMaterialError,
     WeightsError,
@@ -79,6 +81,7 @@ __all__ = [
     "FrameJudgement",
     "ImagingConditions",
     "InvalidFrameError",
+    "InvalidSpectraError",
     "KnownCrystal",
     "LabelledFrame",
     "Landscape",
@@ -99,10 +102,12 @@ __all__ = [
     "UnknownMaterialError",
     "View",
     "WeightsError",
+    "WindowVerdict",
     "at_working_size",
     "build_crystal",
     "check_frame",
     "conditions_for",
+    "conformal_limit",
     "decode",
     "draw_lattice",
     "ensemble_statistics",
@@ -116,6 +121,7 @@ __all__ = [
     "guessed_pixel_size_m",
     "heat_maps",
     "judge_frame",
+    "judge_window",
     "landscape_signal",
     "local_maxima",
     "material_named",

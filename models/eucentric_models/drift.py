@@ -75,6 +75,9 @@ class DriftReference(BaseModel):
         edge_distance: 99th percentile of the held-out Mahalanobis distances of the reference frames.
         mean_entropy: mean over the reference frames of :func:`eucentric_models.mean_entropy`.
         frames: how many frames the reference was made from.
+        sample: for each reference frame its held-out distance, its mean entropy and its power spectrum: what
+            tests with a declared false-alarm rate compare with (:func:`eucentric_models.judge_window`). Empty
+            in references that were made before there were such tests.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,12 +88,15 @@ class DriftReference(BaseModel):
     edge_distance: float = Field(gt=0)
     mean_entropy: float = Field(ge=0)
     frames: int = Field(ge=2)
+    sample: tuple[tuple[float, ...], ...] = Field(default=(), max_length=4096)
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         size = len(self.mean)
         if len(self.scale) != size or {len(self.precision), *map(len, self.precision)} != {size}:
             raise ValueError("mean, scale and precision must have one length")
+        if self.sample and (len(set(map(len, self.sample))) != 1 or len(self.sample) != self.frames):
+            raise ValueError("the sample must have one row of one length for each frame")
         return self
 
     @classmethod
@@ -126,6 +132,10 @@ class DriftReference(BaseModel):
             edge_distance=float(np.percentile(held_out, _EDGE_PERCENTILE)),
             mean_entropy=float(np.mean(entropies)),
             frames=len(matrix),
+            sample=tuple(
+                _statistics(distance, entropy, row)
+                for distance, entropy, row in zip(held_out.tolist(), entropies, matrix, strict=True)
+            ),
         )
 
     def score(self, features: NDArray[np.floating]) -> float:
@@ -137,11 +147,26 @@ class DriftReference(BaseModel):
         Raises:
             DriftReferenceError: the vector has another length or holds NaN or infinity.
         """
+        return self._distance(features) / self.edge_distance
+
+    def statistics(self, features: NDArray[np.floating], entropy: float) -> tuple[float, ...]:
+        """The numbers of a frame that `sample` holds of the reference frames.
+
+        Args:
+            features: (k,) vector from the same ensemble.
+            entropy: the frame's mean entropy.
+
+        Raises:
+            DriftReferenceError: the vector has another length or holds NaN or infinity.
+        """
+        return _statistics(self._distance(features), entropy, np.asarray(features, np.float64))
+
+    def _distance(self, features: NDArray[np.floating]) -> float:
         vector = np.asarray(features, np.float64)
         if vector.shape != (len(self.mean),) or not np.isfinite(vector).all():
             raise _unusable(f"features of shape {vector.shape} do not fit {len(self.mean)} or are not finite")
         moments = (np.array(self.mean), np.array(self.scale), np.array(self.precision))
-        return float(_distances(vector[None], *moments)[0] / self.edge_distance)
+        return float(_distances(vector[None], *moments)[0])
 
     def quality_proxy(self, entropy: float) -> float:
         """Mean entropy relative to the reference: near 1 is as sure as ever, well above 1 is doubt."""
@@ -162,6 +187,11 @@ class DriftReference(BaseModel):
             return cls.model_validate(json.loads(text))
         except (ValidationError, ValueError) as error:
             raise _unusable(f"the text is not a drift reference ({error})") from error
+
+
+def _statistics(distance: float, entropy: float, features: NDArray[np.float64]) -> tuple[float, ...]:
+    rings = features[-SPECTRUM_RINGS:].tolist() if len(features) >= SPECTRUM_RINGS else []
+    return (float(distance), float(entropy), *rings)
 
 
 def _moments(

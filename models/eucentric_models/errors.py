@@ -23,6 +23,12 @@ class InvalidFrameError(ModelsError):
     code = "models.invalid_frame"
 
 
+class InvalidSpectraError(ModelsError):
+    """A series of spectra that is too short, of other channels, or not finite."""
+
+    code = "models.invalid_spectra"
+
+
 class WeightsError(ModelsError):
     """Weights that are unreadable or do not fit the network they are meant for."""
 

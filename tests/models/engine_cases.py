@@ -6,6 +6,7 @@ An engine that is installed and has no case here fails `test_engines.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,14 @@ import torch
 from numpy.typing import NDArray
 
 from eucentric_core import GoldenChip
+from eucentric_hpc.recipes import parameters_of, recipe_named
 from eucentric_models import DEFAULT_PREPROCESSING, Decoding, DriftReference, NetworkSpec
 from eucentric_models.engines import BundleDraft
 from eucentric_models.networks import Ensemble, build_network, weights_to_bytes
+from eucentric_models.surrogate import simulate_landscape
+
+from ..hpc.recipe_cases import CASES as RECIPE_CASES
+from .fewshot.scenes import FILM, LATTICE, chips_draft, scene
 
 SPEC = NetworkSpec(n_classes=2, base_filters=4, depth=1)
 DECODING = Decoding(threshold=0.01)
@@ -74,6 +80,18 @@ def atoms_draft(folder: Path) -> BundleDraft:
     )
 
 
+def _drafted(recipe: str) -> Callable[[Path], BundleDraft]:
+    """A draft by the smallest training of a recipe."""
+
+    def draft(folder: Path) -> BundleDraft:
+        known, case = recipe_named(recipe), RECIPE_CASES[recipe]
+        with ThreadPoolExecutor(1) as executor:
+            parameters = parameters_of(known, case.parameters)
+            return known.train(executor, case.data(folder), parameters, folder / "work")
+
+    return draft
+
+
 _WITH_NAN = noise(5).astype(np.float32)
 _WITH_NAN[3, 4] = np.nan
 
@@ -87,5 +105,26 @@ _UNFIT_IMAGES: dict[str, NDArray[np.generic]] = {
 CASES: dict[str, EngineCase] = {
     "atoms": EngineCase(
         draft=atoms_draft, image=lambda: noise(7), unfit={**_UNFIT_IMAGES, "too small": np.zeros((2, 2))}
+    ),
+    "chips": EngineCase(
+        draft=chips_draft,
+        image=lambda: scene((LATTICE, FILM), rows=2, columns=2).image,
+        unfit={**_UNFIT_IMAGES, "too small": noise(1, (20, 20)), "constant": np.full((128, 128), 3)},
+    ),
+    "spectra": EngineCase(
+        draft=_drafted("forecast"),
+        image=lambda: np.random.default_rng(7).poisson(500.0, (12, 60)).astype(np.float32),
+        unfit={
+            "NaN": np.full((12, 60), np.nan),
+            "one dimension": np.zeros(60),
+            "other channels": np.ones((12, 61)),
+            "too short": np.ones((3, 60)),
+            "complex": np.ones((12, 60), complex),
+        },
+    ),
+    "surrogate": EngineCase(
+        draft=_drafted("surrogate"),
+        image=lambda: simulate_landscape((40, 44), np.random.default_rng(8), discs=6).image,
+        unfit={**_UNFIT_IMAGES, "smaller than a patch": np.ones((5, 40))},
     ),
 }

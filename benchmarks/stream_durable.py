@@ -1,8 +1,10 @@
 """The part of `stream.py` about frames that are durable: from a driver's process into sealed shards.
 
 Two processes, as at an instrument: a driver publishes, the data process serves, records and seals. The clock
-runs from the first frame until the last shard is sealed and recorded. What it is compared with is measured in
-between, in the same folder, at the same durability: the frames' own bytes into one file, `fdatasync` for
+runs from the first frame until the last one is acknowledged: it is on the disk, and so is the record that
+vouches for it. A second one runs on until all shards are hashed and recorded (`sealed_fraction_of_disk`):
+that is what can be kept up for longer than `max_unsealed_bytes` last. What both are compared with is measured
+in between, in the same folder, at the same durability: the frames' own bytes into one file, `fdatasync` for
 each group of as many bytes as the recorder acknowledges at a time. `python stream_durable.py` runs it alone.
 """
 
@@ -19,7 +21,7 @@ from collections.abc import Callable
 from itertools import cycle, islice
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -91,6 +93,13 @@ def drive(orders: Connection, ingest: str) -> None:
     context.term()
 
 
+class Took(NamedTuple):
+    """From the first frame of a session until its last was acknowledged as durable, and was sealed (s)."""
+
+    durable_s: float
+    sealed_s: float
+
+
 class Line:
     """The data process's parts in this process, and the driver in one of its own."""
 
@@ -113,18 +122,21 @@ class Line:
         self.driver.start()
         self.orders.recv()
 
-    def record(self, session: str, size_px: int, content: str, frames: int) -> float:
-        """Seconds from the first frame to the last sealed shard."""
-        before = self.recorder.status().frames_durable
+    def record(self, session: str, size_px: int, content: str, frames: int) -> Took:
+        """Record a session of so many frames, and wait until it is sealed."""
+        wanted = self.recorder.frames_durable + frames
         self.orders.send((session, size_px, content, frames))
         began_s = self.orders.recv()
-        deadline_s = time.monotonic() + MAX_WAIT_S
-        # Its status asks the database and the disk, which would cost the recorder time.
-        while self.journal.open_sessions or self.recorder.status().frames_durable < before + frames:
-            if time.monotonic() > deadline_s:
+        self._wait(lambda: self.recorder.frames_durable >= wanted, session, began_s)
+        durable_s = time.monotonic() - began_s
+        self._wait(lambda: not self.journal.open_sessions, session, began_s)
+        return Took(durable_s, time.monotonic() - began_s)
+
+    def _wait(self, is_so: Callable[[], bool], session: str, began_s: float) -> None:
+        while not is_so():
+            if time.monotonic() > began_s + MAX_WAIT_S:
                 raise TimeoutError(f"{session} was not recorded: {self.recorder.status()}")
-            time.sleep(0.02)
-        return float(time.monotonic() - began_s)
+            time.sleep(0.005)
 
     def close(self) -> None:
         """End everything."""
@@ -181,16 +193,18 @@ def measure(folder: Path, size_px: int, content: str, *, quick: bool) -> dict[st
     frames = (QUICK_BYTES if quick else SESSION_BYTES) // (2 * size_px * size_px)
     _, arrays = frames_of(size_px, content)
     line = Line(folder / "recording", size_px)
-    durable_s, disk_s, h5py_s = [], [], []
+    recorded: list[Took] = []
+    disk_s, h5py_s = [], []
     stored_bytes = 0
     try:
         line.record("warm-up", size_px, content, max(4, frames // 8))
+        timed(write_raw, folder / "raw", arrays, frames)
         for run in range(3 if quick else 5):
             disk_s.append(timed(write_raw, folder / "raw", arrays, frames))
             for path in line.journal.folders.shards.glob("*.h5"):
                 path.unlink()
             os.sync()
-            durable_s.append(line.record(f"run-{run}", size_px, content, frames))
+            recorded.append(line.record(f"run-{run}", size_px, content, frames))
             shards = list(line.journal.folders.shards.glob("*.h5"))
             stored_bytes = sum(path.stat().st_size for path in shards)
             disk_s.append(timed(write_raw, folder / "raw", arrays, frames))
@@ -198,9 +212,10 @@ def measure(folder: Path, size_px: int, content: str, *, quick: bool) -> dict[st
     finally:
         line.close()
         shutil.rmtree(folder / "recording")
-    fractions = [(disk_s[2 * run] + disk_s[2 * run + 1]) / 2 / took for run, took in enumerate(durable_s)]
+    beside_s = [(before + after) / 2 for before, after in zip(disk_s[::2], disk_s[1::2], strict=True)]
     raw_bytes = 2 * size_px * size_px
-    durable, disk = frames / statistics.median(durable_s), frames / statistics.median(disk_s)
+    durable = frames / statistics.median(took.durable_s for took in recorded)
+    disk = frames / statistics.median(disk_s)
     return {
         "durable": round(durable, 1),
         "disk": round(disk, 1),
@@ -208,8 +223,13 @@ def measure(folder: Path, size_px: int, content: str, *, quick: bool) -> dict[st
         "durable_mb_per_s": round(durable * raw_bytes / 1e6, 1),
         "disk_mb_per_s": round(disk * raw_bytes / 1e6, 1),
         "stored_fraction": round(stored_bytes / (frames * raw_bytes), 3),
-        "fraction_of_disk": round(statistics.median(fractions), 3),
+        "fraction_of_disk": _median_ratio(beside_s, [took.durable_s for took in recorded]),
+        "sealed_fraction_of_disk": _median_ratio(beside_s, [took.sealed_s for took in recorded]),
     }
+
+
+def _median_ratio(disk_s: list[float], took_s: list[float]) -> float:
+    return round(statistics.median(disk / took for disk, took in zip(disk_s, took_s, strict=True)), 3)
 
 
 def durable_figures(*, quick: bool) -> dict[str, Any]:
@@ -230,6 +250,9 @@ def durable_figures(*, quick: bool) -> dict[str, Any]:
         "durable_fraction_of_disk": by_case[f"{SIZES_PX[-1]}px_counts"]["fraction_of_disk"],
         "durable_fraction_of_disk_by_case": {
             case: figures["fraction_of_disk"] for case, figures in by_case.items()
+        },
+        "sealed_fraction_of_disk_by_case": {
+            case: figures["sealed_fraction_of_disk"] for case, figures in by_case.items()
         },
         "durable": by_case,
     }

@@ -158,6 +158,7 @@ def test_a_chunk_lies_where_the_builder_said_before_the_file_is_closed(tmp_path:
     frames = [counts(n, stream=stream) for n in range(3) for stream in ("haadf", "bf")]
     chunks = [store_array(frame.array, "blosc2-lz4") for frame in frames]
     places = [builder.append_chunk(f.header, chunk) for f, chunk in zip(frames, chunks, strict=True)]
+    builder.write_chunks()
     content = (tmp_path / "a.h5").read_bytes()
     for place, chunk in zip(places, chunks, strict=True):
         assert content[place.offset : place.offset + place.size_bytes] == chunk.content

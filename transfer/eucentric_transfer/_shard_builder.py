@@ -20,6 +20,7 @@ from eucentric_core import DataFormatError, FrameHeader, OutOfSpaceError
 
 from ._shard_codec import Compression, StoredChunk
 from ._shard_facts import write_facts
+from ._shard_file import ShardFile
 from ._shard_layout import (
     MAX_STREAMS,
     SHARD_FORMAT,
@@ -92,7 +93,8 @@ def out_of_space(doing: str, folder: Path) -> Iterator[None]:
 
 class ShardBuilder:
     """Writes a shard. Until `close` has returned the file is no HDF5 file, but every chunk is where
-    `append_chunk` said it is. Not for several threads at a time.
+    `append_chunk` said it is, once `write_chunks` has returned. Not for several threads at a time, but
+    another one may call `write_chunks`.
 
     Args:
         path: overwritten if it exists.
@@ -110,15 +112,21 @@ class ShardBuilder:
         self._parts: dict[_PartKey, _Part] = {}
         self._numbers: set[tuple[str, int]] = set()
         with out_of_space("opening a shard", path.parent):
-            self._file = h5py.File(path, "w", locking=False)
-            self._entry = self._file.create_group("entry")
+            self._disk = ShardFile(path)
+            try:
+                self._file = h5py.File(self._disk, "w", driver="fileobj")
+                self._entry = self._file.create_group("entry")
+            except BaseException:
+                self._disk.release()
+                raise
 
     def has_room_for(self, header: FrameHeader) -> bool:
         """Whether a frame of this stream and shape fits in; a shard has a bounded number of groups."""
         return self.group_of(header) in self._parts or len(self._parts) < MAX_STREAMS
 
     def append_chunk(self, header: FrameHeader, chunk: StoredChunk) -> ChunkPlace:
-        """Add a frame that is no table and not empty, as `store_array` made it.
+        """Add a frame that is no table and not empty, as `store_array` made it. `write_chunks` writes it;
+        until that has returned, its content must stay as it is.
 
         Raises:
             DataFormatError: its number is there already, it is of another session, or there is no room.
@@ -133,14 +141,28 @@ class ShardBuilder:
             row = len(part.headers)
             if part.rows <= row:
                 # By more than one at a time, because it costs as much as writing a small frame.
-                part.rows = max(2 * part.rows, _FIRST_ROWS)
-                part.data.resize(part.rows, axis=0)
+                rows = max(2 * part.rows, _FIRST_ROWS)
+                part.data.resize(rows, axis=0)
+                part.rows = rows
             where = (row, *(0 for _ in header.shape))
             mask = chunk.filter_mask if self._compression != "none" else 0
-            part.data.id.write_direct_chunk(where, chunk.content, mask)
+            self._disk.expect(chunk.content)
+            try:
+                part.data.id.write_direct_chunk(where, chunk.content, mask)
+            finally:
+                self._disk.expect(None)
             info = part.data.id.get_chunk_info_by_coord(where)
         self._note(part, header)
         return ChunkPlace(info.byte_offset, info.size, chunk.filter_mask)
+
+    def write_chunks(self) -> None:
+        """Write every chunk that was added. Any thread, one at a time, also beside what else is called.
+
+        Raises:
+            OutOfSpaceError, OSError: some are not written; the file is only good for what was written before.
+        """
+        with out_of_space("writing frames", self.path.parent):
+            self._disk.write_chunks()
 
     def append_rows(self, header: FrameHeader, array: npt.NDArray[Any]) -> None:
         """Add a table, or an array of no elements; it is written by `close`.
@@ -171,18 +193,21 @@ class ShardBuilder:
             )
         try:
             with out_of_space("closing a shard", self.path.parent):
+                self._disk.write_chunks()
                 self._finish()
                 self._file.close()
-                with self.path.open("rb+") as file:
-                    os.fsync(file.fileno())
+                self._disk.sync()
+                self._disk.release()
         except BaseException:
             self.abandon()
             raise
 
     def abandon(self) -> None:
         """Let go of the file without finishing it; what is in it is found by the chunks' places alone."""
+        self._disk.abandon()
         with suppress(OSError, RuntimeError, ValueError):
             self._file.close()
+        self._disk.release()
 
     @staticmethod
     def group_of(header: FrameHeader) -> tuple[str, tuple[int, ...], str]:

@@ -5,7 +5,9 @@ A chunk is what HDF5's filter 32026 reads: one contiguous Blosc2 frame that hold
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import blosc2
@@ -31,6 +33,12 @@ _MIN_BYTES = 2048
 _WORTH_IT = 0.95
 _OVERHEAD_BYTES = 4096
 _ONE_THREAD = 1
+_KNOWN_SIZES = 256
+_SPECIAL_BYTES = 64
+"""Blosc2 writes one value that fills an array without its elements; a frame keeps such chunks elsewhere."""
+_FRAME_SIZE = struct.Struct(">16xQ")
+_COMPRESSED_SIZE = struct.Struct(">39xQ")
+"""Where the header of a contiguous Blosc2 frame says how long the frame is, and how long its chunks are."""
 
 # Otherwise a thread that compresses holds up every other one.
 blosc2.set_releasegil(True)
@@ -59,6 +67,53 @@ def max_stored_bytes(nbytes: int) -> int:
     return nbytes + nbytes // 128 + _OVERHEAD_BYTES
 
 
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    """What lies around the one chunk of a Blosc2 frame; only two lengths in it depend on the chunk."""
+
+    header: bytes
+    trailer: bytes
+
+    def around(self, chunk: bytes) -> bytes:
+        """The frame of a chunk."""
+        header = bytearray(self.header)
+        struct.pack_into(">Q", header, _FRAME_SIZE.size - 8, len(header) + len(chunk) + len(self.trailer))
+        struct.pack_into(">Q", header, _COMPRESSED_SIZE.size - 8, len(chunk))
+        return b"".join((header, chunk, self.trailer))
+
+
+@lru_cache(_KNOWN_SIZES)
+def _envelope(nbytes: int, itemsize: int) -> _Envelope:
+    """The envelope of all frames of one size, as the library makes it.
+
+    Making a frame by the library's own object costs more than the compression, and frees its memory late.
+    """
+    packed = _library_frame(np.arange(nbytes // itemsize).astype(f"u{itemsize}"))
+    chunk, frame = packed.get_chunk(0), packed.to_cframe()
+    begin = frame.index(chunk)
+    return _Envelope(frame[:begin], frame[begin + len(chunk) :])
+
+
+def _library_frame(array: npt.NDArray[Any]) -> blosc2.SChunk:
+    return blosc2.SChunk(
+        chunksize=array.nbytes,
+        data=array,
+        contiguous=True,
+        cparams={**_parameters(array.itemsize), "filters_meta": [0]},
+        dparams={"nthreads": _ONE_THREAD},
+    )
+
+
+def _parameters(itemsize: int) -> dict[str, Any]:
+    return {
+        "codec": blosc2.Codec.LZ4,
+        "clevel": _LEVEL,
+        "filters": [blosc2.Filter.BITSHUFFLE],
+        "typesize": itemsize,
+        "nthreads": _ONE_THREAD,
+    }
+
+
 def store_array(array: npt.NDArray[Any], compression: Compression) -> StoredChunk:
     """Compress an array, unless that gains nothing. Needs no lock; most of it runs beside other threads.
 
@@ -68,23 +123,11 @@ def store_array(array: npt.NDArray[Any], compression: Compression) -> StoredChun
     """
     contiguous = np.ascontiguousarray(array)
     if compression == "blosc2-lz4" and contiguous.nbytes >= _MIN_BYTES:
-        packed = blosc2.SChunk(
-            chunksize=contiguous.nbytes,
-            data=contiguous,
-            contiguous=True,
-            cparams={
-                "codec": blosc2.Codec.LZ4,
-                "clevel": _LEVEL,
-                "filters": [blosc2.Filter.BITSHUFFLE],
-                "filters_meta": [0],
-                "typesize": contiguous.itemsize,
-                "nthreads": _ONE_THREAD,
-            },
-            dparams={"nthreads": _ONE_THREAD},
-        )
-        content = packed.to_cframe()
-        if len(content) <= _WORTH_IT * contiguous.nbytes:
-            return StoredChunk(content, _COMPRESSED)
+        chunk = blosc2.compress2(contiguous, filters_meta=[0], **_parameters(contiguous.itemsize))
+        if len(chunk) <= _SPECIAL_BYTES:
+            return StoredChunk(_library_frame(contiguous).to_cframe(), _COMPRESSED)
+        if len(chunk) <= _WORTH_IT * contiguous.nbytes:
+            return StoredChunk(_envelope(contiguous.nbytes, contiguous.itemsize).around(chunk), _COMPRESSED)
     return StoredChunk(contiguous.reshape(-1).view(np.uint8).data)
 
 

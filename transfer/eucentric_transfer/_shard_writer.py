@@ -39,6 +39,7 @@ def write_shard(
                 builder.append_rows(frame.header, frame.array)
             else:
                 builder.append_chunk(frame.header, store_array(frame.array, compression))
+                builder.write_chunks()
         builder.close()
     except (EucentricError, OSError):
         builder.abandon()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ._errors import JournalError, disk_errors
-from ._journal import Accepted, Journal, open_journal
+from ._journal import Accepted, Journal
 from ._ledger import Ledger, OutboxEntry, OutboxState, StuckEntry
 from ._meter import ShippingMeter
+from ._opening import open_journal
 from ._recorder import Recorder
 from ._recovery import RecoveryReport
 from ._shipper import Shipper

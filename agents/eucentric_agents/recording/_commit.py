@@ -1,4 +1,4 @@
-"""Making frames durable beside the thread that records."""
+"""Making frames durable beside the thread that records: one thread writes, another waits for the disk."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ._segment import Batch, Segment
+from ._segment import Batch, Records, Segment
 
 __all__ = ["Commit", "Committer"]
+
+_Written = list[tuple[Segment, Records, BaseException | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +39,56 @@ class Commit:
 
 
 class Committer:
-    """One thread that flushes, in order."""
+    """Two threads: one puts frames into their shards, one flushes them; each in order.
+
+    While the disk takes one group, the next is written.
+    """
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="committer")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._flusher = ThreadPoolExecutor(1, thread_name_prefix="committer")
+        self._last: Future[None] | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is on its way to the disk. Any thread may ask."""
+        last = self._last
+        return last is not None and not last.done()
 
     def submit(self, batches: list[tuple[Segment, Batch]]) -> Commit:
         """Make these frames durable."""
-        return Commit((self._pool.submit(_commit, batches),))
+        written = self._writer.submit(_write, batches)
+        self._last = self._flusher.submit(_flush, batches, written)
+        return Commit((self._last,))
 
     def close(self) -> None:
         """End when everything is decided."""
-        self._pool.shutdown()
+        self._writer.shutdown()
+        self._flusher.shutdown()
 
 
-def _commit(batches: list[tuple[Segment, Batch]]) -> None:
-    failed: BaseException | None = None
+def _write(batches: list[tuple[Segment, Batch]]) -> _Written:
+    written: _Written = []
     for segment, batch in batches:
+        # The others' batches were taken out of their segments, too, and must be decided as well.
         try:
-            segment.make_durable(batch)
+            written.append((segment, segment.write(batch), None))
         except BaseException as error:  # noqa: BLE001
-            # The others' batches were taken out of their segments, too, and must be decided as well.
-            failed = error
+            written.append((segment, [], error))
+    return written
+
+
+def _flush(batches: list[tuple[Segment, Batch]], written: Future[_Written]) -> None:
+    failed: BaseException | None = None
+    try:
+        for segment, records, error in written.result():
+            failed = error or failed
+            try:
+                segment.make_durable(records)
+            except BaseException as error:  # noqa: BLE001
+                failed = error
+    finally:
+        for segment, batch in batches:
+            segment.settle(batch)
     if failed is not None:
         raise failed

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import zlib
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from eucentric_core import Frame, FrameHeader, FrozenModel, Shard
 from eucentric_transfer import ChunkPlace
 
-from ._record import encode_record
+from ._checksum import crc32c
+from ._record_format import JOURNAL
 from ._rules import runs_of
 
 __all__ = [
-    "JOURNAL_MAGIC",
     "ChunkEntry",
     "FrameEntry",
     "SealEntry",
@@ -25,16 +26,32 @@ __all__ = [
     "parse_entry",
 ]
 
-JOURNAL_MAGIC = b"EUJ2"
-
 
 class ChunkEntry(FrozenModel):
-    """Where the array's bytes lie in the open shard, and their CRC-32 as they are stored."""
+    """Where the array's bytes lie in the open shard, and their CRC-32C as they are stored.
+
+    Journals of before have their CRC-32.
+    """
 
     offset: Annotated[int, Field(ge=0)]
     size_bytes: Annotated[int, Field(gt=0)]
     filter_mask: Annotated[int, Field(ge=0, le=1)]
-    crc32: Annotated[int, Field(ge=0, lt=1 << 32)]
+    crc32c: Annotated[int, Field(ge=0, lt=1 << 32)] | None = None
+    crc32: Annotated[int, Field(ge=0, lt=1 << 32)] | None = None
+
+    @model_validator(mode="after")
+    def _one_checksum(self) -> Self:
+        if (self.crc32c is None) == (self.crc32 is None):
+            raise ValueError("a chunk has one checksum")
+        return self
+
+    def vouches_for(self, content: bytes) -> bool:
+        """Whether these are the bytes."""
+        if len(content) != self.size_bytes:
+            return False
+        if self.crc32c is not None:
+            return crc32c(content) == self.crc32c
+        return zlib.crc32(content) == self.crc32
 
 
 class FrameEntry(FrozenModel):
@@ -77,16 +94,20 @@ def parse_entry(header: bytes) -> FrameEntry | SealEntry:
     return _ENTRY.validate_json(header)
 
 
-def encode_chunk_entry(header_json: bytes, place: ChunkPlace, crc32: int) -> bytes:
-    """The record of a frame whose bytes are in the open shard."""
-    chunk = ChunkEntry(
-        offset=place.offset, size_bytes=place.size_bytes, filter_mask=place.filter_mask, crc32=crc32
+def encode_chunk_entry(header_json: bytes, place: ChunkPlace, checksum: int) -> bytes:
+    """The record of a frame whose bytes are in the open shard, and have this CRC-32C."""
+    # The header is JSON already, made beside the compression; the rest are numbers.
+    text = (
+        b'{"kind":"frame","header":%b,"chunk":{"offset":%d,"size_bytes":%d,"filter_mask":%d,"crc32c":%d}}'
+        % (
+            header_json,
+            place.offset,
+            place.size_bytes,
+            place.filter_mask,
+            checksum,
+        )
     )
-    # The header is JSON already, made beside the compression.
-    text = b"".join(
-        (b'{"kind":"frame","header":', header_json, b',"chunk":', chunk.model_dump_json().encode(), b"}")
-    )
-    return encode_record(JOURNAL_MAGIC, text)
+    return JOURNAL.encode(text)
 
 
 def encode_inline_entry(frame: Frame) -> bytes:
@@ -94,11 +115,11 @@ def encode_inline_entry(frame: Frame) -> bytes:
     array: npt.NDArray[np.generic] = np.ascontiguousarray(frame.array)
     payload = array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
     text = FrameEntry(header=frame.header).model_dump_json().encode()
-    return encode_record(JOURNAL_MAGIC, text, payload)
+    return JOURNAL.encode(text, payload)
 
 
 def encode_seal_entry(shard: Shard, missing: tuple[int, ...]) -> bytes:
     """The record that says what the open shard has become."""
     runs = [(first, last) if last > first else first for first, last in runs_of(missing)]
     text = SealEntry(shard=shard, missing=tuple(runs)).model_dump_json().encode()
-    return encode_record(JOURNAL_MAGIC, text)
+    return JOURNAL.encode(text)

@@ -3,35 +3,81 @@
 from __future__ import annotations
 
 import os
-import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from eucentric_core import Frame
+from eucentric_core.transport import keep_freed_memory
 from eucentric_transfer import Compression, StoredChunk, store_array
 
-__all__ = ["PackedFrame", "Packer"]
+from ._checksum import crc32c
+
+__all__ = ["PackedFrame", "Packer", "Packing"]
 
 _WORKERS = 4
-_TRY_AGAIN_AFTER = 32
+_LOAD_BYTES = 4 << 20
+"""Frames that go to a worker together: waking it for each would cost a good part of what it does."""
+_TRY_AGAIN_AFTER = 64
 
 
 @dataclass(frozen=True, slots=True)
 class PackedFrame:
-    """A frame as it is stored: its header as JSON, its chunk, the CRC-32 of the chunk."""
+    """A frame as it is stored: its header as JSON, its chunk, the CRC-32C of the chunk."""
 
     header_json: bytes
     chunk: StoredChunk
-    crc32: int
+    checksum: int
 
 
-def _pack(frame: Frame, compression: Compression) -> PackedFrame:
+class Packing(Protocol):
+    """A frame that is being packed."""
+
+    def result(self) -> PackedFrame:
+        """The packed frame, as soon as it is done; whatever packing it raised."""
+        ...
+
+
+def pack(frame: Frame, compression: Compression) -> PackedFrame:
+    """Pack a frame here and now."""
     chunk = store_array(frame.array, compression)
-    return PackedFrame(frame.header.model_dump_json().encode(), chunk, zlib.crc32(chunk.content))
+    return PackedFrame(frame.header.model_dump_json().encode(), chunk, crc32c(chunk.content))
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    frame: PackedFrame
+
+    def result(self) -> PackedFrame:
+        return self.frame
+
+
+class _Load:
+    """Frames that one worker packs, one after the other."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.n_bytes = 0
+        self.packed: Future[list[PackedFrame]] = Future()
+
+    def run(self, compression: Compression) -> None:
+        try:
+            self.packed.set_result([pack(frame, compression) for frame in self.frames])
+        except BaseException as error:  # noqa: BLE001
+            self.packed.set_exception(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _PartOfLoad:
+    load: _Load
+    index: int
+
+    def result(self) -> PackedFrame:
+        return self.load.packed.result()[self.index]
 
 
 class Packer:
-    """Packs frames in worker threads. One thread submits.
+    """Packs frames in worker threads. One thread submits, and calls `dispatch` before anybody waits.
 
     A stream whose last frame could not be compressed is stored as it is; every so often it is tried again.
 
@@ -41,25 +87,50 @@ class Packer:
 
     def __init__(self, compression: Compression) -> None:
         self.compression = compression
-        self.workers = max(1, min(_WORKERS, os.cpu_count() or 1))
-        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="packer")
+        keep_freed_memory()
+        self._pool = ThreadPoolExecutor(
+            max(1, min(_WORKERS, os.cpu_count() or 1)), thread_name_prefix="packer"
+        )
+        self._load = _Load()
         self._skip: dict[str, int] = {}
 
-    def submit(self, frame: Frame) -> Future[PackedFrame]:
-        """Begin to pack a frame; its array stays in use until then."""
+    def submit(self, frame: Frame) -> Packing:
+        """Begin to pack a frame; its array stays in use until its chunk is written."""
         stream = frame.header.stream
-        left = self._skip.get(stream, 0)
+        left = self._skip.get(stream)
         if self.compression == "none" or left:
-            self._skip[stream] = max(0, left - 1)
-            return self._pool.submit(_pack, frame, "none")
-        packed = self._pool.submit(_pack, frame, self.compression)
-        packed.add_done_callback(lambda done: self._learn(stream, done))
-        return packed
+            if left:
+                self._skip[stream] = left - 1
+            # A checksum alone is less than handing it over.
+            return _Packed(pack(frame, "none"))
+        load = self._load
+        load.frames.append(frame)
+        load.n_bytes += frame.header.nbytes
+        if left is not None:
+            # One frame shows whether it gains something now.
+            self._skip[stream] = _TRY_AGAIN_AFTER
+        if left is not None or load.n_bytes >= _LOAD_BYTES:
+            self.dispatch()
+        return _PartOfLoad(load, len(load.frames) - 1)
+
+    def dispatch(self) -> None:
+        """Let the workers have what was submitted."""
+        load = self._load
+        if load.frames:
+            self._load = _Load()
+            load.packed.add_done_callback(lambda packed: self._learn(load, packed))
+            self._pool.submit(load.run, self.compression)
 
     def close(self) -> None:
         """End the workers."""
         self._pool.shutdown()
 
-    def _learn(self, stream: str, done: Future[PackedFrame]) -> None:
-        if done.exception() is None and not done.result().chunk.compressed:
-            self._skip[stream] = _TRY_AGAIN_AFTER
+    def _learn(self, load: _Load, packed: Future[list[PackedFrame]]) -> None:
+        if packed.exception() is None:
+            for frame, stored in zip(load.frames, packed.result(), strict=True):
+                if stored.chunk.compressed:
+                    self._skip.pop(frame.header.stream, None)
+                else:
+                    self._skip[frame.header.stream] = _TRY_AGAIN_AFTER
+        # Whoever holds a part of the load need not hold all of its frames.
+        load.frames = []

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from eucentric_core import Frame, FrameHeader
+from eucentric_core import FrameHeader
 from eucentric_transfer import Compression
 
 from ._folders import Folders, SegmentName
 from ._quarantine import Quarantine
 from ._salvage import Damage, Salvage
-from ._segment import Segment
+from ._segment import Records, Segment
 from ._steps import reached
 
 __all__ = ["rebuild", "set_damage_aside"]
@@ -46,14 +46,11 @@ def rebuild(
         compression = "blosc2-lz4"
     segment = Segment(folders, name, software=software, compression=compression, provisional=True)
     try:
+        records: Records = []
         for header, stored in salvage.frames():
-            if isinstance(stored, Frame):
-                segment.append(stored, None)
-                segment.drain()
-            else:
-                segment.copy(header, stored)
+            records += segment.copy(header, stored)
             note(header)
-        segment.make_durable(segment.take_batch())
+        segment.make_durable(records)
         reached("recovery.copied")
         set_damage_aside(salvage, quarantine)
         segment.confirm(folders)

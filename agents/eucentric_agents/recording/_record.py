@@ -1,30 +1,19 @@
-"""One record of an append-only file: prefix, header, payload, with checksums that find damage and torn ends.
-
-```
-magic 4 bytes | header length u32 | payload length u64 | CRC-32 of header, payload u32 | CRC-32 of these u32
-header (UTF-8 JSON) | payload
-```
-Little-endian. The prefix has a checksum of its own, so that a damaged payload costs one record: its length
-can still be trusted, and the scan goes on behind it.
-"""
+"""Finding every good record of an append-only file, whatever lies between them."""
 
 from __future__ import annotations
 
-import struct
-import zlib
+import errno
+import os
 from dataclasses import dataclass
-from mmap import ACCESS_READ, mmap
+from io import FileIO
 from pathlib import Path
 
-from eucentric_core import MAX_FRAME_BYTES, MAX_VENDOR_METADATA_BYTES
+from ._record_format import PREFIX_BYTES, Lengths, RecordFormat
 
-__all__ = ["Record", "Scan", "encode_record", "scan_file"]
+__all__ = ["Record", "Scan", "scan_file"]
 
-_FIELDS = struct.Struct("<4sIQI")
-_CHECK = struct.Struct("<I")
-_PREFIX_BYTES = _FIELDS.size + _CHECK.size
-# JSON may write a character of the vendor's in six bytes.
-_MAX_HEADER_BYTES = (64 << 10) + 6 * MAX_VENDOR_METADATA_BYTES
+_PIECE_BYTES = 1 << 20
+_SECTOR_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,83 +29,137 @@ class Record:
 class Scan:
     """What a file holds.
 
-    `damaged` are byte ranges that are not what was written. `torn_from` is where an append was cut
-    short by a crash, None if the file ends with a whole record; it was never acknowledged.
+    `damaged` are byte ranges that are not what was written; `unreadable` are sectors that the disk cannot
+    read, each in one of them. `torn_from` is where an append was cut short by a crash, None if the file ends
+    with a whole record; it was never acknowledged.
     """
 
     records: tuple[Record, ...]
     damaged: tuple[tuple[int, int], ...]
     torn_from: int | None
+    unreadable: tuple[tuple[int, int], ...] = ()
+
+    def is_readable(self, start: int, stop: int) -> bool:
+        """Whether the disk can read these bytes."""
+        return all(stop <= begin or start >= end for begin, end in self.unreadable)
 
 
-def encode_record(magic: bytes, header: bytes, payload: bytes | memoryview = b"") -> bytes:
-    """Prefix, header and payload of a record."""
-    fields = _FIELDS.pack(magic, len(header), len(payload), zlib.crc32(payload, zlib.crc32(header)))
-    return b"".join((fields, _CHECK.pack(zlib.crc32(fields)), header, payload))
+class _Content:
+    """A file that is read in pieces. A mapped one would kill this process at the first bad sector."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self.size = os.fstat(file.fileno()).st_size
+        self.unreadable: set[tuple[int, int]] = set()
+
+    def read(self, start: int, n_bytes: int) -> bytes:
+        """The bytes that are there; zeros for those that the disk cannot read.
+
+        Raises:
+            OSError: the disk failed in another way.
+        """
+        try:
+            return self._read(start, n_bytes)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+        stop, found = min(start + n_bytes, self.size), []
+        while start < stop:
+            end = min(stop, (start // _SECTOR_BYTES + 1) * _SECTOR_BYTES)
+            found.append(self._read_sector(start, end))
+            start = end
+        return b"".join(found)
+
+    def _read(self, start: int, n_bytes: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(n_bytes)
+
+    def _read_sector(self, start: int, end: int) -> bytes:
+        try:
+            return self._read(start, end - start)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            self.unreadable.add((start, end))
+            return bytes(end - start)
 
 
-def _lengths_at(content: mmap, start: int, magic: bytes) -> tuple[int, int, int] | None:
-    """Header length, payload length and checksum of the record at `start`, None if there is no prefix."""
-    prefix = content[start : start + _PREFIX_BYTES]
-    if len(prefix) < _PREFIX_BYTES:
-        return None
-    fields = prefix[: _FIELDS.size]
-    found, header_length, payload_length, checksum = _FIELDS.unpack(fields)
-    if found != magic or _CHECK.unpack(prefix[_FIELDS.size :])[0] != zlib.crc32(fields):
-        return None
-    if header_length > _MAX_HEADER_BYTES or payload_length > MAX_FRAME_BYTES:
-        return None
-    return header_length, payload_length, checksum
+class _Scanner:
+    def __init__(self, content: _Content, kind: RecordFormat) -> None:
+        self._content = content
+        self._kind = kind
+        self._records: list[Record] = []
+        self._damaged: list[tuple[int, int]] = []
+
+    def lengths_at(self, start: int) -> Lengths | None:
+        return self._kind.parse(self._content.read(start, PREFIX_BYTES))
+
+    def next_prefix(self, start: int) -> int:
+        """Where the next believable record starts, or the end."""
+        magic, end = self._kind.magic, self._content.size
+        while start < end:
+            piece = self._content.read(start, _PIECE_BYTES)
+            at = piece.find(magic)
+            while at >= 0:
+                if self.lengths_at(start + at) is not None:
+                    return start + at
+                at = piece.find(magic, at + 1)
+            if start + len(piece) >= end or not piece:
+                break
+            # A magic may lie across the border of two pieces.
+            start += len(piece) - len(magic) + 1
+        return end
+
+    def _record_at(self, start: int, lengths: Lengths) -> Record | None:
+        header_start = start + PREFIX_BYTES
+        payload_start = header_start + lengths.header
+        header = self._content.read(header_start, lengths.header)
+        checksum, at, stop = self._kind.checksum(header, 0), payload_start, payload_start + lengths.payload
+        while at < stop:
+            piece = self._content.read(at, min(_PIECE_BYTES, stop - at))
+            checksum, at = self._kind.checksum(piece, checksum), at + max(1, len(piece))
+        return Record(header, payload_start, lengths.payload) if checksum == lengths.checksum else None
+
+    def scan(self) -> Scan:
+        position, end = 0, self._content.size
+        torn_from = None
+        while position < end:
+            lengths = self.lengths_at(position)
+            if lengths is None:
+                following = self.next_prefix(position + 1)
+                if following == end and end - position < PREFIX_BYTES:
+                    torn_from = position
+                    break
+                self._damaged.append((position, following))
+                position = following
+                continue
+            stop = position + PREFIX_BYTES + lengths.header + lengths.payload
+            if stop > end:
+                torn_from = position
+                break
+            record = self._record_at(position, lengths)
+            if record is None:
+                self._damaged.append((position, stop))
+            else:
+                self._records.append(record)
+            position = stop
+        unreadable = tuple(sorted(self._content.unreadable))
+        return Scan(tuple(self._records), tuple(self._damaged), torn_from, unreadable)
 
 
-def _record_at(content: mmap, start: int, lengths: tuple[int, int, int]) -> Record | None:
-    header_length, payload_length, checksum = lengths
-    header_start = start + _PREFIX_BYTES
-    payload_start = header_start + header_length
-    with memoryview(content) as view, view[header_start : payload_start + payload_length] as body:
-        intact = zlib.crc32(body) == checksum
-    if not intact:
-        return None
-    return Record(content[header_start:payload_start], payload_start, payload_length)
+def scan_file(path: Path, *kinds: RecordFormat) -> Scan:
+    """Find every good record of a file; damage between them does not hide those behind it.
 
+    Args:
+        path: of the file.
+        kinds: what its records may be, all of one kind: of that whose first believable record comes first.
 
-def _next_prefix(content: mmap, start: int, magic: bytes) -> int:
-    """Where the next believable record starts, or the end."""
-    while (found := content.find(magic, start)) >= 0:
-        if _lengths_at(content, found, magic) is not None:
-            return found
-        start = found + 1
-    return len(content)
-
-
-def _scan(content: mmap, magic: bytes) -> Scan:
-    records: list[Record] = []
-    damaged: list[tuple[int, int]] = []
-    position, end = 0, len(content)
-    while position < end:
-        lengths = _lengths_at(content, position, magic)
-        if lengths is None:
-            following = _next_prefix(content, position + 1, magic)
-            if following == end and end - position < _PREFIX_BYTES:
-                return Scan(tuple(records), tuple(damaged), torn_from=position)
-            damaged.append((position, following))
-            position = following
-            continue
-        stop = position + _PREFIX_BYTES + lengths[0] + lengths[1]
-        if stop > end:
-            return Scan(tuple(records), tuple(damaged), torn_from=position)
-        record = _record_at(content, position, lengths)
-        if record is None:
-            damaged.append((position, stop))
-        else:
-            records.append(record)
-        position = stop
-    return Scan(tuple(records), tuple(damaged), torn_from=None)
-
-
-def scan_file(path: Path, magic: bytes) -> Scan:
-    """Find every good record of a file; damage between them does not hide those behind it."""
-    if path.stat().st_size == 0:
-        return Scan((), (), torn_from=None)
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-        return _scan(content, magic)
+    Raises:
+        OSError: the disk failed in another way than not to read a sector.
+    """
+    with path.open("rb", buffering=0) as file:
+        content = _Content(file)
+        scanners = [_Scanner(content, kind) for kind in kinds]
+        if len(scanners) > 1:
+            scanners.sort(key=lambda scanner: scanner.next_prefix(0))
+        return scanners[0].scan()

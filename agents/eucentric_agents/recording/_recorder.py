@@ -7,8 +7,7 @@ import shutil
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable
 
 import zmq
 
@@ -28,8 +27,8 @@ from eucentric_core import (
 )
 from eucentric_core.transport import EVENT_STREAM, ChannelAccess, StreamMessage, StreamSubscriber
 
-from ._commit import Commit
 from ._errors import JournalError
+from ._group import CREDIT, GROUPS_IN_FLIGHT, WINDOW_BYTES, Group, Outcome
 from ._journal import Journal
 from ._origin import origin_of
 from ._poison import PoisonKind
@@ -37,21 +36,13 @@ from ._status import Publish, RecorderStatus
 
 __all__ = ["Recorder"]
 
-_GROUP_MESSAGES = 32
-_GROUP_BYTES = 32 << 20
-_GROUPS_IN_FLIGHT = 2
-_CREDIT = _GROUPS_IN_FLIGHT * _GROUP_MESSAGES
 _COMMIT_S = 0.005
 _MAX_TOLD = 1000
 _IDLE_S = 0.5
-_DRAIN_POLL_S = 0.05
+_POLL_S = 0.05
 _RETRY_S = 0.5
 
 _log = logging.getLogger(__name__)
-
-
-Outcome = Literal["stored", "duplicate", "late", "quarantined", "refused"]
-_InFlight = tuple[list[StreamMessage], dict[int, "Outcome"], Commit]
 
 
 class Recorder:
@@ -85,14 +76,16 @@ class Recorder:
             host,
             port,
             mode="lossless",
-            credit=_GROUPS_IN_FLIGHT * _GROUP_MESSAGES,
+            credit=CREDIT,
+            window_bytes=WINDOW_BYTES,
             context=context,
             access=access,
         )
         self._counts: Counter[Outcome] = Counter()
         self._kinds: Counter[str] = Counter()
         self._told: set[tuple[str, str]] = set()
-        self._in_flight: deque[_InFlight] = deque()
+        self._gathered = Group()
+        self._in_flight: deque[Group] = deque()
         self._error: ErrorReport | None = None
         self._paused = False
         self._stopping = threading.Event()
@@ -128,11 +121,12 @@ class Recorder:
         return RecorderStatus(
             state=("paused" if self._paused else "recording") if alive else ended,
             open_sessions=self._journal.open_sessions,
-            frames_durable=self._counts["stored"],
+            frames_durable=self.frames_durable,
             duplicates=self._counts["duplicate"],
             refused=self._counts["refused"] + self._counts["late"],
             shards_sealed=self._journal.shards_sealed,
             shards_unsealed=self._journal.shards_unsealed,
+            unsealed_bytes=self._journal.unsealed_bytes,
             quarantined=dict(self._kinds),
             frames_quarantined=sum(self._journal.ledger.quarantined_kinds().values()),
             quarantine_bytes=self._journal.quarantine.size_bytes,
@@ -140,6 +134,11 @@ class Recorder:
             free_bytes=shutil.disk_usage(self._journal.folders.root).free,
             error=self._error,
         )
+
+    @property
+    def frames_durable(self) -> int:
+        """Frames recorded and acknowledged since the start. Asks neither disk nor database."""
+        return self._counts["stored"]
 
     @property
     def failed(self) -> bool:
@@ -156,104 +155,103 @@ class Recorder:
             # Before looking: what it speaks of is there by then.
             drained = self._subscriber.is_drained()
             # While something is on its way to the disk, look again as soon as it may have arrived.
-            group = self._next_group(_COMMIT_S if self._in_flight else _DRAIN_POLL_S if draining else _IDLE_S)
-            if group and not self._begin(group):
+            expects = draining or (self._journal.ends_a_session and not self._paused)
+            waits_s = _COMMIT_S if self._in_flight else _POLL_S if expects else _IDLE_S
+            some_came = self._gather(waits_s)
+            if not self._begin() or not self._settle(wait=not some_came):
                 break
-            if not self._settle(wait=not group):
-                break
-            if not group and not self._in_flight:
+            if not some_came and not self._in_flight:
                 if drained:
                     break
                 if not draining:
-                    self._tidy()
+                    self._attempt(self._journal.tend)
         self._settle(wait=True)
+        self._attempt(self._journal.tidy)
         if asked and not drained:
             _log.warning("stopped before everything had come: what is not recorded is missing in its session")
         self._finished = True
 
-    def _next_group(self, timeout_s: float) -> list[StreamMessage]:
-        """What waits, up to a bound, so that one flush serves it all; empty if nothing came in time."""
-        group: list[StreamMessage] = []
-        size_bytes = 0
+    def _gather(self, timeout_s: float) -> bool:
+        """Take what waits into the group that one flush will serve; whether anything came in time."""
+        group, some_came = self._gathered, False
         try:
-            while len(group) < _GROUP_MESSAGES and size_bytes < _GROUP_BYTES:
-                message = self._subscriber.receive(0.0 if group else timeout_s)
+            while not group.full:
+                message = self._subscriber.receive(0.0 if some_came else timeout_s)
                 if message is None:
                     break
-                group.append(message)
-                size_bytes += len(message.payload.buffer)
+                some_came = True
+                position = group.add(message)
+                group.note(position, self._take(message))
         except ServiceUnavailableError as error:
             # The subscription renews itself; what was missed will be listed as missing.
             _log.warning("%s", error)
-        return group
-
-    def _begin(self, group: list[StreamMessage]) -> bool:
-        """Hand a group to the journal and begin to make it durable; False if told to stop meanwhile."""
-        outcomes: dict[int, Outcome] = {}
-        try:
-            for position, message in enumerate(group):
-                self._note(outcomes, position, self._take(message))
-            self._in_flight.append((group, outcomes, self._journal.begin_commit()))
         except (OutOfSpaceError, JournalError) as error:
-            return self._persist(group, outcomes, error)
+            self._persist(error)
+        return some_came
+
+    def _begin(self) -> bool:
+        """Begin to make durable what was gathered, once it is worth a flush; False if told to stop meanwhile.
+
+        At a low rate each message is flushed at once. While the disk is busy with others, a group grows.
+        """
+        group = self._gathered
+        if not group.messages or (self._in_flight and not group.full):
+            return True
+        try:
+            group.commit = self._journal.begin_commit()
+        except (OutOfSpaceError, JournalError) as error:
+            return self._persist(error)
+        self._in_flight.append(group)
+        self._gathered = Group()
         return True
 
     def _settle(self, *, wait: bool) -> bool:
         """Acknowledge what has become durable; False if told to stop while it could not be made so."""
         while self._in_flight:
-            group, outcomes, commit = self._in_flight[0]
-            if not (commit.done or wait or len(self._in_flight) >= _GROUPS_IN_FLIGHT):
+            commit = self._in_flight[0].commit
+            if commit is None:
+                break
+            if not (commit.done or wait or len(self._in_flight) >= GROUPS_IN_FLIGHT):
                 break
             try:
                 commit.wait()
             except (OutOfSpaceError, JournalError) as error:
-                return self._persist([], {}, error)
-            self._in_flight.popleft()
-            self._acknowledge(group, outcomes)
-        return True
+                return self._persist(error)
+            self._acknowledge(self._in_flight.popleft())
+        return self._begin()
 
-    def _persist(
-        self, last: list[StreamMessage], outcomes: dict[int, Outcome], error: EucentricError
-    ) -> bool:
-        """Make everything in flight durable, waiting for room as long as it takes; False if told to stop.
+    def _persist(self, error: EucentricError) -> bool:
+        """Make everything that is here durable, waiting for room as long as it takes; False if told to stop.
 
         It is repeated as a whole: what is stored already is recognised as a duplicate.
         """
-        pending = [(group, known) for group, known, _ in self._in_flight]
-        pending += [(last, outcomes)] if last else []
+        pending = [*self._in_flight, self._gathered]
         self._in_flight.clear()
+        self._gathered = Group()
         while True:
             self._pause(error)
             try:
                 self._journal.sync()
-                for group, known in pending:
-                    for position, message in enumerate(group):
-                        self._note(known, position, self._take(message))
+                for group in pending:
+                    for position, message in enumerate(group.messages):
+                        group.note(position, self._take(message))
                 self._journal.sync()
             except (OutOfSpaceError, JournalError) as again:
                 error = again
                 if self._stopping.wait(_RETRY_S) and time.monotonic() >= self._drain_until:
-                    waiting = sum(len(group) for group, _ in pending)
+                    waiting = sum(len(group.messages) for group in pending)
                     _log.error("stopped while paused: %d messages were not recorded", waiting)
                     return False
                 continue
-            for group, known in pending:
-                self._acknowledge(group, known)
+            for group in pending:
+                self._acknowledge(group)
             return True
 
-    @staticmethod
-    def _note(outcomes: dict[int, Outcome], position: int, outcome: Outcome | None) -> None:
-        if outcome == "duplicate":
-            # Taken again, it is there: what it was the first time stays true.
-            outcomes.setdefault(position, outcome)
-        elif outcome is not None:
-            outcomes[position] = outcome
-
-    def _acknowledge(self, group: Sequence[StreamMessage], outcomes: dict[int, Outcome]) -> None:
-        self._counts.update(outcomes.values())
+    def _acknowledge(self, group: Group) -> None:
+        self._counts.update(group.outcomes.values())
         self._resume()
-        if group:
-            self._subscriber.acknowledge(len(group))
+        if group.messages:
+            self._subscriber.acknowledge(len(group.messages), at_once=True)
 
     def _take(self, message: StreamMessage) -> Outcome | None:
         """What became of a frame; None for an event."""
@@ -329,13 +327,13 @@ class Recorder:
             case SessionStarted() as started:
                 self._journal.start_session(started)
             case SessionStopped() as stopped:
-                self._journal.stop_session(stopped.instrument, stopped.session, frames=stopped.frames)
+                self._journal.end_session(stopped.instrument, stopped.session, frames=stopped.frames)
             case _:
                 pass
 
-    def _tidy(self) -> None:
+    def _attempt(self, tidying: Callable[[], None]) -> None:
         try:
-            self._journal.tidy()
+            tidying()
         except (OutOfSpaceError, JournalError) as error:
             self._pause(error)
         else:

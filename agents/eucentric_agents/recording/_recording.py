@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from eucentric_core import FrameHeader
+from eucentric_core import FrameHeader, Shard
 from eucentric_transfer import MAX_STREAMS, ShardBuilder
 
-from ._ledger import SessionRow
+from ._ledger import Ledger, SessionRow
 from ._poison import ScanShapes
+from ._sealed import SealedFrames
 from ._segment import Segment
 
-__all__ = ["GrowingShard", "Recording"]
+__all__ = ["GrowingShard", "Recording", "recording_of"]
 
 
 @dataclass
@@ -74,6 +75,7 @@ class Recording:
     streams: set[str] = field(default_factory=set)
     quarantined: set[tuple[int, str]] = field(default_factory=set)
     shapes: ScanShapes = field(default_factory=ScanShapes)
+    sealed: SealedFrames = field(default_factory=SealedFrames)
 
     def says_more(self, sample: str | None, material: str | None) -> bool:
         """Whether this tells what is on the grid, and nobody has yet, of a session that goes on."""
@@ -106,7 +108,11 @@ class Recording:
         for shard in self.growing:
             if sequence >= shard.first and (shard.last is None or sequence <= shard.last):
                 return stream in shard.held.get(sequence, ())
-        return sequence < self.next_sequence and sequence not in self.missing
+        return (
+            sequence < self.next_sequence
+            and sequence not in self.missing
+            and self.sealed.has(sequence, stream)
+        )
 
     def closing_around(self, sequence: int) -> GrowingShard | None:
         """The shard that is closing and has this acquisition in its range."""
@@ -126,3 +132,10 @@ class Recording:
         """The open shard takes no new acquisition."""
         shard.last = max(shard.held, default=self.next_sequence - 1)
         self.next_sequence = shard.last + 1
+
+
+def recording_of(ledger: Ledger, row: SessionRow) -> Recording:
+    """A session as the ledger knows it, without what is not sealed."""
+    _, entries = ledger.entries_of(row.instrument, row.session)
+    shards = [Shard.model_validate_json(entry.document) for entry in entries if entry.kind == "shard"]
+    return Recording(row, quarantined=ledger.quarantined(row.id), sealed=SealedFrames(shards))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -16,10 +15,10 @@ from ._folders import Folders, SegmentName
 from ._ledger import Ledger
 from ._quarantine import Quarantine
 from ._rebuild import rebuild
-from ._recording import Recording
+from ._recording import Recording, recording_of
 from ._salvage import Salvage
 
-__all__ = ["Recovery", "RecoveryReport", "complete_seal", "old_spools"]
+__all__ = ["Recovery", "RecoveryReport", "complete_seal"]
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +96,7 @@ class Recovery:
             else:
                 by_session[name.session_id].append(name)
         for row in self._ledger.unfinished_sessions():
-            recording = Recording(row, quarantined=self._ledger.quarantined(row.id))
+            recording = recording_of(self._ledger, row)
             self.recordings.append(recording)
             for name in by_session.pop(row.id, []):
                 self._reopen(recording, name, found[name])
@@ -167,8 +166,3 @@ class Recovery:
         for path in (salvage.journal, salvage.shard):
             if path.exists():
                 self._quarantine.take(path, why)
-
-
-def old_spools(folder: Path) -> list[Path]:
-    """Files that version 0.1 left."""
-    return sorted(folder.glob("*.spool")) if folder.is_dir() else []

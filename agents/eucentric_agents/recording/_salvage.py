@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,8 +13,9 @@ from pydantic import ValidationError
 from eucentric_core import DataFormatError, Frame, FrameHeader
 from eucentric_transfer import StoredChunk
 
-from ._entry import JOURNAL_MAGIC, ChunkEntry, FrameEntry, SealEntry, parse_entry
+from ._entry import ChunkEntry, FrameEntry, SealEntry, parse_entry
 from ._record import Record, scan_file
+from ._record_format import JOURNAL, JOURNAL_2
 
 __all__ = ["Damage", "Salvage"]
 
@@ -58,10 +58,14 @@ class Salvage:
     records_damaged: bool = False
 
     def __post_init__(self) -> None:
-        found = scan_file(self.journal, JOURNAL_MAGIC)
+        found = scan_file(self.journal, JOURNAL, JOURNAL_2)
         self.torn = found.torn_from is not None
         for start, stop in found.damaged:
-            self.damage.append(Damage(self.journal, start, stop, "a record of the journal is damaged"))
+            readable = found.is_readable(start, stop)
+            what = (
+                "a record of the journal is damaged" if readable else "the disk cannot read the journal here"
+            )
+            self.damage.append(Damage(self.journal, start, stop, what, readable=readable))
         seen: set[tuple[str, int]] = set()
         for record in found.records:
             try:
@@ -99,7 +103,7 @@ class Salvage:
         content = self._read(damage)
         if content is None:
             return None
-        if len(content) != chunk.size_bytes or zlib.crc32(content) != chunk.crc32:
+        if not chunk.vouches_for(content):
             self.damage.append(damage)
             return None
         return StoredChunk(content, chunk.filter_mask)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 import threading
-import zlib
-from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import Future
 
 from eucentric_core import Frame, FrameHeader, Shard, fsync_directory
 from eucentric_transfer import Compression, ShardBuilder, StoredChunk, flush_to_disk, is_table
 
+from ._checksum import crc32c
 from ._entry import encode_chunk_entry, encode_inline_entry, encode_seal_entry
 from ._errors import JournalError, disk_errors
 from ._folders import Folders, SegmentName
-from ._packing import PackedFrame
+from ._packing import Packing
 from ._steps import reached
 
-__all__ = ["Batch", "Segment", "is_inline"]
+__all__ = ["Batch", "Records", "Segment", "is_inline"]
 
-Batch = list[tuple[tuple[int, str], bytes]]
+Batch = list[tuple[Frame, Packing | None]]
+"""Frames that were taken and are not written; without a packing, one that is kept in the journal."""
+
+Records = list[tuple[tuple[int, str], bytes]]
 """Frames, as (sequence number, stream), with their records; written, but not durable."""
 
 
@@ -30,7 +31,8 @@ def is_inline(header: FrameHeader) -> bool:
 
 
 class Segment:
-    """An open shard with its journal. One thread appends, another may make durable what was appended.
+    """An open shard with its journal. One thread appends; another writes batches, in their order; a third
+    may make durable what was written meanwhile.
 
     `durable` are the frames in the journal; what is not in there was never acknowledged. Once `broken`,
     the segment is only good for being copied from its journal into a new one.
@@ -65,8 +67,7 @@ class Segment:
             fsync_directory(folders.open)
         reached("journal.opened")
         self._journal_bytes = 0
-        self._waiting: deque[tuple[Frame, Future[PackedFrame] | None]] = deque()
-        self._written: Batch = []
+        self._waiting: Batch = []
         self._lock = threading.Lock()
         self.durable: set[tuple[int, str]] = set()
         self.broken = False
@@ -75,7 +76,7 @@ class Segment:
     @property
     def unsettled(self) -> bool:
         """Whether there are frames that are not durable."""
-        return bool(self._waiting or self._written or self.commits_running)
+        return bool(self._waiting or self.commits_running)
 
     @property
     def shard_bytes(self) -> int:
@@ -85,78 +86,97 @@ class Segment:
         except OSError:
             return 0
 
-    def append(self, frame: Frame, packed: Future[PackedFrame] | None) -> None:
-        """Take a frame; `packed` is None for one that is kept in the journal. `drain` writes it."""
-        self._waiting.append((frame, packed))
+    def append(self, frame: Frame, packing: Packing | None) -> None:
+        """Take a frame; `packing` is None for one that is kept in the journal."""
+        self._waiting.append((frame, packing))
 
-    def drain(self, keep: int = 0) -> None:
-        """Write frames in order until no more than `keep` wait.
+    def take_batch(self) -> Batch:
+        """What was appended since; `write` is to be called with it, and `settle` in the end."""
+        batch, self._waiting = self._waiting, []
+        with self._lock:
+            self.commits_running += bool(batch)
+        return batch
+
+    def write(self, batch: Batch) -> Records:
+        """Write frames into the shard; what `make_durable` needs to know.
 
         Raises:
-            OutOfSpaceError, JournalError: the frame that failed waits on, first in line.
+            OutOfSpaceError, JournalError: none of them counts, and the segment is broken.
         """
-        while len(self._waiting) > keep:
-            frame, packed = self._waiting[0]
-            header = frame.header
+        if not batch:
+            return []
+        self._refuse_broken()
+        try:
             with disk_errors("writing a frame"):
-                if packed is None:
-                    self.builder.append_rows(header, frame.array)
-                    record = encode_inline_entry(frame)
-                else:
-                    done = packed.result()
-                    place = self.builder.append_chunk(header, done.chunk)
-                    record = encode_chunk_entry(done.header_json, place, done.crc32)
-            self._waiting.popleft()
-            self._written.append(((header.sequence, header.stream), record))
-            reached("journal.frame.written")
+                records = [self._write(frame, packing) for frame, packing in batch]
+                self.builder.write_chunks()
+        except BaseException:
+            self.broken = True
+            raise
+        return records
 
-    def copy(self, header: FrameHeader, content: StoredChunk) -> None:
-        """Take over a chunk of another segment as it is stored.
+    def _write(self, frame: Frame, packing: Packing | None) -> tuple[tuple[int, str], bytes]:
+        header = frame.header
+        if packing is None:
+            self.builder.append_rows(header, frame.array)
+            record = encode_inline_entry(frame)
+        else:
+            packed = packing.result()
+            place = self.builder.append_chunk(header, packed.chunk)
+            record = encode_chunk_entry(packed.header_json, place, packed.checksum)
+        reached("journal.frame.written")
+        return (header.sequence, header.stream), record
+
+    def copy(self, header: FrameHeader, content: StoredChunk | Frame) -> Records:
+        """Take over what another segment holds as it is stored; `make_durable` is to be called with it.
 
         Raises:
             OutOfSpaceError, JournalError: the disk failed.
         """
         with disk_errors("copying a frame"):
-            place = self.builder.append_chunk(header, content)
-        text = header.model_dump_json().encode()
-        record = encode_chunk_entry(text, place, zlib.crc32(content.content))
-        self._written.append(((header.sequence, header.stream), record))
+            if isinstance(content, Frame):
+                self.builder.append_rows(header, content.array)
+                record = encode_inline_entry(content)
+            else:
+                place = self.builder.append_chunk(header, content)
+                self.builder.write_chunks()
+                text = header.model_dump_json().encode()
+                record = encode_chunk_entry(text, place, crc32c(content.content))
+        return [((header.sequence, header.stream), record)]
 
-    def take_batch(self) -> Batch:
-        """What is written and not durable; `make_durable` is to be called with it."""
-        batch, self._written = self._written, []
-        with self._lock:
-            self.commits_running += bool(batch)
-        return batch
-
-    def make_durable(self, batch: Batch) -> None:
-        """Chunks first, then the records that vouch for them. May run beside `append` and `drain`.
+    def make_durable(self, records: Records) -> None:
+        """Chunks first, then the records that vouch for them. May run beside `append` and `write`.
 
         Raises:
-            OutOfSpaceError, JournalError: nothing of the batch counts. A failed flush may drop what was
+            OutOfSpaceError, JournalError: nothing of it counts. A failed flush may drop what was
                 written, so repeating it would lie: the segment is broken.
         """
-        if not batch:
+        if not records:
             return
+        self._refuse_broken()
         try:
-            if self.broken:
-                raise JournalError(
-                    "Frames before these could not be made durable.",
-                    safe="none of them was acknowledged.",
-                    next_step="they are recorded again by themselves.",
-                )
             with disk_errors("making frames durable"):
                 flush_to_disk(self.shard_path)
                 reached("journal.chunks.durable")
-                self._write_records([record for _, record in batch])
+                self._write_records([record for _, record in records])
                 reached("journal.durable")
         except BaseException:
             self.broken = True
             raise
-        finally:
-            with self._lock:
-                self.commits_running -= 1
-        self.durable.update(frame for frame, _ in batch)
+        self.durable.update(frame for frame, _ in records)
+
+    def settle(self, batch: Batch) -> None:
+        """A batch is durable, or never will be."""
+        with self._lock:
+            self.commits_running -= bool(batch)
+
+    def _refuse_broken(self) -> None:
+        if self.broken:
+            raise JournalError(
+                "Frames before these could not be made durable.",
+                safe="none of them was acknowledged.",
+                next_step="they are recorded again by themselves.",
+            )
 
     def _write_records(self, records: Iterable[bytes]) -> None:
         content = memoryview(b"".join(records))

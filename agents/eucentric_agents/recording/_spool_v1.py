@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from eucentric_core import DataFormatError, Frame, FrameHeader
 
+from ._ledger import SessionRow
+from ._quarantine import Quarantine
 from ._record import scan_file
+from ._record_format import SPOOL
 
-__all__ = ["OldSpool"]
-
-_MAGIC = b"EUSP"
+__all__ = ["OldSpool", "TakenIn", "take_in_old_spools"]
 
 
 @dataclass
@@ -25,7 +26,7 @@ class OldSpool:
     path: Path
 
     def __post_init__(self) -> None:
-        found = scan_file(self.path, _MAGIC)
+        found = scan_file(self.path, SPOOL)
         self.torn = found.torn_from is not None
         self.damaged = list(found.damaged)
         self._records = found.records
@@ -48,3 +49,53 @@ class OldSpool:
                 except (ValidationError, ValueError, DataFormatError):
                     start = record.payload_offset - len(record.header)
                     self.damaged.append((start, record.payload_offset + record.payload_bytes))
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """How many frames were taken in, and what was torn or damaged."""
+
+    frames: int = 0
+    torn: int = 0
+    damaged: int = 0
+
+
+def take_in_old_spools(
+    folder: Path,
+    sessions: Mapping[int, SessionRow],
+    quarantine: Quarantine,
+    append: Callable[[Frame], bool],
+    sync: Callable[[], None],
+) -> TakenIn:
+    """Record what version 0.1 left, each spool once; what belongs nowhere is put aside.
+
+    Args:
+        folder: of the spools; there may be none.
+        sessions: unfinished ones by their number.
+        quarantine: for what is damaged.
+        append: records a frame; whether it is new.
+        sync: makes it durable.
+
+    Raises:
+        OutOfSpaceError, JournalError: the disk failed; the spool stays.
+    """
+    frames = torn = damaged = 0
+    for path in sorted(folder.glob("*.spool")) if folder.is_dir() else []:
+        spool = OldSpool(path)
+        row = sessions.get(spool.segment[0]) if spool.segment else None
+        if row is None or spool.segment is None:
+            quarantine.take(path, "no session of this journal knows it")
+            continue
+        if spool.segment[1] >= row.next_index:
+            for frame in spool.frames():
+                if (frame.header.instrument, frame.header.session) == (row.instrument, row.session):
+                    frames += append(frame)
+            sync()
+            for start, stop in spool.damaged:
+                content = path.read_bytes()[start:stop]
+                what = f"bytes {start} to {stop} of {path.name} are damaged"
+                quarantine.keep(f"{path.name}-{start}", content, {"kind": "damaged", "what": what})
+        torn += spool.torn
+        damaged += len(spool.damaged)
+        path.unlink()
+    return TakenIn(frames, torn, damaged)

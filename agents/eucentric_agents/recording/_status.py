@@ -21,7 +21,8 @@ class RecorderStatus(FrozenModel):
     """State of a recorder. `error` says why it is paused, or what it refused last.
 
     `quarantined` counts frames set aside since the start, by kind of reason; `frames_quarantined` all that
-    ever were in this folder. `local_copies_bytes` may be freed at any time, because the repository has them.
+    ever were in this folder. `unsealed_bytes` are in shards that are open, or durable and not hashed yet.
+    `local_copies_bytes` may be freed at any time, because the repository has them.
     """
 
     state: Literal["recording", "paused", "stopped", "failed"]
@@ -31,6 +32,7 @@ class RecorderStatus(FrozenModel):
     refused: _Count
     shards_sealed: _Count
     shards_unsealed: _Count = 0
+    unsealed_bytes: _Count = 0
     quarantined: dict[str, int] = {}
     frames_quarantined: _Count = 0
     quarantine_bytes: _Count = 0

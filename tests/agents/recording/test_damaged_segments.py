@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eucentric_agents.recording import JournalError
+from eucentric_agents.recording import JournalError, _record
 from eucentric_core import Frame
 
 MakeFrame = Callable[..., Frame]
@@ -45,7 +46,7 @@ def abandon(site: Any, journal: Any) -> Path:
 def records(path: Path) -> list[int]:
     """Where each record of a journal starts, and the end."""
     content = path.read_bytes()
-    return [n for n in range(len(content)) if content.startswith(b"EUJ2", n)] + [len(content)]
+    return [n for n in range(len(content)) if content.startswith(b"EUJ3", n)] + [len(content)]
 
 
 def offset_of(path: Path, frame: int) -> int:
@@ -319,3 +320,57 @@ def test_a_damaged_record_of_an_old_spool_is_kept(site: Any) -> None:
     assert (report.frames_recovered, report.damaged_records, report.torn_segments) == (2, 1, 1)
     assert len(quarantined(site)) == 1
     journal.close()
+
+
+def test_a_segment_of_before_whose_checksums_are_crc32_is_recovered(site: Any, make_frame: MakeFrame) -> None:
+    shutil.copytree(GOLDEN.with_name("segment.v2"), site.recording)
+    (site.recording / "journal.sqlite.golden").rename(site.recording / "journal.sqlite")
+    journal = site.open_journal(frames_per_shard=100)
+    assert (journal.recovery.frames_recovered, journal.recovery.damaged_records) == (6, 0)
+    assert journal.append(make_frame(2, shape=SHAPE)) == "duplicate"
+    journal.stop_session("twin", "s1", frames=3)
+    site.settle(journal)
+    with site.catalogue() as catalogue:
+        for stream in ("haadf", "truth"):
+            read = list(catalogue.frames("s1", stream))
+            assert [frame.header.sequence for frame in read] == [0, 1, 2]
+    journal.close()
+
+
+def test_a_damaged_chunk_of_a_segment_of_before_is_found(site: Any) -> None:
+    shutil.copytree(GOLDEN.with_name("segment.v2"), site.recording)
+    (site.recording / "journal.sqlite.golden").rename(site.recording / "journal.sqlite")
+    (path,) = (site.recording / "open").glob("*.journal")
+    content = path.read_bytes()
+    chunk = content[content.index(b'"chunk":{"offset":') + 18 :]
+    (shard,) = (site.recording / "open").glob("*.h5")
+    damaged = bytearray(shard.read_bytes())
+    damaged[int(chunk.split(b",")[0]) + 7] ^= 1
+    shard.write_bytes(damaged)
+    journal = site.open_journal(frames_per_shard=100)
+    assert (journal.recovery.frames_recovered, journal.recovery.damaged_records) == (5, 1)
+    assert len(quarantined(site)) == 1
+    journal.close()
+
+
+def test_a_sector_of_the_journal_that_the_disk_cannot_read_costs_what_lies_in_it(
+    site: Any, segment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = records(segment)
+    bad = range(starts[2], starts[3])
+    read = _record._Content._read
+
+    def failing(content: Any, start: int, n_bytes: int) -> bytes:
+        if start < bad.stop and start + n_bytes > bad.start and start < content.size:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(content, start, n_bytes)
+
+    monkeypatch.setattr(_record, "_SECTOR_BYTES", 64)
+    monkeypatch.setattr(_record._Content, "_read", failing)
+    report, images, tables = reopened(site)
+    # A record costs as many frames as its sectors touch: at least its own, and its neighbours' at most.
+    assert report.damaged_records >= 1
+    assert 1 not in tables
+    assert {3} <= set(images)
+    assert (site.recording / "quarantine" / segment.name).exists()
+    assert len(images) + len(tables) >= 2 * FRAMES - 3

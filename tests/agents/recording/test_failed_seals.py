@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from eucentric_agents.recording import JournalError, _segment
-from eucentric_agents.recording._entry import JOURNAL_MAGIC, SealEntry, encode_chunk_entry, parse_entry
+from eucentric_agents.recording._entry import SealEntry, encode_chunk_entry, parse_entry
 from eucentric_agents.recording._record import scan_file
+from eucentric_agents.recording._record_format import JOURNAL
 from eucentric_agents.recording._salvage import Damage
 from eucentric_agents.recording._sealer import Sealer, SealJob
 from eucentric_agents.recording._sealing import ShardSealing
@@ -75,7 +76,7 @@ def test_an_error_nobody_foresaw_is_told_and_sealing_goes_on(
 def job_of(journal: Any, make_frame: MakeFrame) -> SealJob:
     journal.append(make_frame(0))
     (recording,) = journal._recordings.values()
-    return SealJob(1, 0, recording.growing[0].segment, {0: {"haadf"}}, (), True)
+    return SealJob(1, 0, recording.growing[0].segment, {0: {"haadf"}}, (), True, 1)
 
 
 def test_whatever_sealing_raises_is_a_failure_of_the_journal(site: Any, make_frame: MakeFrame) -> None:
@@ -279,7 +280,7 @@ def test_a_seal_over_a_gap_of_any_believable_width_can_be_read_back(
         with pytest.raises(JournalError, match="Killed"):
             journal.stop_session("twin", "s1", frames=500_001)
     (segment,) = (site.recording / "open").glob("*.journal")
-    seal = parse_entry(scan_file(segment, JOURNAL_MAGIC).records[-1].header)
+    seal = parse_entry(scan_file(segment, JOURNAL).records[-1].header)
     assert isinstance(seal, SealEntry)
     assert seal.missing == (1, (3, 499_999))
     journal.close()

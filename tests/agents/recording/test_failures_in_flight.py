@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from eucentric_agents.recording import JournalError, Recorder
-from eucentric_agents.recording._recorder import Outcome
+from eucentric_agents.recording import JournalError
+from eucentric_agents.recording._group import Group, Outcome
 from eucentric_core import DataFormatError, Frame, Shard
 from eucentric_transfer import ShardReader, flush_to_disk
 
@@ -38,7 +38,7 @@ def test_a_flush_that_fails_behind_a_session_that_stops_is_noticed_before_it_is_
         journal.append(make_frame(0, stream))
     journal.append(make_frame(1))
     journal.sync()
-    waited_for, begin = threading.Event(), journal.begin_commit
+    waited_for, begin = threading.Event(), journal._durability.begin
 
     def begin_commit() -> Any:
         commit = begin()
@@ -53,7 +53,7 @@ def test_a_flush_that_fails_behind_a_session_that_stops_is_noticed_before_it_is_
     monkeypatch.setattr(FLUSH, no_room)
     journal.append(make_frame(1, "truth"))
     in_flight = begin()
-    monkeypatch.setattr(journal, "begin_commit", begin_commit)
+    monkeypatch.setattr(journal._durability, "begin", begin_commit)
     with pytest.raises(JournalError):
         journal.stop_session("twin", "s1", frames=2)
     # As the recorder goes on: all that is not durable is taken again.
@@ -93,7 +93,7 @@ def test_a_frame_that_comes_again_after_its_session_is_over_is_known(
 def test_what_became_of_a_frame_that_is_taken_again_is_what_is_true_now(
     first: Outcome, again: Outcome, remembered: Outcome
 ) -> None:
-    outcomes: dict[int, Outcome] = {}
-    Recorder._note(outcomes, 0, first)
-    Recorder._note(outcomes, 0, again)
-    assert outcomes == {0: remembered}
+    group = Group()
+    group.note(0, first)
+    group.note(0, again)
+    assert group.outcomes == {0: remembered}

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from eucentric_agents.recording._sealer import Sealer, SealJob
+from eucentric_agents.recording._sealing import ShardSealing
 from eucentric_core import (
     ConfigurationError,
     DataFormatError,
@@ -121,6 +123,7 @@ def test_a_new_session_ends_the_one_before(site: Any, make_frame: MakeFrame) -> 
         SessionStarted(source="agent", instrument="twin", session="s2", material="graphene")
     )
     journal.append(make_frame(0, session="s2"))
+    journal.tidy()
     assert [(m.session, m.frames) for m in manifests_of(journal)] == [("s1", 3)]
     journal.stop_session("twin", "s2", frames=1)
     assert [(m.session, m.shards[0].material) for m in manifests_of(journal)] == [
@@ -260,3 +263,81 @@ def test_what_the_first_frames_say_of_the_sample_is_kept_and_not_replaced(
         journal.append(make_frame(sequence, sample=sample, material=material))
     journal.stop_session("twin", "s1", frames=2)
     assert [(s.sample, s.material) for s in shards_of(journal)] == [("grid-7", "mos2")] * 2
+
+
+def test_a_stream_that_comes_after_its_shard_was_sealed_without_it_is_late(
+    site: Any, make_frame: MakeFrame
+) -> None:
+    journal = site.open_journal(frames_per_shard=2)
+    for sequence in range(4):
+        journal.append(make_frame(sequence))
+        if sequence != 1:
+            journal.append(make_frame(sequence, "truth"))
+    journal.append(make_frame(4))
+    journal.wait_sealed()
+    assert journal.append(make_frame(0, "truth")) == "duplicate"
+    assert journal.append(make_frame(1, "truth")) == "late"
+    assert journal.append(make_frame(2, "bf")) == "late"
+    journal.stop_session("twin", "s1", frames=5)
+    (manifest,) = manifests_of(journal)
+    assert manifest.missing_sequences == (1, 2)
+    journal.close()
+
+
+def test_after_a_restart_a_stream_that_no_shard_has_is_late(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal(frames_per_shard=2)
+    for sequence in range(3):
+        journal.append(make_frame(sequence))
+    journal.wait_sealed()
+    journal.close()
+    journal = site.open_journal(frames_per_shard=2)
+    assert journal.append(make_frame(1)) == "duplicate"
+    assert journal.append(make_frame(1, "truth")) == "late"
+    journal.close()
+
+
+def test_what_is_durable_waits_to_be_sealed_up_to_a_bound(
+    site: Any, make_frame: MakeFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, seal = threading.Event(), ShardSealing.__call__
+
+    def slowly(sealing: ShardSealing, job: SealJob) -> None:
+        assert go_on.wait(20)
+        seal(sealing, job)
+
+    monkeypatch.setattr(ShardSealing, "__call__", slowly)
+    journal = site.open_journal(frames_per_shard=1, max_unsealed_bytes=1 << 20)
+    for sequence in range(5):
+        journal.append(make_frame(sequence))
+        # Durable, though nothing is sealed.
+        journal.sync()
+    assert journal.shards_unsealed == 5
+    assert 0 < journal.unsealed_bytes < 1 << 20
+    go_on.set()
+    journal.stop_session("twin", "s1", frames=5)
+    assert journal.unsealed_bytes == 0
+    assert journal.shards_sealed == 5
+    journal.close()
+
+
+def test_beyond_the_bound_the_sealing_is_waited_for(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal()
+    journal.append(make_frame(0))
+    (recording,) = journal._recordings.values()
+    one_more = threading.Semaphore(0)
+
+    def seal(_: SealJob) -> None:
+        assert one_more.acquire(timeout=20)
+
+    sealer = Sealer(seal)
+    for _ in range(4):
+        sealer.submit(SealJob(1, 0, recording.growing[0].segment, {0: {"haadf"}}, (), True, 10))
+    assert sealer.waiting_bytes == 40
+    one_more.release(2)
+    sealer.wait(most_bytes=25)
+    assert sealer.waiting_bytes == 20
+    one_more.release(2)
+    sealer.wait()
+    assert (sealer.waiting, sealer.holds(1)) == (0, False)
+    sealer.close()
+    journal.close()

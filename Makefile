@@ -15,7 +15,7 @@ TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check format bench clean
+.PHONY: help install demo test check format bench gallery clean
 
 # Bytecode is wanted: the servers import thousands of modules at every start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -44,6 +44,9 @@ format: $(STAMP) ## Put the code into its format and mend what can be mended saf
 
 bench: $(STAMP) ## Run every benchmark and print one JSON object
 	@$(BIN)/python benchmarks/run_all.py $(ARGS)
+
+gallery: $(STAMP) ## Draw what the shipped model finds in the images of $$EUCENTRIC_SHARED into gallery/
+	@$(BIN)/python benchmarks/gallery.py $(ARGS)
 
 clean: ## Remove .venv and everything else that was made here
 	rm -rf -- $(VENV) build dist benchmarks/results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

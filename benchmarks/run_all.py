@@ -19,6 +19,7 @@ NO_BENCHMARKS = {
     "elit_data",
     "elit_own",
     "elit_peer",
+    "gallery",
     "harness",
     "netlab",
     "netlab_roles",

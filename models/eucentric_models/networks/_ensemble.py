@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -61,6 +62,8 @@ class Ensemble:
         members: one safetensors blob per member, at least one.
         preprocessing: normalisation the members were trained with.
         device: torch device, for example ``cpu`` or ``cuda:0``.
+        precision: arithmetic inside the networks; ``bfloat16`` halves the time where the processor has it and
+            changes probabilities by less than 0.02.
 
     Raises:
         WeightsError: a blob is unreadable or does not fit.
@@ -74,13 +77,15 @@ class Ensemble:
         *,
         preprocessing: Preprocessing = DEFAULT_PREPROCESSING,
         device: str = "cpu",
+        precision: Literal["float32", "bfloat16"] = "float32",
     ) -> None:
         if not members:
             raise ValueError("an ensemble needs at least one member")
         self.spec = spec
         self.preprocessing = preprocessing
         self._device = torch.device(device)
-        self._networks = tuple(load_weights(spec, blob).to(self._device) for blob in members)
+        self._dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        self._networks = tuple(load_weights(spec, blob).to(self._device, self._dtype) for blob in members)
 
     def __len__(self) -> int:
         return len(self._networks)
@@ -106,14 +111,18 @@ class Ensemble:
                 safe="no result was computed for it.",
                 next_step=f"acquire frames of at least {self.spec.size_multiple} pixels per side.",
             )
-        batch = torch.from_numpy(image)[None, None].to(self._device).to(memory_format=torch.channels_last)
+        batch = torch.from_numpy(image)[None, None].to(self._device, self._dtype)
+        batch = batch.to(memory_format=torch.channels_last)
         with torch.inference_mode():
             outputs = [network.forward_with_embedding(batch) for network in self._networks]
-            members = torch.cat([torch.sigmoid(logits) for logits, _ in outputs])
+            members = torch.cat([torch.sigmoid(logits.float()) for logits, _ in outputs])
             embedding = torch.cat([pooled[0] for _, pooled in outputs]).double().cpu().numpy()
             mean = members.mean(dim=0)
-            # Tensor.std over the first axis takes longer on a CPU than all the networks together.
-            deviation = (members - mean).square_().mean(dim=0).sqrt_().amax(dim=0)
+            if len(members) == 1:
+                deviation = torch.zeros_like(mean[0])
+            else:
+                # Tensor.std over the first axis takes longer on a CPU than all the networks together.
+                deviation = (members - mean).square_().mean(dim=0).sqrt_().amax(dim=0)
             probabilities = members.cpu().numpy()
         shape = (np.shape(frame)[0], np.shape(frame)[1])
         return Inference(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..engines import EngineResult, Findings
+from ..surrogate import PropertyMap
 from ._canvas import COLOURS, Canvas
 
 __all__ = ["draw_result"]
@@ -22,7 +23,8 @@ def draw_result(
     """The image with what was found in it.
 
     Columns are rings of about a third of the distance to their neighbours, chips are tinted, the stronger
-    the surer; a result of another kind is not drawn, only the image.
+    the surer; a predicted property is a tint from violet to yellow; of a result of another kind only the
+    image is shown.
 
     Args:
         image: (ny, nx) raw values that were analysed.
@@ -46,6 +48,8 @@ def draw_result(
             for index, name in enumerate(result.classes)
             if counts[index] or len(result.classes) <= len(COLOURS)
         ]
+    elif isinstance(result, PropertyMap):
+        legend = _property(canvas, result)
     if pixel_size_m is not None:
         canvas.scale_bar(pixel_size_m)
     return canvas.framed(caption, legend)
@@ -69,6 +73,26 @@ def _chips(canvas: Canvas, found: Findings, chip_px: tuple[int, int]) -> None:
             )
         ]
     )  # fmt: skip
+
+
+def _property(canvas: Canvas, found: PropertyMap) -> list[tuple[str, str]]:
+    low, high = float(found.value.min()), float(found.value.max())
+    share = (found.value - low) / max(high - low, 1e-12)
+    half = found.stride_px / 2
+    canvas.tint(
+        [
+            ((y + 0.5 - half, x + 0.5 - half, y + 0.5 + half, x + 0.5 + half), _shade(part), 0.45)
+            for (y, x), part in zip(found.positions_px.tolist(), share.tolist(), strict=True)
+        ]
+    )
+    return [(f"{found.name} {low:.3g}", _shade(0.0)), (f"{high:.3g}", _shade(1.0))]
+
+
+def _shade(share: float) -> str:
+    # The ends and the middle of viridis, which is even to the eye and readable without colour.
+    stops = np.array([[68, 1, 84], [33, 145, 140], [253, 231, 37]])
+    red, green, blue = (int(np.interp(share, [0, 0.5, 1], stops[:, i])) for i in range(3))
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def _colour(class_id: int) -> str:

@@ -31,11 +31,13 @@ class SpectraBasis:
 
     def scores(self, spectra: NDArray[np.float32]) -> NDArray[np.float32]:
         """(..., n_channels) to (..., k)."""
-        return ((spectra - self.mean) * self.weight) @ self.components.T / self.scale
+        weighted = (spectra - self.mean) * self.weight
+        return np.asarray(weighted @ self.components.T / self.scale, np.float32)
 
     def spectra(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """(..., k) to (..., n_channels)."""
-        return (scores * self.scale) @ self.components / self.weight + self.mean
+        weighted = (scores * self.scale) @ self.components
+        return np.asarray(weighted / self.weight + self.mean, np.float32)
 
 
 def fit_basis(spectra: NDArray[np.float32], components: int) -> SpectraBasis:

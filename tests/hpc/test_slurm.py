@@ -141,7 +141,7 @@ def test_a_job_of_several_nodes_has_workers_on_each_and_their_cache(slurm: Slurm
 
         def all_seen() -> bool:
             asked = [executor.submit(os.getenv, "SLURMD_NODENAME") for _ in range(8)]
-            nodes.update(future.result(timeout=200) for future in asked)
+            nodes.update(str(future.result(timeout=200)) for future in asked)
             return nodes == set(slurm.nodes)
 
         wait_until(all_seen)

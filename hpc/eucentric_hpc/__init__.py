@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._augmentation import Augmentation
 from ._checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ._crops import CropSampler
 from ._elit import StageProgress, select_members, train_ensemble
@@ -14,8 +15,8 @@ from ._elit_models import (
     MemberOutcome,
 )
 from ._elit_tasks import assemble_task, finish_task, member_task
-from ._evaluation import DEFAULT_JUDGING, Judging, drift_reference, evaluate_ensemble
-from ._member_config import Augmentation, MemberConfig
+from ._evaluation import DEFAULT_JUDGING, Judging, calibrated, drift_reference, evaluate_ensemble
+from ._member_config import MemberConfig
 from ._node_cache import NodeCache, staged
 from ._pseudo_labels import PseudoLabelling, pseudo_truth, sure_labels
 from ._result_store import recorded_result, run_once, submit_once
@@ -80,6 +81,7 @@ __all__ = [
     "TrainingStoppedError",
     "WorkerLostError",
     "assemble_task",
+    "calibrated",
     "drift_reference",
     "evaluate_ensemble",
     "finish_task",

@@ -97,13 +97,13 @@ class Executioner:
                 self._received.append((message.stream, message.header))
             return message
 
-        def noting_acknowledge(subscriber: StreamSubscriber, messages: int = 1) -> None:
+        def noting_acknowledge(subscriber: StreamSubscriber, messages: int = 1, **options: bool) -> None:
             for _ in range(messages):
                 stream, header = self._received.popleft()
                 # What is malformed on purpose is nobody's loss.
                 with suppress(ValueError, TypeError, KeyError, RecursionError):
                     self._acknowledged.write(f"{json.loads(header)['sequence']} {stream}\n")
-            acknowledge(subscriber, messages)
+            acknowledge(subscriber, messages, **options)
 
         StreamSubscriber.receive = noting_receive  # type: ignore[method-assign, assignment]
         StreamSubscriber.acknowledge = noting_acknowledge  # type: ignore[method-assign, assignment]

@@ -1,10 +1,12 @@
 # Needs python3 (3.11 or newer, with venv), make and git; everything else goes into .venv.
 #   make demo ARGS=--json          pass options on to the command behind a target
 #   make PYTHON=python3.12         choose the interpreter
+#   make test TEST_WORKERS=0       one test after the other, in one process
 #   make TORCH_PIP_ARGS="--index-url URL"   take PyTorch from another index, for instance its CPU-only one
 
 PYTHON ?= python3
 ARGS ?=
+TEST_WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); echo $$((n > 4 ? 4 : n)))
 TORCH_PIP_ARGS ?=
 
 VENV := .venv
@@ -30,7 +32,7 @@ demo: $(STAMP) ## Close the loop on this machine: drift, retrain, sign, hot-swap
 	@$(BIN)/eucentric demo $(ARGS)
 
 test: $(STAMP) ## Run all tests, with real servers on free ports
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(ARGS)
 
 check: $(STAMP) ## Check format, lint, types and who imports whom
 	@echo '==> ruff format' && $(BIN)/ruff format --check .

@@ -152,19 +152,19 @@ def _predictions(
     data = elit_data.large_frame(peer.name, TIMED_SIDE_PX)
     frame, path = data.frames[0], scratch / "timed.npy"
     np.save(path, frame.astype(np.float32))
-    single = champion.first_member()
+    single, whole = champion.at_the_edge(1), champion.at_the_edge(elit_own.MEMBERS)
     took: dict[str, list[float]] = {"atomai": [], "own_network": [], "own_ensemble": []}
     with peer.server(checkpoint) as server:
         for _ in range(repetitions + 1):
             took["atomai"].append(server.predict(path)["wall_s"])
-            for key, model in (("own_network", single), ("own_ensemble", champion)):
+            for key, model in (("own_network", single), ("own_ensemble", whole)):
                 started = time.perf_counter()
                 model.ensemble.infer(frame, pixel_size_m=data.pixel_sizes_m[0]).detections(model.decoding)
                 took[key].append(time.perf_counter() - started)
     result = {f"{key}_p50_ms": 1e3 * quantile(samples[1:], 0.5) for key, samples in took.items()}
     result |= {f"{key}_best_ms": 1e3 * min(samples[1:]) for key, samples in took.items()}
     result["f1_own_network"] = elit_own.judge(peer.name, single, data)["f1"]
-    result["f1_own_ensemble"] = elit_own.judge(peer.name, champion, data)["f1"]
+    result["f1_own_ensemble"] = elit_own.judge(peer.name, whole, data)["f1"]
     result["f1_atomai"] = peer.judge(checkpoint, {"large": data})["large"].f1
     return result
 

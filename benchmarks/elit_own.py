@@ -68,12 +68,15 @@ class Model:
     cpu_s: float
     wall_s: float
 
-    def first_member(self) -> Model:
-        """Its first network alone."""
+    def at_the_edge(self, members: int) -> Model:
+        """Its first members alone, in the arithmetic that an edge uses."""
         ensemble = Ensemble(
-            self.ensemble.spec, [self.weights[0].read_bytes()], preprocessing=self.ensemble.preprocessing
+            self.ensemble.spec,
+            [path.read_bytes() for path in self.weights[:members]],
+            preprocessing=self.ensemble.preprocessing,
+            precision="bfloat16",
         )
-        return replace(self, ensemble=ensemble, weights=self.weights[:1])
+        return replace(self, ensemble=ensemble, weights=self.weights[:members])
 
 
 def network(name: str) -> NetworkSpec:

@@ -115,8 +115,8 @@ def _one(image: Recorded, file: Path, output: Path, model: str) -> dict[str, Any
     return row | {
         "along_x_and_y_pm": [round(extent * pixel_size_pm, 1) for extent in _along_axes_px(lattice)],
         "from_cell_area_pm": round(_length_from_area_px(lattice) * pixel_size_pm, 1),
-        "literature_pm": round(image.cell_pm, 1),
-        "deviation": round(_length_from_area_px(lattice) * pixel_size_pm / image.cell_pm - 1, 4),
+        "literature_pm": round(float(image.cell_pm), 1),
+        "deviation": round(float(_length_from_area_px(lattice) * pixel_size_pm / image.cell_pm) - 1, 4),
         # The same planes in the power spectrum of the image, without any model.
         "deviation_from_power_spectrum": round(float(np.mean(fitted_px / spectrum_px)) - 1, 4),
         "source": image.source,

@@ -87,7 +87,7 @@ class Slurm:
             capture_output=True,
             text=True,
             timeout=_COMMAND_TIMEOUT_S,
-            env={**os.environ, **self.environment},
+            env={**os.environ, **self.environment, "PATH": _path()},
         )
         assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}"
         return done.stdout.strip()
@@ -189,7 +189,7 @@ class Slurm:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.base,
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment, "PATH": _path()},
             )
 
     def _wait(self, condition: Callable[[], bool], complaint: str) -> None:

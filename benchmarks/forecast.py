@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def measure(
-    spectrum: NDArray[np.floating], energy_ev: NDArray[np.float64], *, seed: int, series: int
+    spectrum: NDArray[np.floating], energy_ev: NDArray[np.floating], *, seed: int, series: int
 ) -> dict[str, Any]:
     """Train on simulated series, forecast other ones."""
     recipe, ranges = recipe_named("forecast"), ReductionRecipe()
@@ -116,7 +116,7 @@ def _errors(
     }
 
 
-def _start_spectrum(given: Path | None) -> tuple[NDArray[np.floating], NDArray[np.float64], str]:
+def _start_spectrum(given: Path | None) -> tuple[NDArray[np.floating], NDArray[np.floating], str]:
     beside = Path(__file__).parents[2] / "shared"
     path = given or Path(os.environ.get("EUCENTRIC_SHARED", beside)) / _SHARED_FILE
     if not path.is_file():

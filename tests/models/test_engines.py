@@ -64,7 +64,9 @@ class TestEveryEngine:
         json.dumps(result.summary(), allow_nan=False)
         assert all(sentence.endswith(".") for sentence in result.unsure)
         if "y_nm" in columns:
-            np.testing.assert_allclose(columns["y_nm"], np.asarray(columns["y_px"], float) * 0.02)
+            np.testing.assert_allclose(
+                np.asarray(columns["y_nm"], float), np.asarray(columns["y_px"], float) * 0.02
+            )
             assert "y_nm" not in result.columns(None)
 
     def test_gives_the_same_answer_again_and_leaves_the_input_alone(

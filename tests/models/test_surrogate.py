@@ -12,6 +12,7 @@ from eucentric_models import InvalidFrameError, WeightsError
 from eucentric_models.surrogate import (
     ACQUISITIONS,
     AcquisitionLog,
+    AcquisitionRecord,
     PatchGrid,
     SurrogateSpec,
     expected_improvement,
@@ -100,7 +101,7 @@ class TestExploring:
     def test_finds_the_best_of_a_line_in_a_few_measurements_and_says_why(self, tmp_path: Path) -> None:
         patches, values = line()
         positions = np.column_stack([np.arange(24), np.zeros(24, int)])
-        told = []
+        told: list[AcquisitionRecord] = []
         log = explore(
             process(steps=40),
             patches,

@@ -73,7 +73,7 @@ def train_forecaster(
                 next_step="lower learning_rate, or look for spectra with extreme values.",
             )
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
         optimiser.step()
     path = Path(work_dir) / f"member-{member}.safetensors"

@@ -57,9 +57,10 @@ class SpectraModel:
         series = check_series(image)
         members = self._forecaster.forecast(series)
         spec = self._forecaster.spec
-        energy_ev = None
+        energy_ev: NDArray[np.float64] | None = None
         if spec.energy_offset_ev is not None and spec.energy_dispersion_ev is not None:
-            energy_ev = spec.energy_offset_ev + spec.energy_dispersion_ev * np.arange(spec.channels)
+            steps = np.arange(spec.channels, dtype=np.float64)
+            energy_ev = np.asarray(spec.energy_offset_ev + spec.energy_dispersion_ev * steps, np.float64)
         drift_score = self._drift_score(series)
         doubts = []
         if drift_score is not None and drift_score > 1:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
+
+if TYPE_CHECKING:
+    from ..engines import Column
 
 __all__ = ["Forecast"]
 
@@ -31,9 +35,9 @@ class Forecast:
     drift_score: float | None = None
     unsure: tuple[str, ...] = ()
 
-    def columns(self, pixel_size_m: float | None) -> dict[str, NDArray[np.generic]]:
+    def columns(self, pixel_size_m: float | None) -> dict[str, Column]:
         """`channel`, `energy_ev` if known, then counts and uncertainty of each step ahead."""
-        table: dict[str, NDArray[np.generic]] = {"channel": np.arange(self.spectra.shape[1])}
+        table: dict[str, Column] = {"channel": np.arange(self.spectra.shape[1])}
         if self.energy_ev is not None:
             table["energy_ev"] = self.energy_ev
         for step, (values, spread) in enumerate(zip(self.spectra, self.uncertainty, strict=True), start=1):

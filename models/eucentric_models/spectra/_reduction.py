@@ -44,7 +44,7 @@ class ReductionRecipe(BaseModel):
     mean_counts: tuple[float, float] = (2_000.0, 20_000.0)
 
 
-def edge_spectrum(energy_ev: NDArray[np.float64]) -> NDArray[np.float64]:
+def edge_spectrum(energy_ev: NDArray[np.floating]) -> NDArray[np.float64]:
     """A core-loss spectrum of a titanate, without noise, mean 1. SIMULATED.
 
     A power-law background, Ti L3 and L2 white lines split by the crystal field, and the O K edge.
@@ -72,7 +72,7 @@ def edge_spectrum(energy_ev: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def simulate_reduction(
     spectrum: NDArray[np.floating],
-    energy_ev: NDArray[np.float64],
+    energy_ev: NDArray[np.floating],
     recipe: ReductionRecipe,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -102,7 +102,7 @@ def simulate_reduction(
 
 
 def _reduced(
-    oxidised: NDArray[np.float64], energy_ev: NDArray[np.float64], recipe: ReductionRecipe
+    oxidised: NDArray[np.float64], energy_ev: NDArray[np.floating], recipe: ReductionRecipe
 ) -> NDArray[np.float64]:
     step_ev = float(energy_ev[1] - energy_ev[0])
     reduced = oxidised.copy()

@@ -38,7 +38,8 @@ class ForecasterNetwork(nn.Module):
         # On no device at first: initial values would be drawn from the global generator.
         lstm = nn.LSTM(spec.components, spec.hidden, num_layers=spec.layers, batch_first=True, device="meta")
         self.lstm = lstm.to_empty(device="cpu")
-        self.head = nn.utils.skip_init(nn.Linear, spec.hidden, spec.horizon * spec.components)
+        head = nn.Linear(spec.hidden, spec.horizon * spec.components, device="meta")
+        self.head = head.to_empty(device="cpu")
 
     def forward(self, scores: Tensor) -> Tensor:
         """Forecast scores."""

@@ -39,23 +39,21 @@ class _Features(nn.Module):
     def __init__(self, spec: SurrogateSpec, generator: torch.Generator) -> None:
         super().__init__()
         sizes = (spec.patch_px**2, spec.hidden, spec.hidden, spec.features)
-        # Without initial values, which would be drawn from the global generator.
-        self.layers = nn.ModuleList(
-            nn.utils.skip_init(nn.Linear, before, after, dtype=torch.float64)
+        # On no device at first: initial values would be drawn from the global generator.
+        layers = [
+            nn.Linear(before, after, dtype=torch.float64, device="meta").to_empty(device="cpu")
             for before, after in pairwise(sizes)
-        )
+        ]
         with torch.no_grad():
-            for layer in self.layers:
+            for layer in layers:
                 bound = layer.in_features**-0.5
                 layer.weight.uniform_(-bound, bound, generator=generator)
                 layer.bias.zero_()
-
-        self.register_buffer("orientations", _orientations(spec.patch_px), persistent=False)
+        self.layers = nn.Sequential(*(part for layer in layers for part in (layer, nn.Tanh())))
+        self.orientations = _orientations(spec.patch_px)
 
     def forward(self, patches: Tensor) -> Tensor:
-        seen = patches[..., self.orientations]
-        for layer in self.layers:
-            seen = torch.tanh(layer(seen))
+        seen: Tensor = self.layers(patches[..., self.orientations])
         return seen.mean(dim=-2)
 
 

@@ -20,7 +20,7 @@ from eucentric_models.engines import Column, ModelDescription
 NAME = "template"
 
 
-class Parameters(BaseModel):
+class TemplateParameters(BaseModel):
     """Weight of the mean image."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,10 +33,10 @@ class Template:
 
     name = NAME
     engine = NAME
-    Parameters = Parameters
+    Parameters = TemplateParameters
     inputs: Mapping[str, str] = {"images": "images of one shape (.npy)"}
 
-    def check(self, data: RecipeData, parameters: Parameters) -> DataReport:
+    def check(self, data: RecipeData, parameters: TemplateParameters) -> DataReport:
         """Refuse images of several shapes, or none."""
         data.require_known(dict(self.inputs))
         shapes = {np.load(path, allow_pickle=False).shape for path in data.many("images")}
@@ -50,7 +50,7 @@ class Template:
         self,
         executor: Executor,
         data: RecipeData,
-        parameters: Parameters,
+        parameters: TemplateParameters,
         work_dir: Path,
         *,
         progress: RecipeProgress | None = None,
@@ -117,7 +117,7 @@ class TemplateModel:
 
     def answer(self, array: NDArray[np.generic]) -> NDArray[np.float32]:
         """The distance, (1,)."""
-        return np.array([np.abs(array - self._mean).mean()], np.float32)
+        return np.array([np.abs(np.asarray(array, np.float32) - self._mean).mean()], np.float32)
 
 
 class TemplateEngine:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import importlib
 import importlib.machinery
 import importlib.metadata
 import importlib.util
@@ -96,7 +97,7 @@ def _predict(chosen: argparse.Namespace, answers: Any) -> None:
         for name in frames.files:
             _, coordinates = segmentor.predict(frames[name], verbose=False)
             found[name] = np.asarray(coordinates[0], np.float64).reshape(-1, 3)
-    np.savez(chosen.out / "found.npz", **found)
+    np.savez(chosen.out / "found.npz", **found)  # type: ignore[arg-type]
     _say(answers, frames=len(found))
 
 
@@ -113,8 +114,10 @@ def _serve(chosen: argparse.Namespace, answers: Any) -> None:
 
 
 def _segmentor(classes: int, weights: Path | None = None) -> Any:
-    import atomai
     import torch
+
+    # By name: the interpreter that checks types need not have it.
+    atomai = importlib.import_module("atomai")
 
     torch.set_num_threads(1)
     segmentor = atomai.models.Segmentor(ARCHITECTURE, nb_classes=classes)
@@ -142,7 +145,7 @@ def _say(answers: Any, **message: Any) -> None:
 def _stand_in_for_torchvision() -> None:
     """AtomAI imports torchvision for backbones that a Unet has not; its usual wheel needs CUDA to load."""
     try:
-        import torchvision  # noqa: F401
+        importlib.import_module("torchvision")
     except (ImportError, RuntimeError, OSError):
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             del sys.modules[name]

@@ -146,7 +146,7 @@ def _along_axes_px(lattice: FittedLattice) -> tuple[float, float]:
 
 
 def _reciprocal(lattice: FittedLattice) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.linalg.inv(lattice.vectors_px).T
+    return np.asarray(np.linalg.inv(lattice.vectors_px).T, np.float64)
 
 
 def _spacings_in_spectrum_px(

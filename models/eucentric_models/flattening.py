@@ -28,8 +28,8 @@ def flattened(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32
         return np.zeros(image.shape, np.float32)
     rest = image - _smoothed(image, sigma_px)
     variance = _smoothed(rest * rest, 2 * sigma_px)
-    floor = (_SMALLEST_DEVIATION * float(image.std())) ** 2
-    return np.asarray(rest / np.sqrt(np.maximum(variance, max(floor, np.finfo(np.float32).tiny))))
+    floor = max((_SMALLEST_DEVIATION * float(image.std())) ** 2, float(np.finfo(np.float32).tiny))
+    return np.asarray(rest / np.sqrt(np.maximum(variance, np.float32(floor))))
 
 
 def _smoothed(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:

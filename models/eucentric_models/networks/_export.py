@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import torch
@@ -83,9 +82,7 @@ def export_onnx(members: Sequence[UNet], shape: tuple[int, int]) -> bytes:
     )
     if program is None:
         raise ValueError("this version of torch gives no program for the graph")
-    buffer = io.BytesIO()
-    program.save(buffer)
-    return buffer.getvalue()
+    return bytes(program.model_proto.SerializeToString())
 
 
 def _traced(members: Sequence[UNet], shape: tuple[int, int]) -> tuple[Branches, tuple[Tensor]]:

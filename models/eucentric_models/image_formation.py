@@ -144,7 +144,7 @@ def form_frame(
     jitter = rng.normal(0.0, conditions.jitter_rms_px, shape[0]) if conditions.jitter_rms_px else None
     shift = jitter
     if conditions.scan_distortion != NO_DISTORTION:
-        slow = conditions.scan_distortion.displacement_px(np.arange(shape[0]), shape[0])
+        slow = conditions.scan_distortion.displacement_px(np.arange(shape[0], dtype=np.float64), shape[0])
         shift = slow if jitter is None else slow + jitter
     signal = expected_signal(crystal, conditions, shape, centre_m=centre_m, row_shift_px=shift)
     if background is not None:

@@ -120,6 +120,7 @@ def drift_reference(
     return DriftReference.fit(
         [inference.features for inference in inferences],
         [inference.mean_entropy for inference in inferences],
+        views_per_frame=_WINDOWS_PER_FRAME,
     )
 
 

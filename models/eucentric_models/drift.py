@@ -20,6 +20,7 @@ from .errors import DriftReferenceError
 
 SPECTRUM_RINGS = 8
 _FOLDS = 5
+_STATISTICS = 2
 _EDGE_PERCENTILE = 99.0
 _SCALE_FLOOR = 0.5
 # Features may be exact multiples of each other, and there are often fewer frames than features.
@@ -75,9 +76,9 @@ class DriftReference(BaseModel):
         edge_distance: 99th percentile of the held-out Mahalanobis distances of the reference frames.
         mean_entropy: mean over the reference frames of :func:`eucentric_models.mean_entropy`.
         frames: how many frames the reference was made from.
-        sample: for each reference frame its held-out distance, its mean entropy and its power spectrum: what
-            tests with a declared false-alarm rate compare with (:func:`eucentric_models.judge_window`). Empty
-            in references that were made before there were such tests.
+        sample: held-out distance and mean entropy of frames that do not repeat each other: what tests with a
+            declared false-alarm rate compare with (:func:`eucentric_models.judge_window`). Empty in
+            references that were made before there were such tests.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -95,12 +96,18 @@ class DriftReference(BaseModel):
         size = len(self.mean)
         if len(self.scale) != size or {len(self.precision), *map(len, self.precision)} != {size}:
             raise ValueError("mean, scale and precision must have one length")
-        if self.sample and (len(set(map(len, self.sample))) != 1 or len(self.sample) != self.frames):
-            raise ValueError("the sample must have one row of one length for each frame")
+        if any(len(row) != _STATISTICS for row in self.sample) or len(self.sample) > self.frames:
+            raise ValueError(f"the sample must have at most one row of {_STATISTICS} numbers for each frame")
         return self
 
     @classmethod
-    def fit(cls, features: Sequence[NDArray[np.floating]], entropies: Sequence[float]) -> DriftReference:
+    def fit(
+        cls,
+        features: Sequence[NDArray[np.floating]],
+        entropies: Sequence[float],
+        *,
+        views_per_frame: int = 1,
+    ) -> DriftReference:
         """Build a reference from frames that are known to be good.
 
         The percentile is taken over distances of frames left out of the fit (5 folds); distances of fitted
@@ -109,6 +116,7 @@ class DriftReference(BaseModel):
         Args:
             features: one (k,) vector per frame, at least 10.
             entropies: one mean entropy per frame.
+            views_per_frame: how many vectors in a row are of one frame; the sample takes one of them.
 
         Raises:
             DriftReferenceError: fewer than 10 frames, unequal lengths, or values that are not finite.
@@ -132,10 +140,7 @@ class DriftReference(BaseModel):
             edge_distance=float(np.percentile(held_out, _EDGE_PERCENTILE)),
             mean_entropy=float(np.mean(entropies)),
             frames=len(matrix),
-            sample=tuple(
-                _statistics(distance, entropy, row)
-                for distance, entropy, row in zip(held_out.tolist(), entropies, matrix, strict=True)
-            ),
+            sample=tuple(zip(held_out.tolist(), map(float, entropies), strict=True))[::views_per_frame],
         )
 
     def score(self, features: NDArray[np.floating]) -> float:
@@ -150,7 +155,7 @@ class DriftReference(BaseModel):
         return self._distance(features) / self.edge_distance
 
     def statistics(self, features: NDArray[np.floating], entropy: float) -> tuple[float, ...]:
-        """The numbers of a frame that `sample` holds of the reference frames.
+        """Distance and entropy of a frame, as `sample` holds them of the reference frames.
 
         Args:
             features: (k,) vector from the same ensemble.
@@ -159,7 +164,7 @@ class DriftReference(BaseModel):
         Raises:
             DriftReferenceError: the vector has another length or holds NaN or infinity.
         """
-        return _statistics(self._distance(features), entropy, np.asarray(features, np.float64))
+        return (self._distance(features), float(entropy))
 
     def _distance(self, features: NDArray[np.floating]) -> float:
         vector = np.asarray(features, np.float64)
@@ -187,11 +192,6 @@ class DriftReference(BaseModel):
             return cls.model_validate(json.loads(text))
         except (ValidationError, ValueError) as error:
             raise _unusable(f"the text is not a drift reference ({error})") from error
-
-
-def _statistics(distance: float, entropy: float, features: NDArray[np.float64]) -> tuple[float, ...]:
-    rings = features[-SPECTRUM_RINGS:].tolist() if len(features) >= SPECTRUM_RINGS else []
-    return (float(distance), float(entropy), *rings)
 
 
 def _moments(

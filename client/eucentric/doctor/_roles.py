@@ -23,7 +23,6 @@ PACKAGES_OF_ROLE: Mapping[str, tuple[str, ...]] = {
     "edge": ("torch", "safetensors"),
     "onnx": ("torch", "onnx", "onnxscript", "onnxruntime"),
     "structures": ("ase",),
-    "drift": ("torch", "scipy"),
     "few-shot": ("torch", "PIL", "skimage", "scipy"),
     "hpc": ("torch", "safetensors", "parsl"),
     "dkl": ("torch", "parsl", "gpytorch"),

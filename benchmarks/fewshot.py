@@ -29,10 +29,11 @@ from eucentric_models.fewshot import (
     EmbeddingCache,
     FewShotModel,
     GreyScale,
-    PrototypeClassifier,
     SupportSet,
     check_support,
     cut_chips,
+    distances_to,
+    fit_prototypes,
     open_encoder,
     read_support_images,
 )
@@ -124,9 +125,9 @@ def random_supports(image: Labelled, vectors: NDArray[np.float32], draws: int, s
         drawn = np.concatenate(
             [rng.choice(np.flatnonzero(ids == index), shots, replace=False) for index in range(len(classes))]
         )
-        classifier = PrototypeClassifier.fit(vectors[labelled[drawn]], ids[drawn])
+        metric, prototypes = fit_prototypes(vectors[labelled[drawn]], ids[drawn])
         rest = np.setdiff1d(np.arange(len(labelled)), drawn)
-        nearest = classifier.classify(vectors[labelled[rest]], 0).nearest
+        nearest = distances_to(metric, prototypes, vectors[labelled[rest]]).argmin(axis=1)
         scores.append(float((nearest == ids[rest]).mean()))
     return scores
 

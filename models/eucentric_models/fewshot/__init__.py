@@ -15,7 +15,13 @@ from ._encoder import ChipEncoder, CombinedEncoder
 from ._encoders import DEFAULT_ENCODER, open_encoder
 from ._engine import CHIPS, ChipsEngine, ChipsModel, ChipsParameters
 from ._few_shot_model import DEFAULT_FALSE_REJECT_RATE, FewShotModel
-from ._prototypes import NONE_OF_THESE, Classification, PrototypeClassifier
+from ._prototypes import (
+    NONE_OF_THESE,
+    Classification,
+    PrototypeClassifier,
+    distances_to,
+    fit_prototypes,
+)
 from ._reject_reference import RejectReference
 from ._support_check import ChipDoubt, SupportReport, check_support
 from ._support_folder import read_support, read_support_images
@@ -53,7 +59,9 @@ __all__ = [
     "SupportSetError",
     "check_support",
     "cut_chips",
+    "distances_to",
     "equalised",
+    "fit_prototypes",
     "open_encoder",
     "read_support",
     "read_support_images",

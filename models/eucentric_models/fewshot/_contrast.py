@@ -9,7 +9,7 @@ from ..preprocessing import normalise
 from .errors import EncoderError
 
 
-def equalised(frame: NDArray[np.generic], *, clip_limit: float = 0.01, tiles: int = 8) -> NDArray[np.float32]:
+def equalised(frame: NDArray[np.generic], *, clip_limit: float = 0.03, tiles: int = 8) -> NDArray[np.float32]:
     """A frame after contrast-limited adaptive histogram equalisation (Zuiderveld, Graphics Gems IV, 1994).
 
     Optional, before :func:`cut_chips`: chips have a locally normalised channel of their own, and equalisation

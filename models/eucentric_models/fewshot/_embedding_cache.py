@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
@@ -81,8 +82,6 @@ def _key(encoder: ChipEncoder, chips: Chips) -> str:
 
 
 def _npy(array: NDArray[np.float32]) -> bytes:
-    import io
-
     stream = io.BytesIO()
     np.lib.format.write_array(stream, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
     return stream.getvalue()

@@ -56,12 +56,13 @@ class ChipsModel:
         encoder: ChipEncoder,
         parameters: ChipsParameters,
         reference: RejectReference | None = None,
+        doubts: tuple[str, ...] = (),
     ) -> None:
         self.description = description
         self.encoder = encoder
         self.parameters = parameters
         self._reference = reference
-        self._doubts: tuple[str, ...] = ()
+        self._doubts = doubts
         support, rate = parameters.support, parameters.false_reject_rate
         self._model = None if support is None else FewShotModel(support, encoder, false_reject_rate=rate)
 
@@ -82,9 +83,12 @@ class ChipsModel:
         support = read_support(path, self.encoder, grey_scale=scale, pixel_size_m=pixel_size_m)
         changed = self.parameters.model_copy(update={"support": support, "grid": None})
         classes = (*support.classes, NONE_OF_THESE)
-        model = ChipsModel(self.description.model_copy(update={"classes": classes}), self.encoder, changed)
-        model._doubts = tuple(doubt.sentence for doubt in check_support(support).doubts)
-        return model
+        return ChipsModel(
+            self.description.model_copy(update={"classes": classes}),
+            self.encoder,
+            changed,
+            doubts=tuple(doubt.sentence for doubt in check_support(support).doubts),
+        )
 
     def class_map(self, image: NDArray[np.generic], *, pixel_size_m: float | None) -> ClassMap:
         """Classes of all chips of an image; see :meth:`apply`."""

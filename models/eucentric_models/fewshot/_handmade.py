@@ -184,9 +184,9 @@ def _patterns(local: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     grey = np.clip(32 * local + 128, 0, 255).astype(np.uint8)
     families = []
     for neighbours, radius in _LBP_SCALES:
-        # One call for all chips; what mixes neighbouring chips at their rims is cut away.
-        codes = pattern(grey.reshape(-1, SIDE_PX), neighbours, radius, method="uniform")
-        inner = codes.reshape(-1, SIDE_PX, SIDE_PX)[:, radius:-radius, radius:-radius]
+        # Chip by chip: interpolated neighbours that equal the centre fall to either side by where they lie.
+        codes = [pattern(chip, neighbours, radius, method="uniform") for chip in grey]
+        inner = np.stack(codes)[:, radius:-radius, radius:-radius]
         count = neighbours + 2
         keys = inner.reshape(len(local), -1).astype(np.intp) + count * np.arange(len(local))[:, None]
         shares = np.bincount(keys.ravel(), minlength=count * len(local)).reshape(len(local), count)

@@ -51,7 +51,8 @@ def resize(chips: NDArray[np.float32], side_px: int) -> NDArray[np.float32]:
     ny, nx = chips.shape[1:]
     if (ny, nx) == (side_px, side_px):
         return chips
-    return _resampling(ny, side_px) @ chips @ _resampling(nx, side_px).T
+    resized = _resampling(ny, side_px) @ chips @ _resampling(nx, side_px).T
+    return np.asarray(resized, np.float32)
 
 
 @lru_cache(maxsize=64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
@@ -249,10 +250,9 @@ class SupportSet(FrozenModel):
                 raise _refused(
                     f"the chip at {chip.place} of class {chip.label!r} is constant: nothing to learn"
                 )
-        if len({chip.sha256 for chip in chips}) < len(chips):
-            seen: set[str] = set()
-            twice = next(chip for chip in chips if chip.sha256 in seen or seen.add(chip.sha256))
-            raise _refused(f"the chip at {twice.place} occurs twice: choose different chips")
+        occurrences = Counter(chip.sha256 for chip in chips)
+        if twice := [chip.place for chip in chips if occurrences[chip.sha256] > 1]:
+            raise _refused(f"the chip at {twice[0]} occurs twice: choose different chips")
         if len({array.shape for array in pixels}) > 1:
             raise _refused("its chips have different sizes: cut all of them alike")
         stacked = np.stack(pixels)

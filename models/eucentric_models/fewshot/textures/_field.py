@@ -38,7 +38,7 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def frequencies(shape_px: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def frequencies(shape_px: tuple[int, int]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Spatial frequencies of ``rfft2`` in cycles per pixel: (ny, 1) and (1, nx // 2 + 1)."""
     return np.fft.fftfreq(shape_px[0])[:, None], np.fft.rfftfreq(shape_px[1])[None]
 
@@ -47,7 +47,7 @@ def low_passed(image: NDArray[np.floating], sigma_px: float) -> NDArray[np.float
     """The image convolved with a periodic Gaussian."""
     if sigma_px <= 0:
         return image.astype(np.float64)
-    fy, fx = frequencies(image.shape)  # type: ignore[arg-type]
+    fy, fx = frequencies(image.shape)
     transfer = np.exp(-2 * (np.pi * sigma_px) ** 2 * (fy**2 + fx**2))
     return np.fft.irfft2(np.fft.rfft2(image) * transfer, s=image.shape)
 

@@ -53,8 +53,8 @@ class FringeField:
         factor, turn = 1 + rng.normal(0, 0.015), rng.normal(0, 0.02)
         return replace(
             self,
-            periods_px=tuple(period * factor for period in self.periods_px),
-            angles_rad=tuple(angle + turn for angle in self.angles_rad),
+            periods_px=(self.periods_px[0] * factor, self.periods_px[1] * factor),
+            angles_rad=(self.angles_rad[0] + turn, self.angles_rad[1] + turn),
         )
 
     def sibling(self, rng: np.random.Generator) -> Field:

@@ -25,6 +25,7 @@ __all__ = [
     "StopRequests",
     "TaskWatch",
     "end_when_told",
+    "leave_dying_job",
     "stop_requests",
     "watched",
 ]
@@ -142,6 +143,12 @@ def end_when_told() -> None:
     """In a worker: end at once on SIGTERM, unless inside `stop_requests`."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end)
+
+
+def leave_dying_job() -> None:
+    """In a worker of a job that was told to stop: end, and take no other task. Elsewhere nothing happens."""
+    if os.environ.get(HOLD_VARIABLE):
+        os._exit(_EXIT_CODE)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

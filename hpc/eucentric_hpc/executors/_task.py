@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._stop_requests import StopReason, TaskWatch, end_when_told, watched
+from .._stop_requests import StopReason, TaskWatch, end_when_told, leave_dying_job, watched
 from .._training_errors import TrainingStoppedError
 
 __all__ = ["Call", "Outcome", "run_call"]
@@ -64,5 +64,8 @@ def run_call(call: Call) -> Outcome:
             return Outcome(value=call.function(*call.args, **call.kwargs))
     except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to whoever submitted the call
         trace = traceback.format_exc()[-_MAX_TRACE_CHARS:]
-        stopped = isinstance(error, TrainingStoppedError) and error.reason == StopReason.PREEMPTED
-        return Outcome(error=error, trace=trace, preempted=stopped)
+        preempted = isinstance(error, TrainingStoppedError) and error.reason == StopReason.PREEMPTED
+        if preempted:
+            # Whatever came back from here would be answered with this very task.
+            leave_dying_job()
+        return Outcome(error=error, trace=trace, preempted=preempted)

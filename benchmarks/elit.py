@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -85,7 +86,9 @@ def _own(
 ) -> tuple[dict[str, Any], elit_own.Model]:
     steps = 60 if chosen.quick else elit_own.TRAINING.steps
     champion = elit_own.train(name, frames, folder, steps=steps)
+    _tell(f"{name}: {len(champion.ensemble)} networks trained in {champion.cpu_s:.0f} CPU s")
     conditions = {key: elit_own.judge(name, champion, data) for key, data in judged.items()}
+    _tell(f"{name}: " + _in_short({key: metrics["f1"] for key, metrics in conditions.items()}))
     iterations: dict[str, Any] = {}
     for condition in elit_data.DRIFTED:
         if conditions[condition]["f1"] >= GOOD_F1:
@@ -93,6 +96,7 @@ def _own(
         new = elit_data.first_drifted_frames(name, condition, ELIT_FRAMES)
         model = elit_own.iterate(name, champion, elit_own.start_file(folder), new, folder / condition)
         after = elit_own.judge(name, model, judged[condition])
+        _tell(f"{name}: {condition} after one iteration: {after['f1']:.4f}")
         iterations[condition] = {**after, "cpu_s": model.cpu_s, "wall_s": model.wall_s}
     figures = {
         "members": len(champion.ensemble),
@@ -117,11 +121,14 @@ def _beside(
     peer.train(frames, validation, cycles=chosen.cycles, every=20)
     checkpoints = peer.checkpoints()
     last = checkpoints[-1]
+    _tell(f"{peer.name}: AtomAI has {last.cycles} cycles in {last.cpu_s:.0f} CPU s")
     scores = peer.judge(last, judged)
+    _tell(f"{peer.name}: AtomAI: " + _in_short({key: score.f1 for key, score in scores.items()}))
     target = scores["own"].f1
     own_frames = {"own": judged["own"]}
     peer_s, peer_cycles, peer_wall_s = _first_reaching(peer, checkpoints, own_frames, target - SAME_F1)
     ours = elit_own.time_to(peer.name, frames, judged["own"], target - SAME_F1)
+    _tell(f"{peer.name}: F1 {target - SAME_F1:.4f}: AtomAI {peer_s:.0f} CPU s, ours {ours['cpu_s']:.0f}")
     rmse_own = {key: metrics.get("position_rmse_m") for key, metrics in own["own"].items()}
     return {
         "atomai": {key: score.as_dict() for key, score in scores.items()},
@@ -216,6 +223,14 @@ def _figures(materials: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             ),
         }
     return figures
+
+
+def _tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _in_short(f1: Mapping[str, float]) -> str:
+    return "F1 " + ", ".join(f"{key} {value:.4f}" for key, value in f1.items())
 
 
 def _ratio(own: float | None, other: float | None) -> float | None:

@@ -124,12 +124,21 @@ def _beside(
     _tell(f"{peer.name}: AtomAI has {last.cycles} cycles in {last.cpu_s:.0f} CPU s")
     scores = peer.judge(last, judged)
     _tell(f"{peer.name}: AtomAI: " + _in_short({key: score.f1 for key, score in scores.items()}))
+    ratios = {
+        key: _ratio(own["own"][key].get("position_rmse_m"), score.position_rmse_m)
+        for key, score in scores.items()
+    }
+    _tell(
+        f"{peer.name}: position error over AtomAI's: "
+        + ", ".join(f"{k} {r:.2f}" for k, r in ratios.items() if r)
+    )
     target = scores["own"].f1
+    prediction = _predictions(peer, last, champion, scratch, 3 if chosen.quick else 12)
+    _tell(f"{peer.name}: " + ", ".join(f"{key} {value:.4g}" for key, value in prediction.items()))
     own_frames = {"own": judged["own"]}
     peer_s, peer_cycles, peer_wall_s = _first_reaching(peer, checkpoints, own_frames, target - SAME_F1)
     ours = elit_own.time_to(peer.name, frames, judged["own"], target - SAME_F1)
     _tell(f"{peer.name}: F1 {target - SAME_F1:.4f}: AtomAI {peer_s:.0f} CPU s, ours {ours['cpu_s']:.0f}")
-    rmse_own = {key: metrics.get("position_rmse_m") for key, metrics in own["own"].items()}
     return {
         "atomai": {key: score.as_dict() for key, score in scores.items()},
         "atomai_cycles": last.cycles,
@@ -138,8 +147,8 @@ def _beside(
         "same_f1": target - SAME_F1,
         "atomai_to_same_f1": {"cycles": peer_cycles, "cpu_s": peer_s, "wall_s": peer_wall_s},
         "own_to_same_f1": ours,
-        "rmse_ratio": {key: _ratio(rmse_own[key], score.position_rmse_m) for key, score in scores.items()},
-        "prediction": _predictions(peer, last, champion, scratch, 3 if chosen.quick else 12),
+        "rmse_ratio": ratios,
+        "prediction": prediction,
     }
 
 

@@ -109,20 +109,18 @@ def local_maxima(
         threshold: smallest value.
         reach_px: half side of the square neighbourhood.
     """
-    y, x = np.nonzero((image >= threshold) & (image >= _window_maximum(image, reach_px)))
-    return y, x
-
-
-def _window_maximum(image: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
+    padded = np.pad(image, reach_px, constant_values=-np.inf)
     ny, nx = image.shape
-    padded = np.pad(image, reach, constant_values=-np.inf)
-    tall = padded[:ny]
-    for shift in range(1, 2 * reach + 1):
-        tall = np.maximum(tall, padded[shift : shift + ny])
-    wide = tall[:, :nx]
-    for shift in range(1, 2 * reach + 1):
-        wide = np.maximum(wide, tall[:, shift : shift + nx])
-    return wide
+    # Four neighbours leave few candidates, and only those are compared with all within reach.
+    candidate = image >= threshold
+    for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+        top, left = reach_px + dy, reach_px + dx
+        candidate &= image >= padded[top : top + ny, left : left + nx]
+    y, x = np.nonzero(candidate)
+    steps = np.arange(2 * reach_px + 1)
+    windows = padded[(y[:, None] + steps)[:, :, None], (x[:, None] + steps)[:, None, :]]
+    highest = image[y, x] >= windows.max(axis=(1, 2), initial=-np.inf)
+    return y[highest], x[highest]
 
 
 def _without_plateaus(

@@ -122,6 +122,7 @@ def train(
 
 def _require_labels(plan: TrainingPlan) -> None:
     from eucentric_hpc import ElitParameters, pseudo_truth, read_training_set
+    from eucentric_models import Calibration
     from eucentric_models.networks import Ensemble
 
     new_data, parameters = plan.data.optional("new"), plan.parameters
@@ -133,11 +134,11 @@ def _require_labels(plan: TrainingPlan) -> None:
         return
     blobs = [path.read_bytes() for path in plan.data.many("champion")]
     champion = Ensemble(parameters.network, blobs, preprocessing=parameters.preprocessing)
-    for frame, truth in zip(data.frames, data.truths, strict=True):
-        if (
-            truth is None
-            and pseudo_truth(champion, frame, parameters.decoding, parameters.pseudo_labelling) is not None
-        ):
+    # Confidences are calibrated on conditions that the champion knows, and these are others: heights count.
+    by_height = parameters.decoding.model_copy(update={"calibration": Calibration()})
+    rule = parameters.pseudo_labelling
+    for frame, truth, size_m in zip(data.frames, data.truths, data.pixel_sizes_m, strict=True):
+        if truth is None and pseudo_truth(champion, frame, by_height, rule, pixel_size_m=size_m) is not None:
             labelled += 1
     if labelled < min(_SMALLEST_LABELLED, len(data)):
         raise HeldError(

@@ -138,7 +138,7 @@ def _beside(
     own_frames = {"own": judged["own"]}
     peer_s, peer_cycles, peer_wall_s = _first_reaching(peer, checkpoints, own_frames, target - SAME_F1)
     ours = elit_own.time_to(peer.name, frames, judged["own"], target - SAME_F1)
-    _tell(f"{peer.name}: F1 {target - SAME_F1:.4f}: AtomAI {peer_s:.0f} CPU s, ours {ours['cpu_s']:.0f}")
+    _tell(f"{peer.name}: F1 {target - SAME_F1:.4f}: AtomAI {peer_s:.0f} CPU s, ours {_when(ours)}")
     return {
         "atomai": {key: score.as_dict() for key, score in scores.items()},
         "atomai_cycles": last.cycles,
@@ -211,9 +211,12 @@ def _figures(materials: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     compared = [entry for entry in materials.values() if "atomai" in entry]
     if compared:
         figures |= {
+            # None when our network did not get there in any of the trainings that were tried.
             "time_ratio_vs_atomai": max(
                 entry["own_to_same_f1"]["cpu_s"] / entry["atomai_to_same_f1"]["cpu_s"] for entry in compared
-            ),
+            )
+            if all(entry["own_to_same_f1"]["reached"] for entry in compared)
+            else None,
             "training_ratio_vs_atomai": max(
                 entry["training_cpu_s"] / entry["atomai_training_cpu_s"] for entry in compared
             ),
@@ -232,6 +235,10 @@ def _figures(materials: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             ),
         }
     return figures
+
+
+def _when(ours: Mapping[str, float]) -> str:
+    return f"{ours['cpu_s']:.0f}" if ours["reached"] else f"not reached ({ours['f1']:.4f})"
 
 
 def _tell(sentence: str) -> None:

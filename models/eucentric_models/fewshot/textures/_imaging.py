@@ -68,7 +68,7 @@ class TextureImaging:
         if self.clouds:
             sloped *= np.clip(1 + self.clouds * _clouds(signal.shape, rng), 0, None)
         if self.row_jitter_px:
-            sloped = _rows_displaced(sloped, self.row_jitter_px * rng.standard_normal(ny))
+            sloped = _rows_displaced(sloped, self.row_jitter_px * rng.standard_normal((ny,)))
         if self.row_gain:
             sloped *= np.clip(1 + rng.normal(0, self.row_gain, (ny, 1)), 0, None)
         counts = rng.poisson(sloped * self.dose_e_per_px) / self.dose_e_per_px

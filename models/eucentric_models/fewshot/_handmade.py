@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +14,9 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
+from scipy import fft
 
+from ._binary_patterns import uniform_patterns
 from ._encoder import unit_rows
 from ._preparation import CONTRAST_FLOOR, resize
 from .errors import EncoderError
@@ -85,8 +86,8 @@ class HandmadeEncoder:
     """Embeds chips by features of the image alone, no training; see :class:`ChipEncoder`.
 
     Autocorrelation by the Wiener-Khinchin theorem; uniform local binary patterns after Ojala, Pietikäinen and
-    Mäenpää (IEEE TPAMI 24, 971, 2002) by scikit-image; logarithm of the power in Fourier rings and sectors;
-    quantiles of the grey levels.
+    Mäenpää (IEEE TPAMI 24, 971, 2002); logarithm of the power in Fourier rings and sectors; quantiles of the
+    grey levels.
 
     Features are weighted by how much they differ between places of the same simulated texture.
 
@@ -94,11 +95,10 @@ class HandmadeEncoder:
         reference: statistics over simulated textures; the shipped ones if left out.
 
     Raises:
-        EncoderError: scikit-image is not installed, or the reference is unreadable.
+        EncoderError: the reference is unreadable.
     """
 
     def __init__(self, reference: HandmadeReference | None = None) -> None:
-        _local_binary_patterns()
         self._reference = reference or read_reference()
         self.version = f"handmade-{hashlib.sha256(self._reference.to_bytes()).hexdigest()[:12]}"
         self.dimension = len(self._reference.mean)
@@ -145,7 +145,7 @@ def _families(chips: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     level = resize(chips, SIDE_PX)
     local = _local(level)
     window = np.hanning(SIDE_PX).astype(np.float32)
-    power = np.abs(np.fft.rfft2(local * window[:, None] * window)) ** 2
+    power = _power(fft.rfft2(local * window[:, None] * window))
     return [
         _autocorrelation(local),
         *_patterns(local),
@@ -170,8 +170,8 @@ def _local(level: NDArray[np.float32]) -> NDArray[np.float32]:
 def _autocorrelation(local: NDArray[np.float32]) -> NDArray[np.float32]:
     """Correlation with the chip shifted by up to 18 pixels; of the plane one half, the other mirrors it."""
     padded = (2 * SIDE_PX, 2 * SIDE_PX)
-    spectrum = np.abs(np.fft.rfft2(local, s=padded)) ** 2
-    shifted = np.fft.irfft2(spectrum, s=padded)
+    spectrum = _power(fft.rfft2(local, s=padded))
+    shifted = fft.irfft2(spectrum, s=padded)
     shifts = np.array([*(-shift for shift in _SHIFTS_PX[:0:-1]), *_SHIFTS_PX])
     overlap = (SIDE_PX - np.abs(shifts)[:, None]) * (SIDE_PX - np.array(_SHIFTS_PX)[None])
     patch = shifted[:, shifts[:, None], np.array(_SHIFTS_PX)[None]] / overlap
@@ -180,18 +180,19 @@ def _autocorrelation(local: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _patterns(local: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Square roots of the shares of each uniform local binary pattern, at three radii."""
-    pattern = _local_binary_patterns()
     grey = np.clip(32 * local + 128, 0, 255).astype(np.uint8)
     families = []
-    for neighbours, radius in _LBP_SCALES:
-        # Chip by chip: interpolated neighbours that equal the centre fall to either side by where they lie.
-        codes = [pattern(chip, neighbours, radius, method="uniform") for chip in grey]
-        inner = np.stack(codes)[:, radius:-radius, radius:-radius]
+    for neighbours, radius_px in _LBP_SCALES:
+        patterns = uniform_patterns(grey, neighbours, radius_px).reshape(len(local), -1)
         count = neighbours + 2
-        keys = inner.reshape(len(local), -1).astype(np.intp) + count * np.arange(len(local))[:, None]
+        keys = patterns + count * np.arange(len(local))[:, None]
         shares = np.bincount(keys.ravel(), minlength=count * len(local)).reshape(len(local), count)
-        families.append(np.sqrt(shares / inner[0].size).astype(np.float32))
+        families.append(np.sqrt(shares / patterns.shape[1]).astype(np.float32))
     return families
+
+
+def _power(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
+    return spectrum.real**2 + spectrum.imag**2
 
 
 def _rings(power: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -226,18 +227,6 @@ def _binned(power: NDArray[np.float32], index: NDArray[np.intp], count: int) -> 
     """Mean power in each bin; elements of other bins are left out."""
     members = (index.reshape(1, -1) == np.arange(count)[:, None]).astype(np.float32)
     return power.reshape(len(power), -1) @ (members / np.maximum(members.sum(axis=1, keepdims=True), 1)).T
-
-
-def _local_binary_patterns() -> Callable[..., NDArray[np.float64]]:
-    try:
-        from skimage.feature import local_binary_pattern
-    except ImportError as error:
-        raise EncoderError(
-            "Hand-made features need scikit-image, which is not installed.",
-            safe="no chip was embedded.",
-            next_step="pip install 'eucentric[few-shot]', or use the encoder 'textures'.",
-        ) from error
-    return local_binary_pattern
 
 
 def _cores() -> int:

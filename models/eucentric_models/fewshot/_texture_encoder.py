@@ -13,7 +13,7 @@ from torch.nn import functional
 from ._preparation import prepare
 from ._texture_weights import SHIPPED_FOLDER, WEIGHTS_FILE, read_blob, read_weights, version_of
 
-_BATCH = 64
+_BATCH = 32
 """Chips at a time: activations of more do not stay in the caches of a core."""
 
 

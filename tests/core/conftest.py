@@ -24,6 +24,8 @@ MakeFrame = Callable[..., Frame]
 StartControl = Callable[..., PyroControlServer]
 StartData = Callable[..., DataServer]
 
+_ENDS_WITHIN_S = 20.0
+
 
 @pytest.fixture
 def make_frame() -> MakeFrame:
@@ -66,7 +68,12 @@ def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
     """A ZeroMQ context; ending it proves that every socket was closed."""
     context = zmq.Context[zmq.Socket[bytes]]()
     yield context
-    context.term()
+    # Not in this thread: it would wait for ever for a socket that was left open, deaf to a test's time-out.
+    ending = threading.Thread(target=context.term, daemon=True)
+    ending.start()
+    ending.join(_ENDS_WITHIN_S)
+    if ending.is_alive():
+        pytest.fail("a socket was left open")
 
 
 @pytest.fixture

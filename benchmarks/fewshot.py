@@ -106,11 +106,12 @@ def agreement(image: Labelled, encoder: ChipEncoder, vectors: NDArray[np.float32
     support = SupportSet.build(encoder, image.chips, _chosen(image))
     model = FewShotModel(support, encoder)
     names = np.array(model.classes)
-    answer = model.classify(vectors)
+    answer = model.refined_by(vectors).classifier.classify(vectors, model.false_reject_rate)
     judged, labels = image.judged, image.labels
     return {
         "default": float((names[answer.class_id] == labels)[judged].mean()),
         "always_answering": float((names[answer.nearest] == labels)[judged].mean()),
+        "support_alone": float((names[model.classify(vectors).class_id] == labels)[judged].mean()),
         "none_of_these": float((answer.class_id < 0)[judged].mean()),
     }
 
@@ -141,8 +142,8 @@ def unseen_rejected(image: Labelled, encoder: ChipEncoder, vectors: NDArray[np.f
     for left_out in chosen:
         rest = {label: places for label, places in chosen.items() if label != left_out}
         model = FewShotModel(SupportSet.build(encoder, image.chips, rest), encoder)
-        unseen = vectors[(image.labels == left_out)]
-        shares.append(float((model.classify(unseen).class_id < 0).mean()))
+        answer = model.refined_by(vectors).classifier.classify(vectors, model.false_reject_rate)
+        shares.append(float((answer.class_id < 0)[image.labels == left_out].mean()))
     return float(np.mean(shares))
 
 

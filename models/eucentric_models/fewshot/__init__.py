@@ -22,6 +22,7 @@ from ._prototypes import (
     distances_to,
     fit_prototypes,
 )
+from ._refinement import ImageRefinement
 from ._reject_reference import RejectReference
 from ._support_check import ChipDoubt, SupportReport, check_support
 from ._support_folder import read_support, read_support_images
@@ -51,6 +52,7 @@ __all__ = [
     "FewShotError",
     "FewShotModel",
     "GreyScale",
+    "ImageRefinement",
     "PrototypeClassifier",
     "RejectReference",
     "SupportChip",

@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from ._chips import Chips
 from ._class_map import ClassMap, class_shares
 from ._encoder import ChipEncoder
-from ._prototypes import NONE_OF_THESE, Classification, PrototypeClassifier, distances_to, fit_prototypes
+from ._prototypes import (
+    NONE_OF_THESE,
+    Classification,
+    PrototypeClassifier,
+    distances_to,
+    fit_prototypes,
+    probabilities_at,
+)
+from ._refinement import ImageRefinement
 from ._support_set import SupportSet
 from .errors import SupportSetError
 
@@ -49,13 +57,17 @@ class FewShotModel:
         self.classifier = PrototypeClassifier.fit(support.vectors, support.class_id)
 
     def classify(self, embeddings: NDArray[np.float32]) -> Classification:
-        """Classes of embedded chips (n, d)."""
+        """Classes of embedded chips (n, d), each by the support set alone whatever else is in the image."""
         return self.classifier.classify(embeddings, self.false_reject_rate)
+
+    def refined_by(self, embeddings: NDArray[np.float32]) -> ImageRefinement:
+        """Prototypes, metric and typical distances refined by the embedded chips (n, d) of one image."""
+        return ImageRefinement.of(self.classifier, self.support.vectors, self.support.class_id, embeddings)
 
     def class_map(
         self, chips: Chips, embeddings: NDArray[np.float32] | None = None, *, seed: int = 0
     ) -> ClassMap:
-        """Classify every chip of a frame.
+        """Classify every chip of a frame, by prototypes that all of its chips have refined.
 
         Args:
             chips: of the frame.
@@ -63,10 +75,11 @@ class FewShotModel:
             seed: of the resampling of support chips.
         """
         vectors = self.encoder.embed(chips.pixels) if embeddings is None else embeddings
-        result = self.classify(vectors)
+        refinement = self.refined_by(vectors)
+        result = refinement.classifier.classify(vectors, self.false_reject_rate)
         none = len(self.classes) - 1
         class_id = np.where(result.class_id < 0, none, result.class_id)
-        fractions, uncertainty = self._resampled(vectors, result, np.random.default_rng(seed))
+        fractions, uncertainty = self._resampled(vectors, refinement, result, np.random.default_rng(seed))
         return ClassMap(
             chips=chips,
             classes=self.classes,
@@ -77,24 +90,26 @@ class FewShotModel:
         )
 
     def _resampled(
-        self, vectors: NDArray[np.float32], result: Classification, rng: np.random.Generator
+        self,
+        vectors: NDArray[np.float32],
+        refinement: ImageRefinement,
+        result: Classification,
+        rng: np.random.Generator,
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Area fractions (resamples, n_classes + 1) and uncertainty (n,) with other support chips."""
         support, class_id = self.support.vectors, self.support.class_id
-        bounds = self.classifier.reject_distances(self.false_reject_rate)
+        bounds = refinement.classifier.reject_distances(self.false_reject_rate)
         count = len(self.support.classes)
         members = [np.flatnonzero(class_id == index) for index in range(count)]
         fractions = np.empty((_RESAMPLES, count + 1))
         own = np.empty((_RESAMPLES, len(vectors)), np.float32)
         for index in range(_RESAMPLES):
             drawn = np.concatenate([rng.choice(chips, len(chips)) for chips in members])
-            distances = distances_to(*fit_prototypes(support[drawn], class_id[drawn]), vectors)
+            alone = distances_to(*fit_prototypes(support[drawn], class_id[drawn]), vectors)
+            distances = refinement.distances_with(alone, drawn)
             nearest = distances.argmin(axis=1)
             rejected = distances.min(axis=1) > bounds[nearest]
             fractions[index] = np.bincount(np.where(rejected, count, nearest), minlength=count + 1)
-            scaled = -distances / self.classifier.temperature
-            weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-            own[index] = (weights / weights.sum(axis=1, keepdims=True))[
-                np.arange(len(own[0])), result.nearest
-            ]
+            probabilities = probabilities_at(distances, self.classifier.temperature)
+            own[index] = probabilities[np.arange(len(vectors)), result.nearest]
         return fractions / len(vectors), own.std(axis=0)

@@ -43,13 +43,9 @@ class SupportMetric:
         total = float((residuals.astype(np.float64) ** 2).sum())
         if freedom < 1 or total < 1e-12:
             return cls(np.zeros((0, size), np.float32), np.zeros(0, np.float32))
-        # The scatter has at most as many directions as there are chips: their Gram matrix is the smaller
-        # problem.
-        values, vectors = np.linalg.eigh(residuals.astype(np.float64) @ residuals.T)
-        kept = values > 1e-9 * total
-        directions = (vectors[:, kept].T @ residuals) / np.sqrt(values[kept])[:, None]
+        values, directions = _principal(residuals, total)
         floor = SHRINKAGE * total / freedom / size
-        damping = np.sqrt(floor / ((1 - SHRINKAGE) * values[kept] / freedom + floor))
+        damping = np.sqrt(floor / ((1 - SHRINKAGE) * values / freedom + floor))
         return cls(directions.astype(np.float32), damping.astype(np.float32))
 
     def applied(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -63,3 +59,18 @@ def class_means(embeddings: NDArray[np.float32], class_id: NDArray[np.intp]) -> 
     count = int(class_id.max()) + 1
     members = (class_id[None] == np.arange(count)[:, None]).astype(np.float32)
     return (members @ embeddings) / members.sum(axis=1, keepdims=True)
+
+
+def _principal(
+    residuals: NDArray[np.float32], total: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Eigenvalues (k,) above rounding and directions (k, d) of the scatter of residuals (n, d)."""
+    exact = residuals.astype(np.float64)
+    if len(exact) > exact.shape[1]:
+        values, vectors = np.linalg.eigh(exact.T @ exact)
+        kept = values > 1e-9 * total
+        return values[kept], vectors[:, kept].T
+    # There are at most as many directions as chips: their Gram matrix is the smaller problem.
+    values, vectors = np.linalg.eigh(exact @ exact.T)
+    kept = values > 1e-9 * total
+    return values[kept], (vectors[:, kept].T @ exact) / np.sqrt(values[kept])[:, None]

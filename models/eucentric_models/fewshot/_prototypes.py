@@ -18,6 +18,8 @@ NONE_OF_THESE = "none of these"
 _TEMPERATURES = np.geomspace(0.01, 1.0, 61)
 _CLASS_PRIOR_CHIPS = 2.0
 _SMALLEST_DISTANCE = 1e-4
+_MOST_FREEDOM = 30
+"""Distances are no normal deviates, however many there are."""
 _SMALLEST_SPREAD = 0.15
 """A handful of chips may happen to lie at nearly the same distance; others of their class do not."""
 
@@ -80,8 +82,8 @@ class PrototypeClassifier:
         """
         metric, prototypes = fit_prototypes(embeddings, class_id)
         left_out = leave_one_out_distances(embeddings, class_id)
-        own = np.maximum(left_out[np.arange(len(class_id)), class_id], _SMALLEST_DISTANCE)
-        return cls(metric, prototypes, _temperature(left_out, class_id), *_typical(np.log(own), class_id))
+        own = left_out[np.arange(len(class_id)), class_id]
+        return cls(metric, prototypes, _temperature(left_out, class_id), *typical_distances(own, class_id))
 
     def classify(self, embeddings: NDArray[np.float32], false_reject_rate: float) -> Classification:
         """Classes of chips.
@@ -92,8 +94,6 @@ class PrototypeClassifier:
         """
         distances = distances_to(self.metric, self.prototypes, embeddings)
         nearest = distances.argmin(axis=1)
-        scaled = -distances / self.temperature
-        weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         closest = np.maximum(distances[np.arange(len(nearest)), nearest], _SMALLEST_DISTANCE)
         excess = (np.log(closest) - self.log_distance[nearest]) / self.log_spread[nearest]
         typicality = stats.t.sf(excess, self.freedom).astype(np.float32)
@@ -101,7 +101,7 @@ class PrototypeClassifier:
             nearest=nearest,
             class_id=np.where(typicality < false_reject_rate, -1, nearest),
             distances=distances,
-            probabilities=weights / weights.sum(axis=1, keepdims=True),
+            probabilities=probabilities_at(distances, self.temperature),
             typicality=typicality,
         )
 
@@ -123,7 +123,19 @@ def distances_to(
     metric: SupportMetric, prototypes: NDArray[np.float32], embeddings: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """(n, n_classes) cosine distances."""
-    return np.clip(1 - metric.applied(embeddings) @ prototypes.T, 0, 2).astype(np.float32)
+    return cosine_distances(metric.applied(embeddings), prototypes)
+
+
+def cosine_distances(vectors: NDArray[np.float32], prototypes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, n_classes) cosine distances of vectors of length 1 that are in the metric of the prototypes."""
+    return np.clip(1 - vectors @ prototypes.T, 0, 2).astype(np.float32)
+
+
+def probabilities_at(distances: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """(n, n_classes) softmax of distances; rows sum to 1."""
+    scaled = -distances / np.float32(temperature)
+    weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 def leave_one_out_distances(
@@ -152,16 +164,21 @@ def _temperature(left_out: NDArray[np.float32], class_id: NDArray[np.intp]) -> f
     return float(_TEMPERATURES[(expected * log_p).sum(axis=(1, 2)).argmax()])
 
 
-def _typical(
-    log_own: NDArray[np.floating], class_id: NDArray[np.intp]
+def typical_distances(
+    own: NDArray[np.float32], class_id: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     """Mean and spread of log distances by class, and the degrees of freedom of the spread.
 
     Few chips say little about one class alone: its mean is shrunk towards that of all, the spread is common.
+
+    Args:
+        own: (n,) distance of each chip to the prototype of its class.
+        class_id: (n,) its class; every class occurs.
     """
+    log_own = np.log(np.maximum(own, _SMALLEST_DISTANCE))
     counts = np.bincount(class_id)
     means = np.bincount(class_id, log_own) / counts
     freedom = max(len(log_own) - len(counts), 1)
     spread = max(float(np.sqrt(((log_own - means[class_id]) ** 2).sum() / freedom)), _SMALLEST_SPREAD)
     shrunk = (counts * means + _CLASS_PRIOR_CHIPS * log_own.mean()) / (counts + _CLASS_PRIOR_CHIPS)
-    return shrunk, spread * np.sqrt(1 + 1 / counts), freedom
+    return shrunk, spread * np.sqrt(1 + 1 / counts), min(freedom, _MOST_FREEDOM)

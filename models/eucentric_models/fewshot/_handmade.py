@@ -24,7 +24,8 @@ from .errors import EncoderError
 SIDE_PX = 64
 """Chips are resized to this."""
 
-_BATCH = 64
+_BATCH = 16
+"""Chips at a time: Fourier transforms of more do not stay in the cache of a core."""
 _MOST_THREADS = 8
 _RINGS, _SECTORS = 16, 8
 _LBP_SCALES = ((8, 1), (8, 2), (16, 3))

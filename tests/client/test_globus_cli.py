@@ -13,7 +13,7 @@ import pytest
 from eucentric.cli import main
 
 from ..servers.globus import Collection
-from ..transfer.globus_site import Site, agree, globus_emulator, globus_far_end  # noqa: F401 - fixtures
+from ..transfer.globus_site import Site, agree, globus_far_end  # noqa: F401 - a fixture
 
 Globus = Callable[..., tuple[int, str]]
 

@@ -94,10 +94,10 @@ def _nan_weights(bundles: BundleMaker, folder: Path) -> None:
     _with_weights(bundles, folder, safetensors.numpy.save(tensors))
 
 
-def _half_precision(bundles: BundleMaker, folder: Path) -> None:
+def _double_precision(bundles: BundleMaker, folder: Path) -> None:
     tensors = safetensors.numpy.load_file(folder / "member-0.safetensors")
-    half = {name: tensor.astype(np.float16) for name, tensor in tensors.items()}
-    _with_weights(bundles, folder, safetensors.numpy.save(half))
+    double = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
+    _with_weights(bundles, folder, safetensors.numpy.save(double))
 
 
 def _other_architecture(bundles: BundleMaker, folder: Path) -> None:
@@ -179,7 +179,7 @@ SPOILED: dict[str, tuple[Spoil, str]] = {
     "the manifest of another version": (_mix_manifests, "content of|bytes"),
     "no folder at all": (lambda _, folder: shutil.rmtree(folder), "cannot be read"),
     "NaN weights, signed": (_nan_weights, "NaN"),
-    "weights of another dtype, signed": (_half_precision, "float16"),
+    "weights of another dtype, signed": (_double_precision, "float64"),
     "weights of another architecture, signed": (_other_architecture, "float32"),
     "a missing tensor, signed": (_missing_tensor, "head.bias"),
     "pickled weights, signed": (_pickled_weights, "safetensors"),

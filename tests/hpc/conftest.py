@@ -10,7 +10,6 @@ import pytest
 from eucentric_core import GlobusSettings
 
 from ..servers.globus import GlobusEmulator
-from ..servers.globus_service import globus_emulator  # noqa: F401 - a fixture
 from ..servers.slurm import Slurm, running_slurm
 
 
@@ -25,8 +24,7 @@ def slurm() -> Iterator[Slurm]:
 
 @pytest.fixture(scope="module")
 def compute_endpoint(
-    globus_emulator: GlobusEmulator,  # noqa: F811 - pytest's way of asking for it
-    tmp_path_factory: pytest.TempPathFactory,
+    globus_emulator: GlobusEmulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Path, GlobusSettings]]:
     """A Globus Compute endpoint with two workers behind a played service: its site file, and who we are."""
     from ..servers.globus_compute import running_compute

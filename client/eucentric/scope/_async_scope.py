@@ -81,6 +81,8 @@ class AsyncScope:
     spectrum = _awaited(Scope.spectrum)
     stream = _awaited(Scope.stream)
     abort_scan = _awaited(Scope.abort_scan)
+    # What it gives is the same in both: its `receive` belongs into a thread.
+    subscribe = _awaited(Scope.subscribe)
 
     lease = _awaited(Scope.lease)
     offer_lease = _awaited(Scope.offer_lease)

@@ -32,7 +32,7 @@ from eucentric_core.transport import find_free_port
 from eucentric_data_repository import Curator, Database, prune
 from eucentric_data_repository.http_door import HttpDoor, _app, _hdf5, _peer
 from eucentric_data_repository.http_door._errors import SelectionError
-from eucentric_transfer import _shard_reader
+from eucentric_transfer import _shard_codec, _shard_reader
 
 from ..core.certificates import Site
 from ..frames import frame_around
@@ -109,17 +109,18 @@ def test_of_frames_that_were_not_asked_for_not_one_is_unpacked(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unpacked: list[int] = []
-    restore = _shard_reader.restore_array
+    restore = _shard_codec.restore_array
 
     def count(content: bytes, mask: int, header: FrameHeader) -> Any:
         unpacked.append(header.sequence)
         return restore(content, mask, header)
 
     monkeypatch.setattr(_shard_reader, "restore_array", count)
-    for asked, expected in (
-        ({"start": 1, "stop": 3}, [1, 2]),
-        ({"start": 3, "stop": 5, "rows": "1:2"}, [3, 4]),
-    ):
+    cases: tuple[tuple[dict[str, str], list[int]], ...] = (
+        ({"start": "1", "stop": "3"}, [1, 2]),
+        ({"start": "3", "stop": "5", "rows": "1:2"}, [3, 4]),
+    )
+    for asked, expected in cases:
         unpacked.clear()
         assert client.get(FRAMES, params=asked).status_code == 200
         assert unpacked == expected

@@ -18,11 +18,11 @@ class Refusing(PosixMover):
 
     refuses = True
 
-    def put_many(self, files: Sequence[Outgoing]) -> list[RemoteFile | EucentricError]:
+    def put_many(self, files: Sequence[Outgoing]) -> tuple[RemoteFile | EucentricError, ...]:
         """Refuse each file, or take all."""
         if not self.refuses:
             return super().put_many(files)
-        return [TransferFailedError("403 Forbidden.", safe="kept.", next_step="wait.") for _ in files]
+        return tuple(TransferFailedError("403 Forbidden.", safe="kept.", next_step="wait.") for _ in files)
 
 
 def test_it_is_stuck_with_its_reason_after_a_declared_number_of_tries_and_can_be_sent_again(

@@ -18,7 +18,9 @@ def noise() -> NDArray[np.uint8]:
 
 
 def _by_scikit_image(chip: NDArray[np.uint8], neighbours: int, radius_px: int) -> NDArray[np.float64]:
-    codes: NDArray[np.float64] = local_binary_pattern(chip, neighbours, radius_px, method="uniform")
+    codes: NDArray[np.float64] = local_binary_pattern(  # type: ignore[no-untyped-call]
+        chip, neighbours, radius_px, method="uniform"
+    )
     return codes[radius_px:-radius_px, radius_px:-radius_px]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -18,19 +18,25 @@ from eucentric_hpc import open_executor
 
 from ..servers.slurm import Slurm
 
-__all__ = ["Surroundings", "descendants", "surroundings_of", "write_slurm_site"]
+__all__ = ["Surroundings", "descendants", "still_running", "surroundings_of", "write_slurm_site"]
 
 
 def descendants() -> dict[int, str]:
     """Command lines of everything that this process started and that still runs."""
+    found = still_running(psutil.Process().children(recursive=True))
+    # multiprocessing keeps one tracker per interpreter; it ends with it.
+    return {pid: command for pid, command in found.items() if "resource_tracker" not in command}
+
+
+def still_running(processes: Iterable[psutil.Process]) -> dict[int, str]:
+    """Command lines of those that have not ended, by their id."""
     found: dict[int, str] = {}
-    for process in psutil.Process().children(recursive=True):
-        # A child may end while it is looked at; one that ended runs no more, waited for or not.
+    for process in processes:
+        # One may end while it is looked at; one that ended runs no more, waited for or not.
         with contextlib.suppress(psutil.NoSuchProcess):
             if process.status() != psutil.STATUS_ZOMBIE:
                 found[process.pid] = " ".join(process.cmdline())
-    # multiprocessing keeps one tracker per interpreter; it ends with it.
-    return {pid: command for pid, command in found.items() if "resource_tracker" not in command}
+    return found
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,7 @@ def surroundings_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> 
 
         def jobs_and_processes() -> dict[Any, str]:
             processes = [process for node in cluster.nodes for process in cluster.processes_of(node)]
-            return {**cluster.jobs(), **{process.pid: process.name() for process in processes}}
+            return {**cluster.jobs(), **still_running(processes)}
 
         return Surroundings(kind, write_slurm_site(folder / "site.toml"), jobs_and_processes, cluster)
     if kind == "globus-compute":

@@ -20,7 +20,7 @@ import pytest
 from eucentric_core import ConfigurationError, HpcSettings, ServiceUnavailableError, load_settings
 from eucentric_hpc import EXECUTORS, WorkerLostError, open_executor
 
-from .compute_kinds import Surroundings, descendants, surroundings_of
+from .compute_kinds import Surroundings, descendants, still_running, surroundings_of
 
 HOLD_AN_EXECUTOR_OPEN = """
 import sys, time
@@ -161,7 +161,7 @@ def test_workers_do_not_outlive_a_killed_owner(around: Surroundings, tmp_path: P
         assert family
         owner.send_signal(signal.SIGKILL)
     _, alive = psutil.wait_procs(family, timeout=100)
-    assert [" ".join(process.cmdline()) for process in alive] == []
+    assert still_running(alive) == {}
     assert wait_until(lambda: newly_running(around, before) == {}), newly_running(around, before)
 
 

@@ -46,10 +46,15 @@ class Stage:
         self.waited_for: list[str] = []
 
     def job(self) -> str:
-        """The job that trains."""
-        running = [job for job, state in self.slurm.jobs().items() if state == "RUNNING"]
-        assert len(running) == 1, self.slurm.jobs()
-        return running[0]
+        """The job that trains, once Slurm says so; `check` sees whether a training began in a dying job."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            jobs = self.slurm.jobs()
+            running = [job for job, state in jobs.items() if state == "RUNNING"]
+            if len(running) == 1:
+                return running[0]
+            assert time.monotonic() < deadline, jobs
+            time.sleep(0.1)
 
     def terminate(self) -> None:
         """An urgent job pushes the training back into the queue: SIGTERM, and SIGKILL 30 s later."""

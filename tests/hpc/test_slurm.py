@@ -130,7 +130,7 @@ def test_a_job_that_a_killed_owner_left_in_the_queue_is_cancelled_by_the_next(
             owner.send_signal(signal.SIGKILL)
         (left,) = set(slurm.jobs()) - before
         with open_executor(settings(site), tmp_path / "run"):
-            assert left not in slurm.jobs()
+            wait_until(lambda: left not in slurm.jobs())
 
 
 def test_a_job_of_several_nodes_has_workers_on_each_and_their_cache(slurm: Slurm, tmp_path: Path) -> None:

@@ -170,8 +170,13 @@ class Slurm:
 
     def _step_daemons(self, node: str) -> list[psutil.Process]:
         # Their environment is overwritten by their title; their children's is not.
-        parents = [process.parent() for process in self.processes_of(node)]
-        return [parent for parent in parents if parent is not None and parent.name() == "slurmstepd"]
+        found = []
+        for process in self.processes_of(node):
+            with suppress(psutil.NoSuchProcess):
+                parent = process.parent()
+                if parent is not None and parent.name() == "slurmstepd":
+                    found.append(parent)
+        return found
 
     def _idle_or_busy(self) -> set[str]:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
 
 STAGES = {
     "start", "champion", "observe", "drift", "trigger", "gather", "train", "judge", "sign", "register",

@@ -19,6 +19,7 @@ from .scene import Activity, Microscope, Scientist, microscope, scientist
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="stops processes by POSIX signals"),
 ]
 

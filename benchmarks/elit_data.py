@@ -102,7 +102,6 @@ def validation_frames(name: str, count: int) -> TrainingSet:
     return _frames(SUBJECTS[name], count, _rng(name, 1), dose=DOSES_E_PER_PX, spread=True)
 
 
-LOWEST_DOSE_E_PER_PX = DOSES_E_PER_PX[0]
 DRIFTED_DOSE_E_PER_PX = DOSES_E_PER_PX[1]
 DRIFTED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {

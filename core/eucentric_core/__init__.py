@@ -14,6 +14,7 @@ from ._bundle import (
 )
 from ._clear_errors import clear_errors
 from ._console import console_path, read_console
+from ._counting_bar import CountDone, counting_bar
 from ._data_access import (
     agent_data_access,
     channel_credentials,
@@ -77,6 +78,7 @@ from ._frame import (
     StreamHeader,
 )
 from ._frame_fetch import FrameFetch
+from ._installed import installed_names, load_installed
 from ._instrument import Capabilities, Instrument, StageLimits
 from ._lease import (
     HANDED_OVER,
@@ -148,6 +150,7 @@ __all__ = [
     "CommandEnvelope",
     "CommandRefusedError",
     "ConfigurationError",
+    "CountDone",
     "DashboardSettings",
     "DataFormatError",
     "DatasetManifest",
@@ -234,11 +237,14 @@ __all__ = [
     "connect",
     "console_path",
     "control_connections",
+    "counting_bar",
     "edge_data_access",
     "error_from_report",
     "explain_problem",
     "fsync_directory",
+    "installed_names",
     "is_loopback",
+    "load_installed",
     "load_settings",
     "local_address",
     "lower_first",

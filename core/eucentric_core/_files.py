@@ -33,8 +33,13 @@ def fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file durably: temporary name, fsync, rename. Any number of writers may write one file.
+def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file: temporary name, fsync, rename. Any number of writers may write one file.
+
+    Args:
+        path: where it appears, whole.
+        content: what it holds.
+        durable: False leaves out the fsync, for what is worth nothing after a power cut.
 
     Raises:
         OutOfSpaceError: disk, quota or allowed file size is exhausted; what was there is unchanged.
@@ -44,10 +49,12 @@ def write_atomic(path: Path, content: bytes) -> None:
     try:
         with temporary.open("wb") as stream:
             stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
         temporary.replace(path)
-        fsync_directory(path.parent)
+        if durable:
+            fsync_directory(path.parent)
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise OutOfSpaceError(

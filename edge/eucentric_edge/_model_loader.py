@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from eucentric_core import DEFAULT_ENGINE, BundleError, BundleManifest
-from eucentric_models import Decoding, DriftReference, ModelsError, NetworkSpec, Preprocessing
+from eucentric_models import Decoding, DriftReference, ModelsError, NetworkSpec, Preprocessing, read_npy
 
 from ._serving_model import ServingModel
 
@@ -98,21 +97,10 @@ def _require_golden_answers(
 
 
 def _read_npy(path: Path) -> NDArray[np.number]:
-    # np.load would guess the format and so open zip files too; this reads plain arrays and nothing else.
     try:
-        with path.open("rb") as stream:
-            version = np.lib.format.read_magic(stream)
-            if version != (1, 0):
-                raise ValueError(f"version {version} of the format")
-            shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
-            content = stream.read()
-        if fortran_order or dtype.kind not in "uif":
-            raise ValueError(f"{dtype}, Fortran order: {fortran_order}")
-        if prod(shape) * dtype.itemsize != len(content) or not content:
-            raise ValueError(f"{len(content)} bytes for {dtype}{list(shape)}")
+        return read_npy(path)
     except ValueError as error:
         raise _refuse(f"{path.name} is not a plain array: {error}.") from error
-    return np.frombuffer(content, dtype=dtype).reshape(shape)
 
 
 def _refuse(what: str) -> BundleError:

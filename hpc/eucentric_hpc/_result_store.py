@@ -16,7 +16,7 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
-from eucentric_core import IntegrityError, fsync_directory
+from eucentric_core import IntegrityError, fsync_directory, write_atomic
 
 from ._stop_requests import TaskWatch, watched
 
@@ -91,7 +91,7 @@ def run_once(folder: str, name: str, task: Task, *args: Any) -> dict[str, Any]:
         return recorded
     path = _path(home, name, task, args)
     attempt, token = path.with_suffix(".attempt"), secrets.token_hex(16)
-    _replace(attempt, token.encode())
+    write_atomic(attempt, token.encode(), durable=False)
     with watched(TaskWatch(attempt=attempt, token=token)):
         result = dict(task(*args))
     _record(path, json.dumps(result, allow_nan=True).encode())
@@ -118,9 +118,3 @@ def _record(path: Path, content: bytes) -> None:
         fsync_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    temporary.write_bytes(content)
-    temporary.replace(path)

@@ -7,7 +7,6 @@ and need no open port.
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from eucentric_core import FrozenModel
+from eucentric_core import FrozenModel, write_atomic
 
 __all__ = ["PROGRESS_SUFFIX", "ProgressWriter", "TrainingProgress", "read_progress"]
 
@@ -96,9 +95,7 @@ class ProgressWriter:
             written_unix_s=time.time(),
         )
         # Not durable on purpose: progress is worth nothing after a power cut.
-        temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.part")
-        temporary.write_text(progress.model_dump_json(), encoding="utf-8")
-        temporary.replace(self._path)
+        write_atomic(self._path, progress.model_dump_json().encode(), durable=False)
 
 
 def read_progress(folder: Path) -> tuple[TrainingProgress, ...]:

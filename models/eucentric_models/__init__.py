@@ -35,6 +35,7 @@ from .lattice_scale import guessed_pixel_size_m, strongest_spacing_px
 from .material import GRAPHENE, MATERIALS, MOS2, SRTIO3, VACANCY, Material, Site, material_named
 from .metrics import ClassCounts, FrameJudgement, Score, judge_frame, score_frame, total
 from .network_spec import NetworkSpec
+from .plain_array import read_npy
 from .preprocessing import DEFAULT_PREPROCESSING, Preprocessing, at_working_size, check_frame, normalise
 from .projected_lattice import ProjectedLattice, draw_lattice
 from .resampling import resample, rescaled_positions
@@ -128,6 +129,7 @@ __all__ = [
     "mean_entropy",
     "normalise",
     "radial_power_spectrum",
+    "read_npy",
     "resample",
     "rescaled_positions",
     "score_frame",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eucentric_core import ConfigurationError, Settings, clear_errors, load_settings
+from eucentric_core import ConfigurationError, Settings, clear_errors, counting_bar, load_settings
 
 if TYPE_CHECKING:
     from ._options import ImportOptions
-    from ._run import Progress
 
 __all__ = ["import_command"]
 
@@ -86,7 +84,7 @@ def import_command(
             memory_bytes=int(memory_gib * _GIB),
         )
         paths = _files(files or [], close=close)
-        with _progress(shown=not as_json) as progress:
+        with counting_bar("import", shown=not as_json) as progress:
             if dry_run:
                 report = look_at_files(paths, options, progress=progress)
             else:
@@ -138,17 +136,3 @@ def _files(given: Sequence[Path], *, close: bool) -> list[Path]:
             next_step="name files, or folders with files that RosettaSciIO reads.",
         )
     return paths
-
-
-@contextmanager
-def _progress(*, shown: bool) -> Iterator[Progress | None]:
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    if not (shown and console.is_terminal):
-        yield None
-        return
-    with Bar(console=console, transient=True) as bar:
-        task = bar.add_task("import")
-        yield lambda done, total, name: bar.update(task, completed=done, total=total, description=name[:40])

@@ -7,15 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from eucentric_core import UnsupportedError, clear_errors
+from eucentric_core import UnsupportedError, clear_errors, counting_bar
 from eucentric_model_registry._cli import models_app
-
-if TYPE_CHECKING:
-    from ._apply import Tell
 
 __all__ = ["app"]
 
@@ -73,7 +70,7 @@ def apply_command(
             config=config,
             support=support,
         )
-        with _progress(shown=not as_json) as tell:
+        with counting_bar("apply", shown=not as_json) as tell:
             summary = apply_model(request, ask_pixel_size_pm=None if as_json else _ask, tell=tell)
     if as_json:
         typer.echo(json.dumps(summary))
@@ -91,20 +88,6 @@ def _ask(name: str) -> float | None:
         f"{name} does not say how large its pixels are. Pixel size in pm", type=float
     )
     return answer
-
-
-@contextmanager
-def _progress(*, shown: bool) -> Iterator[Tell | None]:
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    if not (shown and console.is_terminal):
-        yield None
-        return
-    with Bar(console=console, transient=True) as bar:
-        task = bar.add_task("apply")
-        yield lambda done, of, name: bar.update(task, completed=done, total=of, description=name[:40])
 
 
 @contextmanager

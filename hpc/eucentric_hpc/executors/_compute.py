@@ -6,19 +6,19 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, InvalidStateError, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eucentric_core import EucentricError
+from eucentric_core import EucentricError, HpcSettings
 
 from ._errors import last_lines, worker_lost
 from ._task import Call, Outcome, run_call
 
-__all__ = ["Backend", "ComputeExecutor", "waiting_reason"]
+__all__ = ["Backend", "ComputeExecutor", "computing", "waiting_reason"]
 
 _log = logging.getLogger(__name__)
 
@@ -155,3 +155,14 @@ class ComputeExecutor(Executor):
 def waiting_reason(executor: Executor) -> str | None:
     """What the tasks of an executor wait for; None when workers are there or it does not tell."""
     return executor.waiting() if isinstance(executor, ComputeExecutor) else None
+
+
+@contextmanager
+def computing(backend: Backend, settings: HpcSettings, run_dir: Path) -> Iterator[ComputeExecutor]:
+    """An executor over a backend. At its end running tasks are awaited; after an exception they are not."""
+    compute = ComputeExecutor(backend, settings.retries, run_dir)
+    try:
+        yield compute
+        compute.wait()
+    finally:
+        compute.shutdown(wait=False)

@@ -18,7 +18,7 @@ from eucentric_core import (
     ServiceUnavailableError,
 )
 
-from ._compute import Backend, ComputeExecutor
+from ._compute import Backend, ComputeExecutor, computing
 from ._site_file import SiteError, site_of
 from ._task import Call, Outcome
 
@@ -77,12 +77,10 @@ def globus_compute(settings: HpcSettings, run_dir: Path, globus: GlobusSettings)
             inner.add_done_callback(lambda done: _pass_on(done, outer, site.name))
             return outer
 
-        compute = ComputeExecutor(Backend(submit, (_RemoteWorkerLostError,)), settings.retries, run_dir)
         try:
-            yield compute
-            compute.wait()
+            with computing(Backend(submit, (_RemoteWorkerLostError,)), settings, run_dir) as compute:
+                yield compute
         finally:
-            compute.shutdown(wait=False)
             _close(tasks)
 
 

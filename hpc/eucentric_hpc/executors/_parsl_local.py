@@ -11,7 +11,7 @@ import psutil
 
 from eucentric_core import HpcSettings
 
-from ._compute import ComputeExecutor
+from ._compute import ComputeExecutor, computing
 from ._environment import site_lines, worker_environment
 from ._parsl import Pool, running_kernel, wait_for_workers
 
@@ -37,12 +37,8 @@ def parsl_local(settings: HpcSettings, run_dir: Path) -> Iterator[ComputeExecuto
     try:
         with running_kernel(pool, run_dir, lambda: None) as (workers, _, backend):
             wait_for_workers(workers, run_dir, settings.start_timeout_s)
-            compute = ComputeExecutor(backend, settings.retries, run_dir)
-            try:
+            with computing(backend, settings, run_dir) as compute:
                 yield compute
-                compute.wait()
-            finally:
-                compute.shutdown(wait=False)
     finally:
         _wait_for_end([int(job["remote_pid"]) for job in provider.resources.values()], settings.grace_s)
 

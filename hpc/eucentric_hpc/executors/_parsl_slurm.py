@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from eucentric_core import ConfigurationError, HpcSettings
 
-from ._compute import ComputeExecutor
+from ._compute import ComputeExecutor, computing
 from ._environment import site_lines, worker_environment
 from ._errors import no_worker
 from ._parsl import Pool, running_kernel
@@ -73,12 +73,8 @@ def parsl_slurm(settings: HpcSettings, run_dir: Path) -> Iterator[ComputeExecuto
     try:
         with running_kernel(pool, run_dir, provider.waiting) as (workers, _, backend):
             _wait_until_accepted(workers, provider, run_dir, settings.start_timeout_s)
-            compute = ComputeExecutor(backend, settings.retries, run_dir)
-            try:
+            with computing(backend, settings, run_dir) as compute:
                 yield compute
-                compute.wait()
-            finally:
-                compute.shutdown(wait=False)
     finally:
         provider.end_all(settings.grace_s)
 

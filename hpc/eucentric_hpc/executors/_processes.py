@@ -16,7 +16,7 @@ from typing import Any
 
 from eucentric_core import HpcSettings
 
-from ._compute import Backend, ComputeExecutor
+from ._compute import Backend, ComputeExecutor, computing
 from ._environment import worker_environment
 from ._task import Call, Outcome
 
@@ -29,12 +29,10 @@ _JOIN_S = 5.0
 def processes(settings: HpcSettings, run_dir: Path) -> Iterator[ComputeExecutor]:
     """See `open_executor`."""
     pool = _LastingPool(settings.workers, run_dir / "workers.stderr")
-    compute = ComputeExecutor(Backend(pool.submit, (BrokenExecutor,)), settings.retries, run_dir)
     try:
-        yield compute
-        compute.wait()
+        with computing(Backend(pool.submit, (BrokenExecutor,)), settings, run_dir) as compute:
+            yield compute
     finally:
-        compute.shutdown(wait=False)
         pool.end()
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
-from eucentric_core import explain_problem
+from eucentric_core import explain_problem, installed_names, load_installed
 
 from .._training_errors import TrainingConfigError
 from ._protocol import Recipe
@@ -20,7 +19,7 @@ _GROUP = "eucentric.recipes"
 
 def recipes() -> tuple[str, ...]:
     """Names of the recipes that are installed, without importing them."""
-    return tuple(sorted({entry.name for entry in entry_points(group=_GROUP)}))
+    return installed_names(_GROUP)
 
 
 def recipe_named(name: str) -> Recipe:
@@ -29,30 +28,15 @@ def recipe_named(name: str) -> Recipe:
     Raises:
         TrainingConfigError: none or several are installed, or it cannot be imported or is none.
     """
-    # One distribution may be found twice, from its source and from its installation.
-    found: dict[str, EntryPoint] = {entry.value: entry for entry in entry_points(group=_GROUP, name=name)}
-    if not found:
-        raise _unusable(
-            f"There is no recipe {name!r} on this machine; there are {', '.join(recipes()) or 'none'}.",
-            "install the package that brings it, or run `make install` after an update of the source.",
-        )
-    if len(found) > 1:
-        raise _unusable(
-            f"Several packages bring a recipe {name!r}: {', '.join(sorted(found))}.", "remove all but one."
-        )
-    (entry,) = found.values()
-    try:
-        recipe = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise _unusable(
-            f"The recipe {name!r} cannot be imported from {entry.value}: {error}.",
-            "install what it needs (docs/recipes.md names the extras).",
-        ) from error
-    if not isinstance(recipe, Recipe) or recipe.name != name:
-        raise _unusable(
-            f"{entry.value} is no recipe of the name {name!r}.", "report this to whoever made that package."
-        )
-    return recipe
+    recipe = load_installed(
+        _GROUP,
+        name,
+        kind="a recipe",
+        needs="install what it needs (docs/recipes.md names the extras).",
+        is_one=lambda loaded: isinstance(loaded, Recipe) and loaded.name == name,
+        refuse=_unusable,
+    )
+    return cast("Recipe", recipe)
 
 
 def parameters_of(recipe: Recipe, given: Mapping[str, Any]) -> BaseModel:

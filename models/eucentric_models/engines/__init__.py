@@ -11,6 +11,7 @@ from ._draft import BundleDraft
 from ._errors import EngineError
 from ._findings import Findings
 from ._golden import read_plain_array, require_golden_answers
+from ._positions import position_columns
 from ._protocols import Column, Engine, EngineModel, EngineResult
 from ._registry import engine_named, engines
 from ._shipped import shipped_folder, shipped_models
@@ -28,6 +29,7 @@ __all__ = [
     "ModelDescription",
     "engine_named",
     "engines",
+    "position_columns",
     "read_description",
     "read_plain_array",
     "require_golden_answers",

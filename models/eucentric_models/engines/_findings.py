@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from ._positions import position_columns
 from ._protocols import Column
 
 __all__ = ["Findings"]
@@ -51,11 +52,7 @@ class Findings:
 
     def columns(self, pixel_size_m: float | None) -> dict[str, Column]:
         """`y_px, x_px`, with a calibration `y_nm, x_nm`, then `class, confidence, uncertainty`, extras."""
-        y, x = self.positions_px.T
-        table: dict[str, Column] = {"y_px": y, "x_px": x}
-        if pixel_size_m is not None:
-            scale_nm = pixel_size_m * 1e9
-            table |= {"y_nm": y.astype(np.float64) * scale_nm, "x_nm": x.astype(np.float64) * scale_nm}
+        table = position_columns(self.positions_px, pixel_size_m)
         table["class"] = [self.classes[index] for index in self.class_id]
         return table | {"confidence": self.confidence, "uncertainty": self.uncertainty} | dict(self.extras)
 

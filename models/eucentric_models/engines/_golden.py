@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..plain_array import read_npy
 from ._errors import unusable_model
 from ._protocols import EngineModel
 
@@ -41,18 +41,7 @@ def read_plain_array(path: Path) -> NDArray[np.number]:
     Raises:
         EngineError: it is something else, or damaged.
     """
-    # np.load would guess the format and so open zip files too; this reads plain arrays and nothing else.
     try:
-        with path.open("rb") as stream:
-            version = np.lib.format.read_magic(stream)
-            if version != (1, 0):
-                raise ValueError(f"version {version} of the format")
-            shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
-            content = stream.read()
-        if fortran_order or dtype.kind not in "uif":
-            raise ValueError(f"{dtype}, Fortran order: {fortran_order}")
-        if prod(shape) * dtype.itemsize != len(content) or not content:
-            raise ValueError(f"{len(content)} bytes for {dtype}{list(shape)}")
+        return read_npy(path)
     except (OSError, ValueError) as error:
         raise unusable_model(f"{path.name} is not a plain array: {error}.") from error
-    return np.frombuffer(content, dtype=dtype).reshape(shape)

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..networks import with_fresh_weights
+
 _VARIANCE_OFFSET = 1e-5
 
 
@@ -109,9 +111,4 @@ def build_texture_network(spec: TextureNetworkSpec, generator: torch.Generator) 
         spec: architecture.
         generator: the only source of chance; torch's global one is left alone.
     """
-    # Layers fill themselves from the global generator when they are made, unless they have no memory yet.
-    with torch.device("meta"):
-        network = TextureNetwork(spec)
-    network.to_empty(device="cpu")
-    network.initialise(generator)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return with_fresh_weights(lambda: TextureNetwork(spec), generator)

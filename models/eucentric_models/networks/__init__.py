@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._ensemble import Ensemble, Inference
 from ._export import Branches, export_onnx, export_program
+from ._fresh import with_fresh_weights
 from ._unet import UNet, build_network
 from ._vectorised import VectorisedMembers
 from ._weights import load_weights, weights_to_bytes
@@ -19,4 +20,5 @@ __all__ = [
     "export_program",
     "load_weights",
     "weights_to_bytes",
+    "with_fresh_weights",
 ]

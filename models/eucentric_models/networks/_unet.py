@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..network_spec import NetworkSpec
+from ._fresh import with_fresh_weights
 
 _INITIAL_LOGIT = -3.0
 
@@ -137,9 +138,4 @@ def build_network(spec: NetworkSpec, generator: torch.Generator) -> UNet:
         spec: architecture.
         generator: the only source of chance; torch's global one is left alone.
     """
-    # Layers fill themselves from the global generator when they are made, unless they have no memory yet.
-    with torch.device("meta"):
-        network = UNet(spec)
-    network.to_empty(device="cpu")
-    network.initialise(generator)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return with_fresh_weights(lambda: UNet(spec), generator)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-if TYPE_CHECKING:
-    from ..engines import Column
+from ..engines import Column, position_columns
 
 __all__ = ["PropertyMap"]
 
@@ -39,11 +37,7 @@ class PropertyMap:
 
     def columns(self, pixel_size_m: float | None) -> dict[str, Column]:
         """`y_px, x_px`, with a calibration `y_nm, x_nm`, then the property and its uncertainty."""
-        y, x = self.positions_px.T
-        table: dict[str, Column] = {"y_px": y, "x_px": x}
-        if pixel_size_m is not None:
-            scale_nm = pixel_size_m * 1e9
-            table |= {"y_nm": y.astype(np.float64) * scale_nm, "x_nm": x.astype(np.float64) * scale_nm}
+        table = position_columns(self.positions_px, pixel_size_m)
         table[self.name] = self.value
         table[f"uncertainty_{self.name}"] = self.uncertainty
         return table

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
@@ -24,8 +26,14 @@ __all__ = ["Surroundings", "descendants", "still_running", "surroundings_of", "w
 def descendants() -> dict[int, str]:
     """Command lines of everything that this process started and that still runs."""
     found = still_running(psutil.Process().children(recursive=True))
-    # multiprocessing keeps one tracker per interpreter; it ends with it.
-    return {pid: command for pid, command in found.items() if "resource_tracker" not in command}
+    # multiprocessing keeps one tracker per interpreter; it ends with it. And with every batch Globus Compute's
+    # client asks Python's `platform` what machine this is, which runs `file` on the interpreter for a moment.
+    asked = f"file -b {os.path.realpath(sys.executable)}"
+    return {
+        pid: command
+        for pid, command in found.items()
+        if "resource_tracker" not in command and command != asked
+    }
 
 
 def still_running(processes: Iterable[psutil.Process]) -> dict[int, str]:

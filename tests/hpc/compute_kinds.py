@@ -27,7 +27,7 @@ def descendants() -> dict[int, str]:
     """Command lines of everything that this process started and that still runs."""
     found = still_running(psutil.Process().children(recursive=True))
     # multiprocessing keeps one tracker per interpreter; it ends with it. And with every batch the client of
-    # Globus Compute asks Python's `platform` what machine this is, which runs `file` on the interpreter for a moment.
+    # Globus Compute asks Python's `platform` what machine this is, which runs `file` for a moment.
     asked = f"file -b {os.path.realpath(sys.executable)}"
     return {
         pid: command

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ._bundle_builder import BundleContent, build_and_sign_bundle
 from ._draft_bundle import BundleIdentity, build_and_sign_draft
 from ._errors import RegistryError, UnknownVersionError, VersionConflictError
-from ._gates import Comparison, Evidence, GateCheck, Gates, HoldoutScore, Verdict, judge
+from ._figures import Figure, FigureName, Figures
+from ._gates import Comparison, Evidence, Gates, HoldoutScore, judge
+from ._judge import GateCheck, MetricGate, Verdict, judge_figures
 from ._keys import generate_keys, load_signer, trusted_keys_of
 from ._registered import Promotion, RegisteredVersion
 from ._registry import Registry
@@ -16,9 +18,13 @@ __all__ = [
     "BundleIdentity",
     "Comparison",
     "Evidence",
+    "Figure",
+    "FigureName",
+    "Figures",
     "GateCheck",
     "Gates",
     "HoldoutScore",
+    "MetricGate",
     "Promotion",
     "RegisteredVersion",
     "Registry",
@@ -30,6 +36,7 @@ __all__ = [
     "build_and_sign_draft",
     "generate_keys",
     "judge",
+    "judge_figures",
     "load_signer",
     "mlflow_server",
     "trusted_keys_of",

@@ -1,8 +1,7 @@
-"""Whether a challenger may become champion: declared limits, numbers on held-out data, no side effects."""
+"""Gates of models that find atoms: F1, classes, calibration and positions on two hold-out sets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Self
 
 from pydantic import Field
@@ -10,13 +9,19 @@ from pydantic import Field
 from eucentric_core import FrozenModel
 from eucentric_models import Score
 
-__all__ = ["Comparison", "Evidence", "GateCheck", "Gates", "HoldoutScore", "Verdict", "judge"]
+from ._figures import Figure, Figures
+from ._judge import MetricGate, Verdict, judge_figures
+
+__all__ = ["Comparison", "Evidence", "Gates", "HoldoutScore", "judge"]
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Gates(FrozenModel):
     """The limits a challenger must keep. A policy states them.
+
+    The first six are for models that find atoms. `metrics` are limits on any figure of any kind of model
+    (accuracy of chips, error of a spectrum, latency on the target…), in addition to them.
 
     Attributes:
         max_f1_loss_on_start: how much F1 it may lose against the champion on the start hold-out, the
@@ -26,6 +31,7 @@ class Gates(FrozenModel):
         min_class_support: classes with fewer true columns than this are not held to the floor.
         max_calibration_error: bound for the expected calibration error on the recent hold-out.
         max_position_rmse_m: bound for the position error on the recent hold-out.
+        metrics: limits on any measured figure.
     """
 
     max_f1_loss_on_start: _Share = 0.03
@@ -34,6 +40,43 @@ class Gates(FrozenModel):
     min_class_support: Annotated[int, Field(ge=1)] = 20
     max_calibration_error: _Share = 0.2
     max_position_rmse_m: Annotated[float, Field(gt=0, le=1e-9)] = 30e-12
+    metrics: Annotated[tuple[MetricGate, ...], Field(max_length=64)] = ()
+
+    def declared(self) -> tuple[MetricGate, ...]:
+        """The six limits for atoms as gates on figures, and then the others."""
+        on_start = MetricGate(
+            metric="f1",
+            holdout="start",
+            max_loss=self.max_f1_loss_on_start,
+            title="no forgetting",
+            what="F1 on the start hold-out",
+        )
+        on_recent = MetricGate(
+            metric="f1",
+            min_gain=self.min_f1_gain_on_recent,
+            title="better on recent frames",
+            what="F1 on recent frames",
+        )
+        floor = MetricGate(
+            metric="class_f1.*",
+            at_least=self.min_class_f1,
+            min_support=self.min_class_support,
+            title="class floor: {name}",
+            what="F1 of {name} on recent frames",
+        )
+        calibration = MetricGate(
+            metric="calibration_error",
+            at_most=self.max_calibration_error,
+            title="calibration",
+            what="calibration error on recent frames",
+        )
+        position = MetricGate(
+            metric="position_rmse_m",
+            at_most=self.max_position_rmse_m,
+            title="position error",
+            what="position error on recent frames",
+        )
+        return (on_start, on_recent, floor, calibration, position, *self.metrics)
 
 
 class HoldoutScore(FrozenModel):
@@ -63,6 +106,19 @@ class HoldoutScore(FrozenModel):
             frames=score.frames,
         )
 
+    def figures(self) -> dict[str, Figure]:
+        """The same as figures, as any kind of model has them."""
+        return {
+            "f1": Figure(value=self.f1),
+            "precision": Figure(value=self.precision),
+            "recall": Figure(value=self.recall),
+            "position_rmse_m": Figure(value=self.position_rmse_m, unit="m"),
+            "calibration_error": Figure(value=self.calibration_error),
+        } | {
+            f"class_f1.{name}": Figure(value=f1, support=self.class_support.get(name, 0))
+            for name, f1 in self.class_f1.items()
+        }
+
 
 class Comparison(FrozenModel):
     """Champion and challenger on the same frames. There is no champion before the first model."""
@@ -77,91 +133,28 @@ class Evidence(FrozenModel):
     start: Comparison
     recent: Comparison
 
+    @property
+    def challenger_figures(self) -> Figures:
+        """What was measured of the challenger."""
+        return Figures(
+            holdouts={
+                "start": self.start.challenger.figures(),
+                "recent": self.recent.challenger.figures(),
+            }
+        )
 
-class GateCheck(FrozenModel):
-    """One gate with its numbers. `unit` is empty for shares."""
-
-    name: str
-    passed: bool
-    measured: float | None
-    limit: float
-    unit: str
-    sentence: str
-
-
-class Verdict(FrozenModel):
-    """The decision, every check behind it, and one sentence for people."""
-
-    accepted: bool
-    checks: tuple[GateCheck, ...]
-    sentence: str
+    @property
+    def champion_figures(self) -> Figures | None:
+        """What was measured of the champion; None where there is none."""
+        holdouts = {
+            name: comparison.champion.figures()
+            for name, comparison in (("start", self.start), ("recent", self.recent))
+            if comparison.champion is not None
+        }
+        return Figures(holdouts=holdouts) if holdouts else None
 
 
 def judge(evidence: Evidence, gates: Gates | None = None) -> Verdict:
-    """Hold a challenger against the gates. Pure: the same evidence gives the same verdict."""
-    checks = tuple(_checks(evidence, gates or Gates()))
-    failed = [check for check in checks if not check.passed]
-    if failed:
-        reasons = "; ".join(check.sentence for check in failed)
-        sentence = f"Rejected, {len(failed)} of {len(checks)} gates failed: {reasons}."
-    else:
-        recent = evidence.recent
-        before = "no champion" if recent.champion is None else f"{recent.champion.f1:.3f}"
-        sentence = (
-            f"Accepted, all {len(checks)} gates passed: "
-            f"F1 on recent frames {recent.challenger.f1:.3f} (champion: {before})."
-        )
-    return Verdict(accepted=not failed, checks=checks, sentence=sentence)
-
-
-def _checks(evidence: Evidence, gates: Gates) -> Iterator[GateCheck]:
-    start, recent = evidence.start, evidence.recent
-    if start.champion is not None:
-        floor = start.champion.f1 - gates.max_f1_loss_on_start
-        yield _check("no forgetting", "F1 on the start hold-out", start.challenger.f1, ">=", floor)
-    if recent.champion is not None:
-        floor = recent.champion.f1 + gates.min_f1_gain_on_recent
-        yield _check("better on recent frames", "F1 on recent frames", recent.challenger.f1, ">", floor)
-    for name, f1 in sorted(recent.challenger.class_f1.items()):
-        if recent.challenger.class_support.get(name, 0) >= gates.min_class_support:
-            yield _check(
-                f"class floor: {name}", f"F1 of {name} on recent frames", f1, ">=", gates.min_class_f1
-            )
-    yield _check(
-        "calibration",
-        "calibration error on recent frames",
-        recent.challenger.calibration_error,
-        "<=",
-        gates.max_calibration_error,
-    )
-    yield _check(
-        "position error",
-        "position error on recent frames",
-        recent.challenger.position_rmse_m,
-        "<=",
-        gates.max_position_rmse_m,
-        unit="m",
-    )
-
-
-def _check(
-    name: str, what: str, measured: float | None, relation: str, limit: float, unit: str = ""
-) -> GateCheck:
-    if measured is None:
-        passed = False
-    else:
-        passed = {">=": measured >= limit, ">": measured > limit, "<=": measured <= limit}[relation]
-    said = "unknown, nothing was found" if measured is None else _readable(measured, unit)
-    must = {">=": "at least", ">": "above", "<=": "at most"}[relation]
-    return GateCheck(
-        name=name,
-        passed=passed,
-        measured=measured,
-        limit=limit,
-        unit=unit,
-        sentence=f"{what} is {said}, must be {must} {_readable(limit, unit)}",
-    )
-
-
-def _readable(value: float, unit: str) -> str:
-    return f"{value * 1e12:.1f} pm" if unit == "m" else f"{value:.3f}"
+    """Hold a challenger that finds atoms against the gates. Pure: same evidence, same verdict."""
+    declared = (gates or Gates()).declared()
+    return judge_figures(evidence.challenger_figures, evidence.champion_figures, declared)

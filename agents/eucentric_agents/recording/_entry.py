@@ -18,9 +18,11 @@ from ._rules import runs_of
 
 __all__ = [
     "ChunkEntry",
+    "ClosedEntry",
     "FrameEntry",
     "SealEntry",
     "encode_chunk_entry",
+    "encode_closed_entry",
     "encode_inline_entry",
     "encode_seal_entry",
     "parse_entry",
@@ -62,15 +64,11 @@ class FrameEntry(FrozenModel):
     chunk: ChunkEntry | None = None
 
 
-class SealEntry(FrozenModel):
-    """The open shard is closed, and this is what it has become.
-
-    `missing` are sequence numbers and, where several follow each other, the first and the last of them: a
+class _WithGaps(FrozenModel):
+    """`missing` are sequence numbers and, where several follow each other, the first and the last of them: a
     record must stay small enough to be read back, however wide a gap is.
     """
 
-    kind: Literal["seal"] = "seal"
-    shard: Shard
     missing: tuple[int | tuple[int, int], ...]
 
     @property
@@ -80,12 +78,27 @@ class SealEntry(FrozenModel):
         return tuple(number for first, last in runs for number in range(first, last + 1))
 
 
-_ENTRY: TypeAdapter[FrameEntry | SealEntry] = TypeAdapter(
-    Annotated[FrameEntry | SealEntry, Field(discriminator="kind")]
-)
+class ClosedEntry(_WithGaps):
+    """The open shard is closed: so long, and this is the CRC-32C of what is no chunk in it."""
+
+    kind: Literal["closed"] = "closed"
+    size_bytes: Annotated[int, Field(gt=0)]
+    crc32c_around: Annotated[int, Field(ge=0, lt=1 << 32)]
 
 
-def parse_entry(header: bytes) -> FrameEntry | SealEntry:
+class SealEntry(_WithGaps):
+    """The open shard is closed and hashed, and this is what it has become."""
+
+    kind: Literal["seal"] = "seal"
+    shard: Shard
+
+
+Entry = FrameEntry | ClosedEntry | SealEntry
+
+_ENTRY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="kind")])
+
+
+def parse_entry(header: bytes) -> Entry:
     """The entry of a record.
 
     Raises:
@@ -118,8 +131,16 @@ def encode_inline_entry(frame: Frame) -> bytes:
     return JOURNAL.encode(text, payload)
 
 
+def encode_closed_entry(size_bytes: int, crc32c_around: int, missing: tuple[int, ...]) -> bytes:
+    """The record that says that the open shard is closed."""
+    entry = ClosedEntry(size_bytes=size_bytes, crc32c_around=crc32c_around, missing=_gaps(missing))
+    return JOURNAL.encode(entry.model_dump_json().encode())
+
+
 def encode_seal_entry(shard: Shard, missing: tuple[int, ...]) -> bytes:
     """The record that says what the open shard has become."""
-    runs = [(first, last) if last > first else first for first, last in runs_of(missing)]
-    text = SealEntry(shard=shard, missing=tuple(runs)).model_dump_json().encode()
-    return JOURNAL.encode(text)
+    return JOURNAL.encode(SealEntry(shard=shard, missing=_gaps(missing)).model_dump_json().encode())
+
+
+def _gaps(missing: tuple[int, ...]) -> tuple[int | tuple[int, int], ...]:
+    return tuple((first, last) if last > first else first for first, last in runs_of(missing))

@@ -8,17 +8,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from eucentric_core import FrameHeader, FrozenModel, fsync_directory, sha256_file
+from eucentric_core import FrameHeader, FrozenModel
 from eucentric_transfer import Compression
 
 from ._folders import Folders, SegmentName
+from ._interrupted import complete_seal, seal_in_place
 from ._ledger import Ledger
 from ._quarantine import Quarantine
 from ._rebuild import rebuild
 from ._recording import Recording, recording_of
 from ._salvage import Salvage
 
-__all__ = ["Recovery", "RecoveryReport", "complete_seal"]
+__all__ = ["Recovery", "RecoveryReport"]
 
 _log = logging.getLogger(__name__)
 
@@ -32,31 +33,8 @@ class RecoveryReport(FrozenModel):
     seals_completed: Annotated[int, Field(ge=0)] = 0
 
 
-def complete_seal(salvage: Salvage, session_id: int, folders: Folders, ledger: Ledger) -> bool:
-    """Finish a seal that was announced. False if the file is not what was announced, and nothing was done.
-
-    Raises:
-        OutOfSpaceError, JournalError: the disk failed; again later.
-    """
-    if salvage.seal is None:
-        return False
-    shard = salvage.seal.shard
-    named = folders.shards / shard.file_name
-    if shard.file_name not in ledger.shard_names():
-        found = named if named.exists() else salvage.shard
-        if not found.exists() or sha256_file(found) != shard.sha256:
-            salvage.shard = found
-            return False
-        if found != named:
-            found.replace(named)
-            fsync_directory(folders.shards)
-        ledger.record_shard(session_id, shard, salvage.seal.missing_sequences)
-    salvage.journal.unlink(missing_ok=True)
-    return True
-
-
 class Recovery:
-    """Puts the folders of a journal in order and reopens what is unfinished. Nothing is sealed anew.
+    """Puts the folders of a journal in order, finishes interrupted seals, and reopens what is unfinished.
 
     Raises:
         OutOfSpaceError, JournalError: the disk failed.
@@ -91,7 +69,7 @@ class Recovery:
         by_session: dict[int, list[SegmentName]] = defaultdict(list)
         for name, salvage in found.items():
             self._counts["torn_segments"] += salvage.torn
-            if complete_seal(salvage, name.session_id, self._folders, self._ledger):
+            if self._seal(name, salvage):
                 self._counts["seals_completed"] += 1
             else:
                 by_session[name.session_id].append(name)
@@ -103,6 +81,13 @@ class Recovery:
         for names in by_session.values():
             for name in names:
                 self._take(found[name], "no session of this journal knows it")
+
+    def _seal(self, name: SegmentName, salvage: Salvage) -> bool:
+        """Whether a seal was interrupted and is finished now, without a copy."""
+        if complete_seal(salvage, name.session_id, self._folders, self._ledger):
+            return True
+        row = self._ledger.session(name.session_id)
+        return row is not None and seal_in_place(salvage, name.number, row, self._folders, self._ledger)
 
     def _live_segments(self) -> set[SegmentName]:
         """The latest generation of each segment; what is left of earlier or unfinished ones is removed."""

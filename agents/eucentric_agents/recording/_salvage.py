@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from eucentric_core import DataFormatError, Frame, FrameHeader
 from eucentric_transfer import StoredChunk
 
-from ._entry import ChunkEntry, FrameEntry, SealEntry, parse_entry
+from ._entry import ChunkEntry, ClosedEntry, FrameEntry, SealEntry, parse_entry
 from ._record import Record, scan_file
 from ._record_format import JOURNAL, JOURNAL_2
 
@@ -51,15 +51,16 @@ class Salvage:
 
     journal: Path
     shard: Path
+    closed: ClosedEntry | None = None
     seal: SealEntry | None = None
-    torn: bool = False
+    torn_from: int | None = None
     damage: list[Damage] = field(default_factory=list)
     entries: list[tuple[FrameEntry, Record]] = field(default_factory=list)
     records_damaged: bool = False
 
     def __post_init__(self) -> None:
         found = scan_file(self.journal, JOURNAL, JOURNAL_2)
-        self.torn = found.torn_from is not None
+        self.torn_from = found.torn_from
         for start, stop in found.damaged:
             readable = found.is_readable(start, stop)
             what = (
@@ -79,10 +80,17 @@ class Salvage:
                 continue
             if isinstance(entry, SealEntry):
                 self.seal = entry
+            elif isinstance(entry, ClosedEntry):
+                self.closed = entry
             elif (key := (entry.header.stream, entry.header.sequence)) not in seen:
                 seen.add(key)
                 self.entries.append((entry, record))
         self.records_damaged = bool(self.damage)
+
+    @property
+    def torn(self) -> bool:
+        """Whether the journal ends in a record that was never finished."""
+        return self.torn_from is not None
 
     @property
     def origins(self) -> set[tuple[str, str]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from eucentric_core import OutOfSpaceError, Shard, fsync_directory, sha256_file, utc_now
+from eucentric_core import OutOfSpaceError, Shard, fsync_directory, sha256_file
 
 from ._errors import JournalError, disk_errors
 from ._folders import Folders
-from ._ledger import Ledger
-from ._recovery import complete_seal
+from ._interrupted import complete_seal, describe_shard, seal_in_place
+from ._ledger import Ledger, SessionRow
 from ._salvage import Salvage
 from ._sealer import SealJob
 from ._segment import Segment
@@ -81,6 +81,8 @@ class ShardSealing:
             salvage = Salvage(job.segment.journal_path, job.segment.shard_path)
             if complete_seal(salvage, job.session_id, self._folders, self._ledger):
                 return True
+            if seal_in_place(salvage, job.index, self._session(job), self._folders, self._ledger):
+                return True
             job.segment = self._rebuild(salvage, job.segment)
         held: dict[int, set[str]] = {}
         for sequence, stream in job.segment.durable:
@@ -95,6 +97,24 @@ class ShardSealing:
         return False
 
     def _close(self, job: SealJob) -> Shard:
+        row = self._session(job)
+        reached("seal.begun")
+        with disk_errors("sealing a shard"):
+            job.segment.builder.close()
+            reached("seal.closed")
+            job.segment.note_closed(job.missing)
+            reached("seal.vouched")
+            path = job.segment.shard_path
+            return describe_shard(
+                row,
+                job.index,
+                job.held,
+                simulated=job.simulated,
+                sha256=sha256_file(path),
+                size_bytes=path.stat().st_size,
+            )
+
+    def _session(self, job: SealJob) -> SessionRow:
         row = self._ledger.session(job.session_id)
         if row is None:
             raise JournalError(
@@ -102,23 +122,4 @@ class ShardSealing:
                 safe="the segment is kept.",
                 next_step="keep the folder and start with a new one.",
             )
-        reached("seal.begun")
-        with disk_errors("sealing a shard"):
-            job.segment.builder.close()
-            reached("seal.closed")
-            path = job.segment.shard_path
-            return Shard(
-                instrument=row.instrument,
-                session=row.session,
-                index=job.index,
-                first_sequence=min(job.held),
-                last_sequence=max(job.held),
-                frames=len(job.held),
-                streams=tuple(sorted(set().union(*job.held.values()))),
-                sha256=sha256_file(path),
-                size_bytes=path.stat().st_size,
-                sealed_utc=utc_now(),
-                simulated=job.simulated,
-                sample=row.sample,
-                material=row.material,
-            )
+        return row

@@ -10,9 +10,10 @@ from eucentric_core import Frame, FrameHeader, Shard, fsync_directory
 from eucentric_transfer import Compression, ShardBuilder, StoredChunk, flush_to_disk, is_table
 
 from ._checksum import crc32c
-from ._entry import encode_chunk_entry, encode_inline_entry, encode_seal_entry
+from ._entry import encode_chunk_entry, encode_closed_entry, encode_inline_entry, encode_seal_entry
 from ._errors import JournalError, disk_errors
 from ._folders import Folders, SegmentName
+from ._interrupted import checksum_around
 from ._packing import Packing
 from ._steps import reached
 
@@ -68,6 +69,7 @@ class Segment:
         reached("journal.opened")
         self._journal_bytes = 0
         self._waiting: Batch = []
+        self._places: list[tuple[int, int]] = []
         self._lock = threading.Lock()
         self.durable: set[tuple[int, str]] = set()
         self.broken = False
@@ -123,6 +125,7 @@ class Segment:
         else:
             packed = packing.result()
             place = self.builder.append_chunk(header, packed.chunk)
+            self._places.append((place.offset, place.size_bytes))
             record = encode_chunk_entry(packed.header_json, place, packed.checksum)
         reached("journal.frame.written")
         return (header.sequence, header.stream), record
@@ -139,6 +142,7 @@ class Segment:
                 record = encode_inline_entry(content)
             else:
                 place = self.builder.append_chunk(header, content)
+                self._places.append((place.offset, place.size_bytes))
                 self.builder.write_chunks()
                 text = header.model_dump_json().encode()
                 record = encode_chunk_entry(text, place, crc32c(content.content))
@@ -186,20 +190,34 @@ class Segment:
         reached("journal.records.written")
         getattr(os, "fdatasync", os.fsync)(self._journal.fileno())
 
+    def note_closed(self, missing: tuple[int, ...]) -> None:
+        """Write down that the shard is closed, and vouch for what lies around its chunks.
+
+        Raises:
+            OutOfSpaceError, JournalError: the disk failed.
+        """
+        self._require_whole()
+        with disk_errors("writing down a closed shard"):
+            size_bytes, checksum = checksum_around(self.shard_path, self._places)
+            self._write_records([encode_closed_entry(size_bytes, checksum, missing)])
+
     def announce(self, shard: Shard, missing: tuple[int, ...]) -> None:
         """Write down what the closed shard is, before it gets its name.
 
         Raises:
             OutOfSpaceError, JournalError: the disk failed.
         """
+        self._require_whole()
+        with disk_errors("writing down a sealed shard"):
+            self._write_records([encode_seal_entry(shard, missing)])
+
+    def _require_whole(self) -> None:
         if self.broken:
             raise JournalError(
                 "A segment that failed cannot be sealed.",
                 safe="its frames are in the journal.",
                 next_step="it is built anew from the journal by itself.",
             )
-        with disk_errors("writing down a sealed shard"):
-            self._write_records([encode_seal_entry(shard, missing)])
 
     def confirm(self, folders: Folders) -> None:
         """From here on a provisional segment counts, and the one it was copied from does not."""

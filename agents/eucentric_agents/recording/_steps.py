@@ -19,6 +19,7 @@ STEPS = (
     # A shard is being sealed.
     "seal.begun",
     "seal.closed",
+    "seal.vouched",
     "seal.announced",
     "seal.renamed",
     "seal.recorded",
@@ -29,6 +30,8 @@ STEPS = (
     # What an earlier run left is being put in order.
     "recovery.copied",
     "recovery.replaced",
+    "recovery.hashed",
+    "recovery.announced",
     # A frame that cannot be part of a data set.
     "quarantine.written",
     "quarantine.noted",

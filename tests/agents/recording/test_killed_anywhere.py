@@ -115,11 +115,15 @@ def test_killed_again_and_again_in_one_folder(
     finish_and_check(site, acknowledged, make_frame)
 
 
-@pytest.mark.parametrize("step", ["journal.opened", "recovery.copied", "recovery.replaced"])
+COPIED = [("seal.closed", step) for step in ("journal.opened", "recovery.copied", "recovery.replaced")]
+SEALED = [("seal.vouched", step) for step in ("recovery.hashed", "recovery.announced")]
+
+
+@pytest.mark.parametrize(("first", "step"), COPIED + SEALED)
 def test_a_kill_while_an_earlier_kill_is_being_mended(
-    site: Any, recording_processes: Any, make_frame: Callable[..., Frame], step: str
+    site: Any, recording_processes: Any, make_frame: Callable[..., Frame], first: str, step: str
 ) -> None:
-    recording_processes.run(site, {"label": "seal.closed", "occurrence": 1})
+    recording_processes.run(site, {"label": first, "occurrence": 1})
     outcome = recording_processes.run(site, {"label": step, "occurrence": 1})
     assert outcome.status == -signal.SIGKILL
     finish_and_check(site, outcome.acknowledged, make_frame)

@@ -36,7 +36,7 @@ Far = Literal["posix", "s3", "globus"]
 Who = Literal["recorder", "repository"]
 
 JOURNAL = ("opened", "frame.written", "chunks.durable", "records.written", "durable")
-SEAL = ("begun", "closed", "announced", "renamed", "recorded", "done")
+SEAL = ("begun", "closed", "vouched", "announced", "renamed", "recorded", "done")
 OF_A_SHARD = ("ship.noted", "receipt.found", "receipt.stored", "delete.removed", "delete.noted")
 SHIPPING = ("ship.begun", "ship.delivered", "ship.documented", *OF_A_SHARD)
 RECORDER = (
@@ -50,7 +50,8 @@ REPOSITORY = (
     "dataset.entered",
 )
 INBOX = ("inbox.fetched", "inbox.announced", "inbox.receipted", "inbox.removed")
-RECOVERY = ("recovery.copied", "recovery.replaced")
+COPIED = ("recovery.copied", "recovery.replaced")
+SEALED_IN_PLACE = ("recovery.hashed", "recovery.announced")
 QUARANTINE = ("quarantine.written", "quarantine.noted")
 STORES: tuple[Far, ...] = ("s3", "globus")
 FARS: tuple[Far, ...] = ("posix", *STORES)
@@ -105,11 +106,14 @@ def cases(nightly: bool) -> list[Case]:
     chosen += [labelled("s3", "recorder", step) for step in SHIPPING]
     chosen += [labelled("s3", "repository", step) for step in INBOX]
     chosen += [labelled("globus", "recorder", step) for step in SHIPPING]
-    chosen += [Case("posix", "recorder", at("journal.durable", 2), again=step) for step in RECOVERY]
+    chosen += [Case("posix", "recorder", at("journal.durable", 2), again=step) for step in COPIED]
+    chosen += [Case("posix", "recorder", at("seal.vouched"), again=step) for step in SEALED_IN_PLACE]
     chosen += [Case("posix", "recorder", at(step), poisoned=True) for step in QUARANTINE]
     chance = np.random.default_rng(2611)
     if nightly:
-        chosen += [labelled("posix", "recorder", step, n) for n in (2, 3) for step in RECORDER[:11]]
+        chosen += [
+            labelled("posix", "recorder", step, n) for n in (2, 3) for step in RECORDER[: len(JOURNAL + SEAL)]
+        ]
         chosen += [
             labelled(far, "recorder", step, n) for far in STORES for n in (2, 3) for step in OF_A_SHARD
         ]

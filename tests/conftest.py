@@ -6,6 +6,7 @@ waits until the server answers and stops it; the last check below names whatever
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -66,6 +67,13 @@ def repository() -> Path:
 def make_frame() -> Callable[..., Frame]:
     """Builds a simulated frame whose array depends on stream and sequence alone; see `frames.build_frame`."""
     return build_frame
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_open() -> Iterator[None]:
+    """Let what a module left open fail that module, not whichever runs when it is collected."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session", autouse=True)

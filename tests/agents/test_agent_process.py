@@ -134,6 +134,7 @@ def gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.alone
 def test_a_killed_agent_leaves_a_safe_instrument_and_starts_again_with_a_void_lease(machine: Machine) -> None:
     agent = machine.start()
     scope = connect("127.0.0.1", machine.control_port, client="ada")
@@ -254,6 +255,7 @@ def test_when_the_driver_host_dies_a_fresh_one_makes_safe_first_and_the_session_
     wait_until(lambda: machine.recorded("crash") == list(range(20)))
 
 
+@pytest.mark.alone
 def test_frames_go_past_an_agent_that_stands_still_until_the_driver_host_makes_safe(machine: Machine) -> None:
     agent = machine.start()
     scope = connect("127.0.0.1", machine.control_port, client="ada")

@@ -248,6 +248,7 @@ def test_nobody_without_the_token_reaches_the_driver(rig: Rig) -> None:
         acquaintance.close()
 
 
+@pytest.mark.alone
 def test_a_host_that_stands_still_is_replaced_by_one_that_makes_safe_first(rig: Rig) -> None:
     scope, first = rig.host.instrument, rig.host.pid
     assert first is not None

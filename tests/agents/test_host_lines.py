@@ -62,16 +62,16 @@ def host() -> Iterator[Host]:
     host.go_on.set()
     host.lines.close()
     host.server.stop()
-    host.serving.join(timeout=5)
+    host.serving.join(timeout=15)
 
 
 def test_the_safe_state_does_not_wait_behind_anybody_s_blanking(host: Host) -> None:
     with ThreadPoolExecutor() as threads:
         blanking = threads.submit(host.instrument.execute, BeamBlank())
-        assert host.asked.wait(5)
+        assert host.asked.wait(15)
         host.instrument.safe_state()
         # Answered in time only because the safe state came through while it was going on.
-        assert blanking.result(timeout=5) == Done()
+        assert blanking.result(timeout=15) == Done()
     assert host.lines.lost is None
 
 
@@ -80,11 +80,11 @@ def test_a_steering_call_that_is_stuck_neither_holds_up_the_replacement_nor_keep
 ) -> None:
     with ThreadPoolExecutor() as threads:
         stuck = threads.submit(host.lines.call, Line.STEERING, "execute", {})
-        assert host.asked.wait(5)
-        threads.submit(host.lines.close).result(timeout=5)
+        assert host.asked.wait(15)
+        threads.submit(host.lines.close).result(timeout=15)
         assert not stuck.done()
         host.connect()
         assert host.lines.call(Line.STEERING, "health", {}) == {}
         assert not stuck.done()
         host.go_on.set()
-        stuck.result(timeout=5)
+        stuck.result(timeout=15)

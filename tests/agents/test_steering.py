@@ -94,6 +94,7 @@ def test_steering_needs_the_lease_and_only_one_client_has_it(agent: ConnectAgent
         bob.stop_session()
 
 
+@pytest.mark.alone
 def test_a_lost_lease_blanks_the_beam_stops_the_scan_and_is_announced(own_agent: StartAgent) -> None:
     settings, observer = own_agent(lease_duration_s=1.5)
     with StreamSubscriber(
@@ -132,6 +133,7 @@ def test_a_lost_lease_blanks_the_beam_stops_the_scan_and_is_announced(own_agent:
         assert not observer.state().scanning
 
 
+@pytest.mark.alone
 def test_a_holder_who_falls_silent_loses_the_beam_within_three_seconds_and_keeps_the_lease(
     agent: ConnectAgent, settings: Settings
 ) -> None:

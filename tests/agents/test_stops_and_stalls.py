@@ -349,6 +349,7 @@ def test_a_slow_audit_disk_does_not_hold_up_the_watchdog(tmp_path: Path, clock: 
         )
 
 
+@pytest.mark.alone
 def test_a_reading_that_hangs_keeps_nobody_from_making_safe(tmp_path: Path) -> None:
     bench = SlowToRead(concurrent=True)
     with Rig(tmp_path, bench=bench, interlocks=Interlocks(Limits(), bench.capabilities, path=None)) as rig:

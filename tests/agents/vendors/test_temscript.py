@@ -255,6 +255,7 @@ def test_an_exposure_during_which_the_beam_could_not_be_blanked_in_time_is_refus
             scope.instrument.execute(command)
 
 
+@pytest.mark.alone
 def test_while_the_server_hangs_blanking_fails_in_time_and_takes_effect_afterwards(
     scope: Opened, microscope: StemMicroscope
 ) -> None:

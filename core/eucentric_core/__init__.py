@@ -96,6 +96,7 @@ from ._microscope import Microscope
 from ._model import FrozenModel, Identifier, Sha256, UtcDatetime, utc_now
 from ._process import ManagedProcess
 from ._result import DETECTION_COLUMNS, ResultHeader
+from ._sent_document import SentDocument
 from ._service import ServiceLifetime, service_lifetime
 from ._settings import (
     AgentSettings,
@@ -206,6 +207,7 @@ __all__ = [
     "Role",
     "S3Settings",
     "ScanAbortedError",
+    "SentDocument",
     "ServiceLifetime",
     "ServiceUnavailableError",
     "SessionStarted",

@@ -33,14 +33,14 @@ def read_shipping(settings: Settings) -> ShippingReport:
         return ShippingReport.model_validate(_ask(settings, "shipping.status", {}))
     with _outbox(settings) as ledger:
         backlog = ledger.backlog()
-        stuck = tuple(ledger.stuck())
+        stuck, stuck_count = tuple(ledger.stuck()), ledger.stuck_count()
     status = ShipperStatus(
         state="stopped",
         pending_shards=backlog.get("pending", (0, 0))[0],
         pending_bytes=backlog.get("pending", (0, 0))[1],
         awaiting_receipt=backlog.get("delivered", (0, 0))[0],
         confirmed=sum(backlog.get(state, (0, 0))[0] for state in ("confirmed", "done")),
-        stuck=backlog.get("stuck", (0, 0))[0],
+        stuck=stuck_count,
         failures=0,
     )
     ships = settings.agent.ship_to is not None

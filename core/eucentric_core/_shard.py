@@ -75,13 +75,21 @@ class DatasetManifest(FrozenModel):
         return f"{self.instrument}.{self.session}"
 
     @property
+    def idempotency_key(self) -> str:
+        """Registering the manifest of a recording twice has the effect of registering it once."""
+        return f"{self.instrument}:{self.session}:manifest"
+
+    @property
     def frames(self) -> int:
         """Number of acquisitions in the data set."""
         return sum(shard.frames for shard in self.shards)
 
 
 class Receipt(FrozenModel):
-    """The far end's word that it holds a shard: only then may the source be deleted."""
+    """The far end's word that it holds a shard, or a manifest: only then may the source be deleted.
+
+    SHA-256 and length are those of the shard's file, or of the manifest's JSON.
+    """
 
     schema_version: Literal[1] = 1
     idempotency_key: str

@@ -20,6 +20,7 @@ from eucentric_core import (
     EucentricError,
     IntegrityError,
     Receipt,
+    SentDocument,
     Shard,
     TransferFailedError,
     reached,
@@ -120,7 +121,7 @@ class Inbox:
         for name, content in list(self._taken.items()):
             if (self._folders.incoming / name).exists():
                 continue
-            receipt = None if name.endswith(_DATASET_SUFFIX) else self._receipt(name, content)
+            receipt = self._receipt(name, content)
             if receipt is not None:
                 self._mover.put_bytes(receipt.model_dump_json().encode(), f"receipts/{name}")
                 reached("inbox.receipted")
@@ -134,13 +135,14 @@ class Inbox:
 
     def _remove(self, name: str, content: bytes, receipt: Receipt | None) -> None:
         shard = f"incoming/{name.removesuffix('.json')}"
-        if receipt is not None:
-            self._mover.remove(shard, sha256=receipt.sha256)
+        done = None if name.endswith(_DATASET_SUFFIX) else receipt
+        if done is not None:
+            self._mover.remove(shard, sha256=done.sha256)
         try:
             self._mover.remove(f"incoming/{name}", sha256=sha256(content).hexdigest())
-            if receipt is not None:
+            if done is not None:
                 # Sent again just now, and its document was the one that has gone.
-                self._mover.remove(shard, sha256=receipt.sha256)
+                self._mover.remove(shard, sha256=done.sha256)
         except IntegrityError:
             # Its sender has sent another meanwhile, which is looked at in its turn.
             _log.info("%s in the inbox is another now", name)
@@ -202,8 +204,11 @@ class Inbox:
         """This repository's receipt for just this document."""
         try:
             receipt = Receipt.model_validate_json((self._folders.receipts / name).read_bytes())
-            shard = Shard.model_validate_json(content)
-        except (FileNotFoundError, ValidationError):
+            document = SentDocument.opened(content)
+            if name.endswith(_DATASET_SUFFIX):
+                return receipt if receipt.sha256 == sha256(document).hexdigest() else None
+            shard = Shard.model_validate_json(document)
+        except (FileNotFoundError, ValidationError, IntegrityError):
             return None
         return receipt if receipt.idempotency_key == shard.idempotency_key else None
 
@@ -220,7 +225,7 @@ class Inbox:
 
 def _shard(name: str, content: bytes) -> Shard:
     try:
-        shard = Shard.model_validate_json(content)
+        shard = Shard.model_validate_json(SentDocument.opened(content))
     except ValidationError as error:
         raise _refuse(f"{name} does not describe a shard: {error}.") from error
     if name != f"{shard.file_name}.json":

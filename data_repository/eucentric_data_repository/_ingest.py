@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from eucentric_core import (
     EucentricError,
     IntegrityError,
     Receipt,
+    SentDocument,
     Shard,
     fsync_directory,
     reached,
@@ -58,7 +60,7 @@ def _document(path: Path, max_bytes: int) -> bytes:
         raise _refuse(f"{path.name} is not a plain file.")
     if path.stat().st_size > max_bytes:
         raise _refuse(f"{path.name} is longer than {max_bytes} bytes.")
-    return path.read_bytes()
+    return SentDocument.opened(path.read_bytes())
 
 
 def _read_shard_document(path: Path) -> Shard:
@@ -130,14 +132,7 @@ def _take_shard(folders: RepositoryFolders, registrar: Registrar, document: Path
         folders.set_aside(final, error.report())
         raise
     reached("register.entered")
-    receipt = Receipt(
-        idempotency_key=shard.idempotency_key,
-        sha256=shard.sha256,
-        size_bytes=shard.size_bytes,
-        received_utc=utc_now(),
-        dataset_id=dataset_id,
-    )
-    write_atomic(folders.receipts / document.name, receipt.model_dump_json().encode())
+    _write_receipt(folders, document, shard, shard.sha256, shard.size_bytes)
     reached("register.receipted")
     registrar.note_receipt(shard)
     reached("register.noted")
@@ -148,15 +143,31 @@ def _take_shard(folders: RepositoryFolders, registrar: Registrar, document: Path
     return events
 
 
+def _write_receipt(
+    folders: RepositoryFolders, document: Path, of: Shard | DatasetManifest, sha256: str, size_bytes: int
+) -> None:
+    receipt = Receipt(
+        idempotency_key=of.idempotency_key,
+        sha256=sha256,
+        size_bytes=size_bytes,
+        received_utc=utc_now(),
+        dataset_id=of.dataset_id,
+    )
+    write_atomic(folders.receipts / document.name, receipt.model_dump_json().encode())
+
+
 def _take_dataset(folders: RepositoryFolders, registrar: Registrar, document: Path) -> list[AnyEvent]:
+    content = _document(document, _MAX_MANIFEST_BYTES)
     try:
-        manifest = DatasetManifest.model_validate_json(_document(document, _MAX_MANIFEST_BYTES))
+        manifest = DatasetManifest.model_validate_json(content)
     except ValidationError as error:
         raise _refuse(f"{document.name} is no manifest of a data set: {error}.") from error
     if document.name != f"{manifest.dataset_id}{_DATASET_SUFFIX}":
         raise _refuse(f"{document.name} is the manifest of {manifest.dataset_id}.")
     events = registrar.register_dataset(manifest)
     reached("dataset.entered")
+    _write_receipt(folders, document, manifest, sha256(content).hexdigest(), len(content))
+    reached("dataset.receipted")
     document.unlink()
     return events
 

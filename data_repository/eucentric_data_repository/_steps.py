@@ -17,7 +17,8 @@ STEPS = (
     "register.done",
     # A data set is being registered.
     "dataset.entered",
-    # The sender of a shard in the inbox is told, and the inbox is emptied.
+    "dataset.receipted",
+    # The sender of what is in the inbox is told, and the inbox is emptied.
     "inbox.receipted",
     "inbox.removed",
     # A shard is being deleted by a retention rule.

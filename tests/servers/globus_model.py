@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +54,7 @@ class Faults:
         lie_size_bytes: added to every size that is listed.
         shorten: files that arrive one byte short, with nothing said.
         swap: files that arrive with another content of their length, with nothing said.
+        rewrite: makes of a destination path and a content what lies there in the end, with nothing said.
         corrupt: files that arrive changed the first time; verify_checksum finds it.
         seconds_per_chunk: how slow the network is.
         stall: tasks make no progress at all while this is set.
@@ -69,6 +70,7 @@ class Faults:
     lie_size_bytes: int = 0
     shorten: int = 0
     swap: int = 0
+    rewrite: Callable[[str, bytes], bytes] | None = None
     corrupt: int = 0
     seconds_per_chunk: float = 0.0
     stall: bool = False

@@ -261,6 +261,8 @@ class Tasks:
             os.truncate(target, target.stat().st_size - 1)
         if self.faults.takes("swap"):
             target.write_bytes(bytes(target.stat().st_size))
+        if self.faults.rewrite is not None:
+            target.write_bytes(self.faults.rewrite(item["destination_path"], target.read_bytes()))
         home = "/home/anna/" if self.spells_home_out else "/~/"
         task.moved.append((item["source_path"], item["destination_path"].replace("/~/", home, 1)))
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from eucentric_core import EucentricError, Shard, TransferFailedError
-from eucentric_transfer import RemoteFile
+from eucentric_core import EucentricError, SentDocument, Shard, TransferFailedError
+from eucentric_transfer import Outgoing, RemoteFile
 
 from ._ledger import OutboxEntry
 
-__all__ = ["INCOMING", "chunks", "document_name", "failure_of", "incoming_name", "is_whole", "next_pause_s"]
+__all__ = [
+    "INCOMING",
+    "chunks",
+    "document_name",
+    "document_to_send",
+    "failure_of",
+    "incoming_name",
+    "is_whole",
+    "next_pause_s",
+    "receipt_name",
+]
 
 INCOMING = "incoming"
 """The far end's folder for what arrives."""
@@ -28,6 +38,17 @@ def next_pause_s(pause_s: float, *, moved: bool, poll_s: float, idle_s: float) -
 def document_name(entry: OutboxEntry) -> str:
     """Name of the document that tells the far end about an entry."""
     return f"{entry.name}.json" if entry.kind == "shard" else entry.name
+
+
+def document_to_send(entry: OutboxEntry) -> Outgoing:
+    """The document of an entry, so that a changed byte of it is noticed at the far end."""
+    sent = SentDocument.of(entry.document)
+    return Outgoing(sent.model_dump_json().encode(), incoming_name(document_name(entry)))
+
+
+def receipt_name(entry: OutboxEntry) -> str:
+    """Where the far end says that it has taken in an entry."""
+    return f"receipts/{document_name(entry)}"
 
 
 def is_whole(entry: OutboxEntry, answer: RemoteFile | EucentricError) -> bool:

@@ -355,6 +355,15 @@ class Ledger:
             for row in rows
         ]
 
+    def stuck_count(self) -> int:
+        """How much is stuck: shards and manifests."""
+        (row,) = self._query("SELECT COUNT(*) AS entries FROM outbox WHERE state = 'stuck'")
+        return int(row["entries"])
+
+    def is_something_pending(self) -> bool:
+        """Whether there is a shard or a manifest to send."""
+        return bool(self._query("SELECT 1 FROM outbox WHERE state = 'pending' LIMIT 1"))
+
     def retry_stuck(self, name: str | None = None) -> tuple[str, ...]:
         """Send what is stuck again, as if for the first time: one entry, or all; returns their names."""
         with self._transaction("sending again what was stuck") as connection:

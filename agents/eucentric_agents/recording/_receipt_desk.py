@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -9,9 +10,9 @@ from datetime import datetime
 from eucentric_core import DataFormatError, EucentricError, TransferFailedError, utc_now
 from eucentric_transfer import FarEndError, Mover
 
-from ._batches import INCOMING, chunks, document_name, incoming_name
+from ._batches import INCOMING, chunks, document_name, incoming_name, receipt_name
 from ._journal import Journal
-from ._ledger import OutboxEntry
+from ._ledger import OutboxEntry, OutboxState
 from ._receipts import checked_receipt
 from ._steps import reached
 
@@ -20,12 +21,13 @@ __all__ = ["OUTBOX_ROWS", "ReceiptDesk"]
 OUTBOX_ROWS = 4096
 """What is looked at in one pass."""
 
-_RECEIPTS = "receipts"
 _MAX_RECEIPT_BYTES = 64 << 10
 _MAX_DELIVERIES = 3
 _MAX_WRONG_RECEIPTS = 3
 _AT_A_TIME = 64
 _WORTH_A_LISTING = 2
+
+_log = logging.getLogger(__name__)
 
 _GiveUp = Callable[[OutboxEntry, EucentricError, int], bool]
 
@@ -71,7 +73,7 @@ class ReceiptDesk:
             yield self._look_for(some)
 
     def _look_for(self, entries: Sequence[OutboxEntry]) -> list[EucentricError]:
-        names = {entry.name: f"{_RECEIPTS}/{entry.name}.json" for entry in entries}
+        names = {entry.name: receipt_name(entry) for entry in entries}
         failures: list[EucentricError] = []
         missing: list[OutboxEntry] = []
         for entry, content in self._read(entries, names):
@@ -81,19 +83,42 @@ class ReceiptDesk:
             try:
                 if isinstance(content, EucentricError):
                     raise content
-                receipt = checked_receipt(entry.name, entry.document, content)
+                self._settle(entry, content)
             except (TransferFailedError, DataFormatError) as error:
                 if not self._give_up(entry, error, _MAX_WRONG_RECEIPTS):
                     failures.append(error)
-                continue
-            reached("receipt.found")
-            self._journal.ledger.move(entry.name, "confirmed", receipt=receipt)
-            self.last_found_utc = utc_now()
-            reached("receipt.stored")
         for entry in self._perhaps_gone(missing):
             failures += self._send_again_if_gone(entry, names[entry.name])
         self._journal.local_copies.trim()
         return failures
+
+    def settles(self, entry: OutboxEntry) -> bool:
+        """Whether a document has its receipt, though the mover could not find it after sending it.
+
+        The repository takes a document away once it has answered it, perhaps just before the mover looks.
+
+        Raises:
+            JournalError: the local disk failed.
+        """
+        name = receipt_name(entry)
+        try:
+            content = self._mover.read_many([name], max_bytes=_MAX_RECEIPT_BYTES)[name]
+            if content is None:
+                return False
+            self._settle(entry, content)
+        except (TransferFailedError, DataFormatError) as error:
+            _log.warning("no receipt settles %s: %s", entry.name, error.what)
+            return False
+        return True
+
+    def _settle(self, entry: OutboxEntry, content: bytes) -> None:
+        """A receipt lies there: the local file may go, if there is one."""
+        receipt = checked_receipt(entry, content)
+        reached("receipt.found")
+        state: OutboxState = "confirmed" if entry.kind == "shard" else "done"
+        self._journal.ledger.move(entry.name, state, receipt=receipt)
+        self.last_found_utc = utc_now()
+        reached("receipt.stored")
 
     def _perhaps_gone(self, missing: Sequence[OutboxEntry]) -> Sequence[OutboxEntry]:
         """Those that have to be asked for one by one: a listing says of many at once that they still wait."""
@@ -121,7 +146,7 @@ class ReceiptDesk:
             yield entry, found[names[entry.name]]
 
     def _send_again_if_gone(self, entry: OutboxEntry, receipt_name: str) -> list[EucentricError]:
-        """The repository took a shard away without a receipt: it was refused there, or lost."""
+        """The repository took a shard or a manifest away without a receipt: it was refused there, or lost."""
         if self._mover.size(incoming_name(document_name(entry))) is not None:
             return []
         # It may have been registered between the two looks.
@@ -130,7 +155,7 @@ class ReceiptDesk:
         last = entry.attempts >= _MAX_DELIVERIES
         error = TransferFailedError(
             f"The repository has no receipt for {entry.name}, delivered {entry.attempts} times.",
-            safe=f"the local shard is kept and {'not sent again' if last else 'sent again'}.",
+            safe=f"it is kept here and {'not sent again' if last else 'sent again'}.",
             next_step="see the repository's quarantine for the reason; then `eucentric agent retry-stuck`.",
         )
         if last:

@@ -31,7 +31,7 @@ from eucentric_transfer import FarEndError, Mover, Outgoing
 
 from ._batches import (
     chunks,
-    document_name,
+    document_to_send,
     failure_of,
     incoming_name,
     is_whole,
@@ -142,7 +142,7 @@ class Shipper:
             pending_bytes=pending_bytes,
             awaiting_receipt=backlog.get("delivered", (0, 0))[0],
             confirmed=sum(backlog.get(state, (0, 0))[0] for state in ("confirmed", "done")),
-            stuck=backlog.get("stuck", (0, 0))[0],
+            stuck=self._journal.ledger.stuck_count(),
             failures=self._failures,
             error=self._error,
             sending=shown.name,
@@ -228,9 +228,7 @@ class Shipper:
         ]
         documents += [entry for entry in entries if entry.kind == "dataset"]
         # The documents come second: where one is, its shard is whole.
-        told = self._mover.put_many(
-            [Outgoing(entry.document.encode(), incoming_name(document_name(entry))) for entry in documents]
-        )
+        told = self._mover.put_many([document_to_send(entry) for entry in documents])
         reached("ship.documented")
         outcome = dict(zip((entry.name for entry in shards), answers, strict=True))
         outcome |= zip((entry.name for entry in documents), told, strict=True)
@@ -239,14 +237,24 @@ class Shipper:
             for entry in entries
             if (answer := failure_of(entry, outcome[entry.name])) is not None
         ]
-        failed_names = {entry.name for entry, _ in failed}
+        settled = {entry.name for entry, error in failed if self._is_settled(entry, error, documents)}
+        failed = [(entry, error) for entry, error in failed if entry.name not in settled]
+        failed_names = settled | {entry.name for entry, _ in failed}
         for entry in entries:
             if entry.name not in failed_names:
-                self._journal.ledger.move(entry.name, "delivered" if entry.kind == "shard" else "done")
+                self._journal.ledger.move(entry.name, "delivered")
                 self._last_arrival_utc = utc_now()
                 reached("ship.noted")
         some_arrived = len(failed) < len(entries)
         return [error for entry, error in failed if not self._is_stuck(entry, error, counts=some_arrived)]
+
+    def _is_settled(
+        self, entry: OutboxEntry, error: EucentricError, documents: Sequence[OutboxEntry]
+    ) -> bool:
+        """Whether the repository has answered a document that the mover says has not arrived."""
+        if entry not in documents or isinstance(error, FarEndError | OutOfSpaceError):
+            return False
+        return self._receipt_desk.settles(entry)
 
     def _outgoing(self, entry: OutboxEntry) -> Outgoing:
         shard = Shard.model_validate_json(entry.document)
@@ -303,7 +311,7 @@ class Shipper:
 
     def _is_something_pending(self) -> bool:
         try:
-            return "pending" in self._journal.ledger.backlog()
+            return self._journal.ledger.is_something_pending()
         except Exception:  # noqa: BLE001
             # The next pass meets it, too, if it lasts; there it is told and tried again.
             _log.warning("the outbox could not be looked at", exc_info=True)

@@ -132,7 +132,7 @@ def test_a_shard_that_rots_on_the_way_is_quarantined_there_and_sent_again(site: 
         assert catalogue.datasets()[0].state == "complete"
 
 
-def test_a_shard_that_is_refused_again_and_again_is_not_sent_for_ever(site: Any, journal: Any) -> None:
+def test_what_is_refused_again_and_again_is_not_sent_for_ever(site: Any, journal: Any) -> None:
     shipper = site.shipper(journal)
     for _ in range(8):
         try:
@@ -141,7 +141,8 @@ def test_a_shard_that_is_refused_again_and_again_is_not_sent_for_ever(site: Any,
             continue
         for path in site.folders.incoming.iterdir():
             path.unlink()
-    assert shipper.status().stuck == 3
+    assert {entry.kind for entry in shipper.stuck()} == {"shard", "dataset"}
+    assert shipper.status().stuck == 4
     assert len(local_shards(journal)) == 3
 
 

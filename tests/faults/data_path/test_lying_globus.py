@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eucentric_agents.recording import Journal, Shipper
-from eucentric_core import EucentricError, Event
+from eucentric_core import EucentricError, Event, Shard, TransferFailed, utc_now
 from eucentric_data_repository import Catalogue, RepositoryFolders
 from eucentric_transfer import FarEndError
 from eucentric_transfer.globus import _account
@@ -138,6 +138,79 @@ def test_nothing_is_freed_for_it_and_all_arrives_once_it_is_well(
     with Catalogue(folders.database) as catalogue:
         (dataset,) = catalogue.datasets()
         assert (dataset.state, dataset.frames, dataset.shards) == ("complete", 2 * SHARDS, SHARDS)
+
+
+def another_year(document: bytes) -> bytes:
+    """Still a document of its kind, of the same length, that says something else."""
+    year = f"{utc_now():%Y}-".encode()
+    assert year in document
+    return document.replace(year, b"2001-", 1)
+
+
+def nonsense(document: bytes) -> bytes:
+    return bytes(len(document))
+
+
+def changing(site: Site, kind: str, change: Callable[[bytes], bytes]) -> None:
+    """Globus says SUCCEEDED, and each document of a kind lies there with another content of its length."""
+
+    def rewrite(destination: str, content: bytes) -> bytes:
+        return change(content) if destination.removesuffix(".part").endswith(kind) else content
+
+    site.emulator.faults.rewrite = rewrite
+
+
+@pytest.mark.parametrize("change", [another_year, nonsense], ids=lambda change: change.__name__)
+@pytest.mark.parametrize("kind", [".dataset.json", ".h5.json"])
+def test_a_document_that_it_changes_is_refused_and_sent_again(
+    site: Site, journal: Journal, kind: str, change: Callable[[bytes], bytes]
+) -> None:
+    folders = RepositoryFolders(site.root)
+    folders.make()
+    sent = {entry.name: entry.document for entry in journal.ledger.outbox("pending")}
+    changing(site, kind, change)
+    shipper = Shipper(journal, site.mover(), publish=lambda _event: None)
+    ship_often(shipper, 1)
+    take_in(folders)
+    assert any(path.name.endswith(kind) for path in folders.quarantine.iterdir())
+    site.emulator.mend()
+    for _ in range(PASSES):
+        ship_often(shipper, 1)
+        take_in(folders)
+    assert local(journal) == []
+    assert {entry.name for entry in journal.ledger.outbox("done")} == set(sent)
+    with Catalogue(folders.database) as catalogue:
+        (dataset,) = catalogue.datasets()
+        assert (dataset.state, dataset.frames) == ("complete", 2 * SHARDS)
+        for entry in catalogue.shards():
+            assert entry.shard == Shard.model_validate_json(sent[entry.shard.file_name])
+
+
+def test_a_manifest_that_it_changes_again_and_again_is_stuck_with_its_reason(
+    site: Site, journal: Journal
+) -> None:
+    folders = RepositoryFolders(site.root)
+    folders.make()
+    changing(site, ".dataset.json", another_year)
+    events: list[Event] = []
+    shipper = Shipper(journal, site.mover(), publish=events.append)
+    for _ in range(PASSES):
+        ship_often(shipper, 1)
+        take_in(folders)
+    assert local(journal) == []
+    (stuck,) = shipper.stuck()
+    assert stuck.name == "twin.s1.dataset.json"
+    assert shipper.status().stuck == 1
+    assert [event.error.what for event in events if isinstance(event, TransferFailed)] == [
+        "The repository has no receipt for twin.s1.dataset.json, delivered 3 times."
+    ]
+    site.emulator.mend()
+    assert shipper.retry_stuck() == (stuck.name,)
+    ship_often(shipper, 1)
+    take_in(folders)
+    ship_often(shipper, 1)
+    with Catalogue(folders.database) as catalogue:
+        assert [dataset.state for dataset in catalogue.datasets()] == ["complete"]
 
 
 def test_a_token_that_expired_while_a_task_ran_is_renewed_and_the_task_goes_on(

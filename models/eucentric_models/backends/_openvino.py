@@ -1,0 +1,123 @@
+"""OpenVINO on the CPU: float32, bfloat16 where the processor has it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._failures import closed, failing_as_backend_error, require_available
+from ._frame_shape import FrameShape
+from ._onnx_graph import DEVIATION, EMBEDDING, IMAGES, MAPS, STRONGEST, onnx_graph
+from ._onnxruntime import missing_packages
+from ._protocols import CompiledEnsemble, EnsembleOutput, Precision
+from ._source import EnsembleSource
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+__all__ = ["OpenVinoBackend"]
+
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "int8": "f32"}
+
+
+@dataclass(frozen=True)
+class OpenVinoBackend:
+    """OpenVINO's CPU plugin.
+
+    Attributes:
+        name: see :class:`Backend`; so the next two.
+        precision: float32 or bfloat16; int8 says that the graph is quantised.
+        tolerance: see :class:`Backend`.
+    """
+
+    name: str
+    precision: Precision
+    tolerance: float
+
+    def unavailable(self) -> str | None:
+        """Why it cannot be used here."""
+        if reason := missing_packages("torch", "onnx", "openvino"):
+            return reason
+        import openvino
+
+        core = openvino.Core()
+        if "CPU" not in core.available_devices:
+            return "OpenVINO finds no CPU that it knows."
+        if self.precision == "bfloat16":
+            offered = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+            if "BF16" not in offered:
+                return "the processor has no bfloat16 arithmetic."
+        return None
+
+    def compile(
+        self, source: EnsembleSource, *, shape: tuple[int, int], batch: int = 1, threads: int = 1
+    ) -> CompiledEnsemble:
+        """See :class:`Backend`."""
+        require_available(self.name, self.unavailable())
+        frame = FrameShape.checked(source, shape, batch, threads)
+        return self.session(onnx_graph(source), frame, threads)
+
+    def session(self, graph: ModelProto, frame: FrameShape, threads: int) -> CompiledEnsemble:
+        """A graph as :func:`onnx_graph` writes it, ready to run."""
+        import openvino
+
+        options = {
+            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+            # Pinned threads of two processes would meet on the same core.
+            "ENABLE_CPU_PINNING": False,
+        }
+        with failing_as_backend_error(self.name):
+            core = openvino.Core()
+            model = core.read_model(graph.SerializeToString(), b"")
+            model.reshape([frame.batch, 1, *frame.padded])
+            compiled = core.compile_model(model, "CPU", options)
+        return _OpenVinoEnsemble(self.name, frame, compiled)
+
+
+class _OpenVinoEnsemble:
+    def __init__(self, name: str, frame: FrameShape, compiled: Any) -> None:
+        self._name = name
+        self._frame = frame
+        self._threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
+        self._outputs = [output.get_any_name() for output in compiled.outputs]
+        self._lock = threading.Lock()
+        self._request: Any = compiled.create_infer_request()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._frame.shape
+
+    @property
+    def batch(self) -> int:
+        return self._frame.batch
+
+    @property
+    def threads(self) -> int:
+        return self._threads
+
+    def run(self, images: NDArray[np.float32]) -> EnsembleOutput:
+        batch = self._frame.whole_batch(images)
+        # One request holds one set of buffers: the next caller waits until they have been copied.
+        with self._lock:
+            if self._request is None:
+                raise closed(self._name)
+            with failing_as_backend_error(self._name):
+                self._request.infer({IMAGES: batch}, share_inputs=True, share_outputs=True)
+                said = {
+                    output: self._request.get_output_tensor(index).data
+                    for index, output in enumerate(self._outputs)
+                }
+            return self._frame.output(
+                len(images), said[MAPS], said.get(DEVIATION), said.get(STRONGEST), said[EMBEDDING]
+            )
+
+    def close(self) -> None:
+        with self._lock:
+            self._request = None

@@ -48,17 +48,21 @@ def names(folder: Path) -> list[str]:
 def test_what_lies_in_the_inbox_becomes_a_data_set(repository: Any, sender: Any, far: Any) -> None:
     shard = sender.seal(range(4))
     sender.deliver(shard)
-    sender.deliver_manifest(sender.manifest(shard))
+    manifest = sender.manifest(shard)
+    sender.deliver_manifest(manifest)
     inbox = Inbox(PosixMover(far.root), repository.folders)
     assert [event.kind for event in look(repository, inbox)] == ["shard.registered", "dataset.registered"]
     assert names(far.incoming) == []
-    assert names(far.receipts) == [f"{shard.file_name}.json"]
+    receipts = ["twin.s1.dataset.json", f"{shard.file_name}.json"]
+    assert names(far.receipts) == receipts
     assert look(repository, inbox) == []
     # Its sender did not see the receipt and sends again: answered again, counted once.
-    (far.receipts / f"{shard.file_name}.json").unlink()
+    for name in receipts:
+        (far.receipts / name).unlink()
     sender.deliver(shard)
+    sender.deliver_manifest(manifest)
     assert look(repository, inbox) == []
-    assert names(far.receipts) == [f"{shard.file_name}.json"]
+    assert names(far.receipts) == receipts
     assert names(far.incoming) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from eucentric_core import (
     DataFormatError,
     DatasetRegistered,
     Receipt,
+    SentDocument,
     ServiceUnavailableError,
     ShardRegistered,
 )
@@ -54,6 +56,38 @@ def test_the_receipt_names_what_was_received(repository: Any, sender: Any) -> No
     receipt = Receipt.model_validate_json(path.read_bytes())
     assert (receipt.sha256, receipt.size_bytes) == (shard.sha256, shard.size_bytes)
     assert (receipt.idempotency_key, receipt.dataset_id) == (shard.idempotency_key, "twin.s1")
+
+
+def test_a_manifest_has_a_receipt_for_its_very_text(repository: Any, sender: Any) -> None:
+    shard = sender.seal(range(4))
+    manifest = sender.manifest(shard)
+    text = manifest.model_dump_json()
+    sender.deliver(shard)
+    name = "twin.s1.dataset.json"
+    # Enclosed with its hash as agents send it, or bare as those of before did.
+    for document in (SentDocument.of(text).model_dump_json(), text):
+        sender.deliver_document(name, document)
+        repository.ingest()
+        receipt = Receipt.model_validate_json((repository.folders.receipts / name).read_bytes())
+        assert (receipt.sha256, receipt.size_bytes) == (sha256(text.encode()).hexdigest(), len(text))
+        assert receipt.idempotency_key == manifest.idempotency_key
+    assert repository.quarantined() == []
+
+
+def test_a_document_that_was_changed_on_the_way_registers_nothing(repository: Any, sender: Any) -> None:
+    shard = sender.seal(range(4))
+    sender.deliver(shard)
+    for name, text in (
+        (f"{shard.file_name}.json", shard.model_dump_json()),
+        ("twin.s1.dataset.json", sender.manifest(shard).model_dump_json()),
+    ):
+        # It would be believed, were it not for the hash.
+        changed = SentDocument.of(text).model_dump_json().replace("twin", "twim")
+        sender.deliver_document(name, changed)
+        assert repository.ingest() == []
+        reason = (repository.folders.quarantine / f"{name}.reason.json").read_text()
+        assert json.loads(reason)["code"] == "integrity"
+        assert list(repository.folders.receipts.iterdir()) == []
 
 
 def test_provenance_is_kept(repository: Any, sender: Any) -> None:

@@ -55,6 +55,15 @@ def check(repository: Any, shards: list[Any]) -> None:
     assert repository.quarantined() == []
 
 
+def check_receipts(folder: Path, shards: list[Any]) -> None:
+    """Each shard has its own, and the manifest has one."""
+    for shard in shards:
+        receipt = Receipt.model_validate_json((folder / f"{shard.file_name}.json").read_bytes())
+        assert receipt.sha256 == shard.sha256
+    manifest = Receipt.model_validate_json((folder / "twin.s1.dataset.json").read_bytes())
+    assert manifest.dataset_id == "twin.s1"
+
+
 @pytest.mark.parametrize("step", [step for step in STEPS if step.startswith(("register.", "dataset."))])
 def test_a_registration_that_is_killed_is_finished_at_the_next_look(
     repository: Any, sender: Any, step: str
@@ -66,9 +75,7 @@ def test_a_registration_that_is_killed_is_finished_at_the_next_look(
     assert kill_at(step, 1, repository.ingest)
     repository.ingest()
     check(repository, shards)
-    for shard in shards:
-        path = repository.folders.receipts / f"{shard.file_name}.json"
-        assert Receipt.model_validate_json(path.read_bytes()).sha256 == shard.sha256
+    check_receipts(repository.folders.receipts, shards)
 
 
 @pytest.fixture
@@ -105,6 +112,4 @@ def test_what_comes_through_an_inbox_is_removed_there_only_with_its_receipt(
     take_in(repository, far)
     check(repository, shards)
     assert list(far.incoming.iterdir()) == []
-    for shard in shards:
-        answered = Receipt.model_validate_json((far.receipts / f"{shard.file_name}.json").read_bytes())
-        assert answered.sha256 == shard.sha256
+    check_receipts(far.receipts, shards)

@@ -47,7 +47,7 @@ RECORDER = (
 )
 REPOSITORY = (
     *(f"register.{step}" for step in ("verified", "moved", "entered", "receipted", "noted", "done")),
-    "dataset.entered",
+    *("dataset.entered", "dataset.receipted"),
 )
 INBOX = ("inbox.fetched", "inbox.announced", "inbox.receipted", "inbox.removed")
 COPIED = ("recovery.copied", "recovery.replaced")

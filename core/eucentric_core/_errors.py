@@ -25,6 +25,9 @@ __all__ = [
     "MoveHaltedError",
     "NotAuthorisedError",
     "OutOfSpaceError",
+    "ReleaseExpiredError",
+    "ReleaseRefusedError",
+    "ReleaseUnreachableError",
     "RemoteError",
     "ScanAbortedError",
     "ServiceUnavailableError",
@@ -194,6 +197,24 @@ class BundleError(EucentricError):
     code = "bundle"
 
 
+class ReleaseRefusedError(BundleError):
+    """Signed metadata of releases was refused: wrong keys, older than before, mixed, altered, too long."""
+
+    code = "release_refused"
+
+
+class ReleaseExpiredError(ReleaseRefusedError):
+    """The newest metadata at hand has expired: nobody can know whether there are newer releases."""
+
+    code = "release_expired"
+
+
+class ReleaseUnreachableError(TransportError):
+    """The place where releases are published does not answer, or is not there."""
+
+    code = "release_unreachable"
+
+
 class TransferFailedError(EucentricError):
     """A file did not arrive; the source is kept."""
 
@@ -232,6 +253,9 @@ _BY_CODE: dict[str, type[EucentricError]] = {
         DataFormatError,
         IntegrityError,
         BundleError,
+        ReleaseRefusedError,
+        ReleaseExpiredError,
+        ReleaseUnreachableError,
         TransferFailedError,
         OutOfSpaceError,
         RemoteError,

@@ -99,7 +99,9 @@ class AgentSettings(FrozenModel):
 class EdgeSettings(FrozenModel):
     """The inference service beside the microscope.
 
-    Without `tls` both channels listen on loopback only.
+    Without `tls` both channels listen on loopback only. `trust_root` is the root metadata this machine was
+    given by hand; `releases` where the hub publishes (a folder, `s3://…` or `https://…`), looked at every
+    `release_poll_s`.
     """
 
     name: Identifier = "edge-1"
@@ -111,6 +113,9 @@ class EdgeSettings(FrozenModel):
     source_stream: str = "haadf"
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     trusted_keys: _AbsolutePath | None = None
+    trust_root: _AbsolutePath | None = None
+    releases: Address | None = None
+    release_poll_s: Annotated[float, Field(ge=0.1, le=86_400)] = 30.0
     drift_window_frames: Annotated[int, Field(ge=1, le=4096)] = 8
     drift_score_limit: Annotated[float, Field(gt=0, le=100)] = 1.0
     entropy_ratio_limit: Annotated[float, Field(gt=1, le=100)] = 1.3
@@ -133,6 +138,7 @@ class HubSettings(FrozenModel):
     mlflow_url: _Url = "http://127.0.0.1:5000"
     policies: _AbsolutePath | None = None
     signing_key: _AbsolutePath | None = None
+    releases: _AbsolutePath | None = None
 
 
 class ClientSettings(FrozenModel):
@@ -187,6 +193,21 @@ class Settings(FrozenModel):
     def trusted_keys_path(self) -> Path:
         """Public keys whose signatures on model bundles count, as `TrustedKeys` JSON."""
         return self.edge.trusted_keys or self.home / "keys" / "trusted-keys.json"
+
+    @property
+    def trust_root_path(self) -> Path:
+        """Root metadata of the releases; a machine that has it believes no bundle without a release."""
+        return self.edge.trust_root or self.trusted_keys_path.with_name("root.json")
+
+    @property
+    def releases_path(self) -> Path:
+        """Folder that the hub publishes signed releases in (hub only)."""
+        return self.hub.releases or self.home / "releases"
+
+    @property
+    def releases_address(self) -> str:
+        """Where the edge reads releases: what `edge.releases` names, or the hub's folder on this machine."""
+        return self.edge.releases or str(self.releases_path)
 
     @property
     def policies_path(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
@@ -15,9 +16,17 @@ from ._files import sha256_file
 from ._model import FrozenModel, utc_now
 
 if TYPE_CHECKING:
+    from securesystemslib.dsse import Envelope
     from securesystemslib.signer import Key
 
-__all__ = ["MAX_ENVELOPE_BYTES", "TrustedKeys", "verify_bundle"]
+__all__ = [
+    "MAX_ENVELOPE_BYTES",
+    "TrustedKeys",
+    "checked_manifest",
+    "open_pinned_envelope",
+    "refuse_bundle",
+    "verify_bundle",
+]
 
 MAX_ENVELOPE_BYTES = 1 << 20
 """A signed manifest larger than this is refused unread (endless-data attack)."""
@@ -70,61 +79,9 @@ def _no_keys(what: str) -> ConfigurationError:
     )
 
 
-def _refuse(what: str, next_step: str) -> BundleError:
+def refuse_bundle(what: str, next_step: str) -> BundleError:
+    """The error for a bundle that is not to be trusted."""
     return BundleError(what, safe=_SAFE, next_step=next_step)
-
-
-def _open_envelope(path: Path, trusted: TrustedKeys) -> bytes:
-    from securesystemslib.dsse import Envelope  # late, as in `TrustedKeys.load`
-
-    try:
-        if path.is_symlink() or not path.is_file():
-            raise _refuse(f"{path.name} is missing from the bundle.", "fetch the bundle again.")
-        with path.open("rb") as stream:
-            content = stream.read(MAX_ENVELOPE_BYTES + 1)
-        if len(content) > MAX_ENVELOPE_BYTES:
-            raise _refuse(
-                f"{path.name} is larger than {MAX_ENVELOPE_BYTES} bytes.", "ask who made this bundle."
-            )
-        envelope = Envelope.from_dict(json.loads(content))
-    except OSError as error:
-        raise _refuse(
-            f"{path.name} cannot be read: {error}.", "check the permissions of the bundle."
-        ) from error
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, FormatError) as error:
-        raise _refuse(f"{path.name} is not a signed manifest: {error}.", "fetch the bundle again.") from error
-    if envelope.payload_type != BUNDLE_PAYLOAD_TYPE:
-        raise _refuse(
-            f"The envelope holds {envelope.payload_type!r}, not a bundle.", "check what was published."
-        )
-    try:
-        envelope.verify(trusted.load(), trusted.threshold)
-    except (VerificationError, KeyError, TypeError, ValueError) as error:
-        raise _refuse(
-            f"The manifest is not signed by {trusted.threshold} trusted key(s).",
-            "check the registry's signing key against this edge's trusted keys.",
-        ) from error
-    return envelope.payload
-
-
-def _check_files(folder: Path, manifest: BundleManifest) -> None:
-    present = {entry.name for entry in folder.iterdir()} - {BUNDLE_ENVELOPE}
-    listed = {file.path for file in manifest.files}
-    if present != listed:
-        raise _refuse(
-            f"Files differ from the signed list: {sorted(present ^ listed)}.", "fetch the bundle again."
-        )
-    for file in manifest.files:
-        path = folder / file.path
-        if path.is_symlink() or not path.is_file():
-            raise _refuse(f"{file.path} is not a plain file.", "ask who made this bundle.")
-        if path.stat().st_size != file.length_bytes:
-            raise _refuse(
-                f"{file.path} has {path.stat().st_size} bytes, {file.length_bytes} were signed.",
-                "fetch the bundle again.",
-            )
-        if sha256_file(path) != file.sha256:
-            raise _refuse(f"The content of {file.path} is not what was signed.", "fetch the bundle again.")
 
 
 def verify_bundle(
@@ -143,27 +100,118 @@ def verify_bundle(
     Raises:
         BundleError: any check failed; the error says which.
     """
-    payload = _open_envelope(folder / BUNDLE_ENVELOPE, trusted)
+    envelope = _parsed(_read_envelope(folder / BUNDLE_ENVELOPE))
+    try:
+        envelope.verify(trusted.load(), trusted.threshold)
+    except (VerificationError, KeyError, TypeError, ValueError) as error:
+        raise refuse_bundle(
+            f"The manifest is not signed by {trusted.threshold} trusted key(s).",
+            "check the registry's signing key against this edge's trusted keys.",
+        ) from error
+    return checked_manifest(folder, envelope.payload, expected_name=expected_name, newer_than=newer_than)
+
+
+def open_pinned_envelope(folder: Path, sha256: str, length_bytes: int) -> bytes:
+    """The manifest of a bundle whose signed manifest is known by length and hash, as unread JSON.
+
+    Raises:
+        BundleError: it is another one, or no signed manifest.
+    """
+    content = _read_envelope(folder / BUNDLE_ENVELOPE)
+    if len(content) != length_bytes or hashlib.sha256(content).hexdigest() != sha256:
+        raise refuse_bundle(
+            "The bundle is not the one that the newest release names.",
+            "release this version on the hub (`eucentric models promote`), or fetch the released one.",
+        )
+    payload: bytes = _parsed(content).payload
+    return payload
+
+
+def checked_manifest(
+    folder: Path, payload: bytes, *, expected_name: str, newer_than: int | None = None
+) -> BundleManifest:
+    """From the trusted text of a manifest to the manifest, with every file held against it.
+
+    Raises:
+        BundleError: wrong schema, expired, another model, not newer, or a file is not what was signed.
+    """
     try:
         manifest = BundleManifest.model_validate_json(payload)
     except ValidationError as error:
-        raise _refuse(f"The signed manifest is not of this schema: {error}.", "update this edge.") from error
+        raise refuse_bundle(
+            f"The signed manifest is not of this schema: {error}.", "update this edge."
+        ) from error
     if manifest.expires_utc <= utc_now():
-        raise _refuse(
+        raise refuse_bundle(
             f"Bundle {manifest.name} v{manifest.version} expired at {manifest.expires_utc.isoformat()}.",
             "publish a fresh version, or correct this machine's clock.",
         )
     if manifest.name != expected_name:
-        raise _refuse(
+        raise refuse_bundle(
             f"The bundle is for model {manifest.name!r}, not {expected_name!r}.", "check the registry."
         )
     if newer_than is not None and manifest.version <= newer_than:
-        raise _refuse(
+        raise refuse_bundle(
             f"Version {manifest.version} is not above version {newer_than} in service.",
             "publish the older weights under a new version to roll back.",
         )
     try:
         _check_files(folder, manifest)
     except OSError as error:
-        raise _refuse(f"The bundle cannot be read: {error}.", "check its permissions.") from error
+        raise refuse_bundle(f"The bundle cannot be read: {error}.", "check its permissions.") from error
     return manifest
+
+
+def _read_envelope(path: Path) -> bytes:
+    try:
+        if path.is_symlink() or not path.is_file():
+            raise refuse_bundle(f"{path.name} is missing from the bundle.", "fetch the bundle again.")
+        with path.open("rb") as stream:
+            content = stream.read(MAX_ENVELOPE_BYTES + 1)
+    except OSError as error:
+        raise refuse_bundle(
+            f"{path.name} cannot be read: {error}.", "check the permissions of the bundle."
+        ) from error
+    if len(content) > MAX_ENVELOPE_BYTES:
+        raise refuse_bundle(
+            f"{path.name} is larger than {MAX_ENVELOPE_BYTES} bytes.", "ask who made this bundle."
+        )
+    return content
+
+
+def _parsed(content: bytes) -> Envelope:
+    from securesystemslib.dsse import Envelope  # late, as in `TrustedKeys.load`
+
+    try:
+        envelope: Envelope = Envelope.from_dict(json.loads(content))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, FormatError) as error:
+        raise refuse_bundle(
+            f"{BUNDLE_ENVELOPE} is not a signed manifest: {error}.", "fetch the bundle again."
+        ) from error
+    if envelope.payload_type != BUNDLE_PAYLOAD_TYPE:
+        raise refuse_bundle(
+            f"The envelope holds {envelope.payload_type!r}, not a bundle.", "check what was published."
+        )
+    return envelope
+
+
+def _check_files(folder: Path, manifest: BundleManifest) -> None:
+    present = {entry.name for entry in folder.iterdir()} - {BUNDLE_ENVELOPE}
+    listed = {file.path for file in manifest.files}
+    if present != listed:
+        raise refuse_bundle(
+            f"Files differ from the signed list: {sorted(present ^ listed)}.", "fetch the bundle again."
+        )
+    for file in manifest.files:
+        path = folder / file.path
+        if path.is_symlink() or not path.is_file():
+            raise refuse_bundle(f"{file.path} is not a plain file.", "ask who made this bundle.")
+        if path.stat().st_size != file.length_bytes:
+            raise refuse_bundle(
+                f"{file.path} has {path.stat().st_size} bytes, {file.length_bytes} were signed.",
+                "fetch the bundle again.",
+            )
+        if sha256_file(path) != file.sha256:
+            raise refuse_bundle(
+                f"The content of {file.path} is not what was signed.", "fetch the bundle again."
+            )

@@ -1,4 +1,4 @@
-"""The Ed25519 key that signs bundles, and the public file that every edge trusts."""
+"""Private keys in files: made once, read only by their owner, with a passphrase if wanted."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from securesystemslib.signer import CryptoSigner
 
 from eucentric_core import ConfigurationError, TrustedKeys, fsync_directory
 
-__all__ = ["generate_keys", "load_signer", "trusted_keys_of"]
+__all__ = ["PASSPHRASE_VARIABLE", "generate_keys", "load_signer", "new_key", "trusted_keys_of", "write_new"]
+
+PASSPHRASE_VARIABLE = "EUCENTRIC_KEY_PASSPHRASE"  # noqa: S105
+"""Environment variable that opens keys with a passphrase where nobody can be asked, as in a service."""
 
 _MAX_KEY_BYTES = 64 << 10
 
@@ -29,19 +38,33 @@ def generate_keys(private_key: Path, trusted_keys: Path) -> TrustedKeys:
             raise _unusable(
                 f"{path} exists already.", "keep using it, or move it away first; a key is never overwritten."
             )
-    signer = CryptoSigner.generate_ed25519()
-    trusted = trusted_keys_of(signer)
-    _write_new(private_key, signer.private_bytes, mode=0o600)
-    _write_new(trusted_keys, trusted.model_dump_json(indent=2).encode(), mode=0o644)
+    trusted = trusted_keys_of(new_key(private_key))
+    write_new(trusted_keys, trusted.model_dump_json(indent=2).encode(), mode=0o644)
     return trusted
 
 
-def load_signer(private_key: Path) -> CryptoSigner:
-    """The signer of a private key file.
+def new_key(path: Path, *, passphrase: str | None = None) -> CryptoSigner:
+    """Make an Ed25519 key and write it (PKCS#8 PEM, mode 0600), encrypted if there is a passphrase.
 
     Raises:
-        ConfigurationError: the file is missing, may be read by others than its owner, or is no
-            Ed25519 key.
+        ConfigurationError: the file exists already; a key is never overwritten.
+    """
+    key = Ed25519PrivateKey.generate()
+    encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    write_new(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), mode=0o600)
+    return CryptoSigner(key)
+
+
+def load_signer(private_key: Path, *, passphrase: str | None = None) -> CryptoSigner:
+    """The signer of a private key file.
+
+    Args:
+        private_key: PEM.
+        passphrase: opens it; by default what the environment variable EUCENTRIC_KEY_PASSPHRASE says.
+
+    Raises:
+        ConfigurationError: the file is missing, may be read by others than its owner, is not opened by the
+            passphrase, or is no Ed25519 key.
     """
     try:
         with private_key.open("rb") as stream:
@@ -58,9 +81,18 @@ def load_signer(private_key: Path) -> CryptoSigner:
             f"Signing key {private_key} is open to other users (mode {stat.S_IMODE(mode):04o}).",
             f"run `chmod 600 {private_key}`, and make a new key if others may have read it.",
         )
+    encrypted = b"ENCRYPTED" in content.partition(b"\n")[0]
+    word = (passphrase or os.environ.get(PASSPHRASE_VARIABLE)) if encrypted else None
+    if encrypted and not word:
+        raise _unusable(
+            f"{private_key} is locked by a passphrase.",
+            f"give it where the command asks, or in the environment variable {PASSPHRASE_VARIABLE}.",
+        )
     try:
-        key = load_pem_private_key(content, None)
+        key = load_pem_private_key(content, word.encode() if word else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        if encrypted:
+            raise _unusable(f"The passphrase does not open {private_key}.", "give the right one.") from error
         raise _unusable(
             f"{private_key} is not a private key in PEM form.", "restore it from a backup."
         ) from error
@@ -74,7 +106,12 @@ def trusted_keys_of(signer: CryptoSigner) -> TrustedKeys:
     return TrustedKeys(keys={signer.public_key.keyid: signer.public_key.to_dict()})
 
 
-def _write_new(path: Path, content: bytes, *, mode: int) -> None:
+def write_new(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a file that must not exist, durably, with its mode from the first moment.
+
+    Raises:
+        ConfigurationError: it exists already.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         # The mode is given at creation: a later chmod would leave a moment in which others can read.

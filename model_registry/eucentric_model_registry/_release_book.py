@@ -1,0 +1,277 @@
+"""The releases of a site: a folder that hub and edges share, or that is copied to where edges read it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from pydantic import ValidationError
+
+from eucentric_core import (
+    BUNDLE_ENVELOPE,
+    BundleManifest,
+    FrozenModel,
+    Settings,
+    fsync_directory,
+    sha256_file,
+    utc_now,
+    write_atomic,
+)
+from eucentric_core.releases import Release, bundle_folder, release_target
+
+from ._errors import RegistryError
+from ._key_folder import KeyFolder, KeyRole
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
+    from tuf.api.metadata import Targets
+
+    from ._metadata_store import Lifetimes, MetadataStore, ReleaseState
+
+__all__ = ["ReleaseBook", "Renewal"]
+
+_KEPT_BUNDLES = 4
+_LOCK_TIMEOUT_S = 60.0
+
+
+class Renewal(FrozenModel):
+    """What `ReleaseBook.refresh` did and what a person has to do.
+
+    Attributes:
+        renewed: roles that were signed anew.
+        fresh_until_utc: from then on edges refuse to install, unless it is renewed before.
+        warnings: what needs a person, with dates.
+    """
+
+    renewed: tuple[str, ...]
+    fresh_until_utc: datetime
+    warnings: tuple[str, ...]
+
+
+class ReleaseBook:
+    """Publishes releases. One writer at a time, on one machine; readers need nothing but the files.
+
+    Args:
+        folder: holds `metadata/`, `targets/` and `bundles/`; nothing secret.
+        keys: of the site.
+        lifetimes: of what is signed.
+        also: more signing keys, from a memory stick for example, where one machine's do not suffice.
+        passphrase: opens keys that are locked.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        keys: KeyFolder,
+        *,
+        lifetimes: Lifetimes | None = None,
+        also: Sequence[Path] = (),
+        passphrase: str | None = None,
+    ) -> None:
+        self.folder = folder
+        self.keys = keys
+        self._lifetimes = lifetimes
+        self._also = tuple(also)
+        self._passphrase = passphrase
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self | None:
+        """The book of a site; None where a site has no root yet and edges trust keys alone."""
+        if not any((settings.releases_path / "metadata").glob("*.root.json")):
+            return None
+        return cls(settings.releases_path, KeyFolder.of(settings))
+
+    def current(self, model: str) -> Release | None:
+        """The newest release of a model, as this folder says; None if there is none.
+
+        Raises:
+            RegistryError: the folder is damaged.
+        """
+        return self._current(self._store().state(), model)
+
+    def releases(self) -> dict[str, Release]:
+        """The newest release of each model."""
+        state = self._store().state()
+        found = {}
+        for target in state.targets.signed.targets:
+            model = target.removesuffix(".release.json")
+            if (release := self._current(state, model)) is not None:
+                found[model] = release
+        return found
+
+    def publish(self, bundle: Path, manifest: BundleManifest, *, reason: str, who: str) -> Release:
+        """Release a verified bundle: its files and the signed statement. A repeat changes nothing.
+
+        Args:
+            bundle: folder of the bundle, verified by the caller.
+            manifest: what verification returned.
+            reason: why, for people.
+            who: whose decision it is.
+
+        Raises:
+            ConfigurationError: a key cannot be used.
+            RegistryError: too few keys are at hand, or the folder is damaged. Nothing was released.
+        """
+        envelope = (bundle / BUNDLE_ENVELOPE).read_bytes()
+        digest = hashlib.sha256(envelope).hexdigest()
+        with self._writing() as store:
+            state = store.state()
+            before = self._current(state, manifest.name)
+            if before is not None and before.envelope_sha256 == digest:
+                return before
+            release = Release(
+                model=manifest.name,
+                number=1 if before is None else before.number + 1,
+                root_version=state.root.signed.version,
+                bundle_version=manifest.version,
+                envelope_sha256=digest,
+                envelope_length_bytes=len(envelope),
+                replaces=None if before is None else before.bundle_version,
+                reason=reason[:4000],
+                who=who[:200],
+                released_utc=utc_now(),
+            )
+            self._lay_out(bundle, manifest)
+            self._put_in_force(store, state, release)
+            self._forget_old_bundles(release)
+        return release
+
+    def refresh(self) -> Renewal:
+        """Sign anew what runs out, as far as the keys at hand go. To be called every day, by a timer.
+
+        Raises:
+            ConfigurationError: a key cannot be used.
+            RegistryError: the folder is damaged.
+        """
+        now = utc_now()
+        with self._writing() as store:
+            state, life = store.state(), store.lifetimes
+            warnings, renewed = [], ["snapshot", "timestamp"]
+            root_left = state.root.signed.expires - now
+            if root_left < life.root / 8:
+                warnings.append(
+                    f"The root expires {state.root.signed.expires:%Y-%m-%d}: bring the root keys and run "
+                    "`eucentric keys rotate root`."
+                )
+            nothing_yet = state.targets.signed.version == 0
+            if nothing_yet or state.targets.signed.expires - now < life.targets / 4:
+                signing = self._signers("signing")
+                if signing:
+                    renewed.insert(0, "targets")
+                    store.write_release(
+                        state, signing=signing, online=self._signers("online"), change=lambda _: None
+                    )
+                else:
+                    warnings.append("The releases expire soon, and no signing key lies here.")
+            elif state.timestamp.signed.expires - now < life.timestamp * 7 / 8:
+                store.write_release(state, signing=(), online=self._signers("online"))
+            else:
+                renewed = []
+            state = store.state()
+            parts = (state.root, state.targets, state.snapshot, state.timestamp)
+            fresh_until = min(part.signed.expires for part in parts)
+        return Renewal(renewed=tuple(renewed), fresh_until_utc=fresh_until, warnings=tuple(warnings))
+
+    def sign_anew(self) -> None:
+        """Say again, with the keys of the newest root, what is released.
+
+        Raises:
+            ConfigurationError: a key cannot be used.
+            RegistryError: too few keys are at hand.
+        """
+        with self._writing() as store:
+            store.write_release(
+                store.state(),
+                signing=self._signers("signing"),
+                online=self._signers("online"),
+                change=lambda _: None,
+            )
+
+    @contextmanager
+    def _writing(self) -> Iterator[MetadataStore]:
+        from filelock import FileLock, Timeout
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / ".lock", timeout=_LOCK_TIMEOUT_S):
+                yield self._store()
+        except Timeout as error:
+            raise RegistryError(
+                f"Somebody else has been writing releases in {self.folder} for {_LOCK_TIMEOUT_S:g} s.",
+                safe="nothing was released.",
+                next_step="see who does, then repeat the command.",
+            ) from error
+
+    def _store(self) -> MetadataStore:
+        from ._metadata_store import MetadataStore
+
+        return MetadataStore(self.folder / "metadata", self._lifetimes)
+
+    def _signers(self, role: KeyRole) -> tuple[CryptoSigner, ...]:
+        also = self._also if role == "signing" else ()
+        return self.keys.signers(role, also=also, passphrase=self._passphrase)
+
+    def _current(self, state: ReleaseState, model: str) -> Release | None:
+        target = state.targets.signed.targets.get(release_target(model))
+        if target is None:
+            return None
+        path = self.folder / "targets" / f"{target.hashes['sha256']}.{release_target(model)}"
+        try:
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != target.hashes["sha256"]:
+                raise ValueError("its content is not what was signed")
+            return Release.model_validate_json(content)
+        except (OSError, ValidationError, ValueError) as error:
+            raise RegistryError(
+                f"{path.name} cannot be used: {error}.",
+                safe="nothing was signed; edges keep what they have.",
+                next_step="restore the folder of releases from its copy (docs/registry.md, 'Restore').",
+            ) from error
+
+    def _put_in_force(self, store: MetadataStore, state: ReleaseState, release: Release) -> None:
+        from tuf.api.metadata import TargetFile
+
+        name, content = release_target(release.model), release.model_dump_json().encode()
+        target = TargetFile.from_data(name, content, ["sha256"])
+        targets = self.folder / "targets"
+        targets.mkdir(exist_ok=True)
+        write_atomic(targets / f"{target.hashes['sha256']}.{name}", content)
+
+        def change(signed: Targets) -> None:
+            signed.targets[name] = target
+
+        store.write_release(
+            state, signing=self._signers("signing"), online=self._signers("online"), change=change
+        )
+
+    def _lay_out(self, bundle: Path, manifest: BundleManifest) -> None:
+        target = self.folder / bundle_folder(manifest.name, manifest.version)
+        if (target / BUNDLE_ENVELOPE).exists() and sha256_file(target / BUNDLE_ENVELOPE) == sha256_file(
+            bundle / BUNDLE_ENVELOPE
+        ):
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".laying-out-", dir=target.parent))
+        try:
+            for name in (*(file.path for file in manifest.files), BUNDLE_ENVELOPE):
+                shutil.copyfile(bundle / name, aside / name)
+            aside.chmod(0o755)
+            shutil.rmtree(target, ignore_errors=True)
+            aside.rename(target)
+            fsync_directory(target.parent)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _forget_old_bundles(self, release: Release) -> None:
+        folder = (self.folder / bundle_folder(release.model, release.bundle_version)).parent
+        kept = {release.bundle_version, release.replaces}
+        versions = sorted((int(path.name[1:]) for path in folder.glob("v*")), reverse=True)
+        for version in versions[_KEPT_BUNDLES:]:
+            if version not in kept:
+                shutil.rmtree(self.folder / bundle_folder(release.model, version), ignore_errors=True)

@@ -158,6 +158,13 @@ def reading(engine: Engine, database: Database) -> Iterator[Connection]:
         with engine.begin() as connection:
             yield connection
     except SQLAlchemyError as error:
+        if isinstance(database.place, Path) and not database.place.exists():
+            raise ServiceUnavailableError(
+                f"The folder {database.root} holds no catalogue: {database.place.name} cannot be read there.",
+                safe="nothing was changed.",
+                next_step="name the repository's folder (--root, or --config with its settings); a new one "
+                "is made by `eucentric repository serve`. Was it there before: see whether it is mounted.",
+            ) from _plain(error)
         raise ServiceUnavailableError(
             f"The catalogue {database} cannot be read: {_reason(error)}.",
             safe="nothing was changed.",

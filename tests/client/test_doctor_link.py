@@ -223,6 +223,12 @@ def test_stopping_it_hangs_up_on_whoever_is_there() -> None:
         assert not thread.is_alive()
 
 
+def test_a_name_that_no_machine_has_is_said_to_be_one() -> None:
+    # One that no name server has to be asked for.
+    with pytest.raises(ConfigurationError, match=r"No machine is known by the name 'far\.\.end'"):
+        LinkClient("far..end", 4390).measure()
+
+
 def test_nobody_there_is_said_with_what_to_start() -> None:
     with pytest.raises(ServiceUnavailableError, match=r"--serve-link"):
         LinkClient("127.0.0.1", find_free_port()).measure()

@@ -11,7 +11,14 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from pydantic import ValidationError
 
-from eucentric_core import EucentricError, FrozenModel, LinkSettings, ServiceUnavailableError, TransportError
+from eucentric_core import (
+    ConfigurationError,
+    EucentricError,
+    FrozenModel,
+    LinkSettings,
+    ServiceUnavailableError,
+    TransportError,
+)
 from eucentric_core.transport import UNPACED, Pacer, kernel_pace, mark_bulk, mark_control, open_pacer
 
 from ._link_advice import LinkFigures, RoundTrips
@@ -41,6 +48,7 @@ class LinkClient:
         say: told what is being done.
 
     Raises:
+        ConfigurationError: no machine has this name.
         ServiceUnavailableError: nobody answers there.
         TransportError: the far end refused or broke off.
     """
@@ -97,6 +105,12 @@ class LinkClient:
     ) -> Iterator[tuple[socket.socket, Answer]]:
         try:
             sock = socket.create_connection(self._address, _TIMEOUT_S)
+        except (socket.gaierror, UnicodeError) as error:
+            raise ConfigurationError(
+                f"No machine is known by the name {self._address[0]!r}.",
+                safe="nothing was sent.",
+                next_step="check its spelling, or give its IP address.",
+            ) from error
         except OSError as error:
             raise ServiceUnavailableError(
                 f"Nobody measures a link at {self._address[0]}:{self._address[1]}.",

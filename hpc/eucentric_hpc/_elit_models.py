@@ -34,11 +34,17 @@ class ElitParameters(BaseModel):
         replay_frames: how many start frames to mix with new ones; all are used when there are no new ones.
         warm_start: start member ``k`` from the champion's member ``k`` (in turn).
         pseudo_labelling: when to believe the champion.
+        missed_weight: weight in the loss of the surroundings of labelled columns that the champion misses
+            when it is asked as it is used: in labelled and replayed frames, and in pseudo-labelled ones where
+            it found them in other orientations only. 1 treats all alike.
         validation_fraction: share of the truthfully labelled frames held out for selection and metrics.
         selection_margin: a member whose validation F1 is further below the median is dropped.
         smallest_ensemble: fewer finished members than this is a failure.
         preprocessing: normalisation.
         decoding: threshold and separation.
+        choose_threshold: take the threshold of the highest F1 on the held-out frames instead.
+        lattice_prior: fit how noisy positions are, so that columns which stand on a lattice are placed by
+            their neighbours too; only for materials whose columns are meant to.
         judging: what counts as a right detection.
         seed: of the split, the initial weights and the shuffling.
         member_time_limit_s: limit for one member; it stops with a checkpoint.
@@ -54,11 +60,14 @@ class ElitParameters(BaseModel):
     replay_frames: int = Field(default=20, ge=0)
     warm_start: bool = True
     pseudo_labelling: PseudoLabelling = PseudoLabelling()
+    missed_weight: float = Field(default=1.0, ge=1, le=100)
     validation_fraction: float = Field(default=0.2, gt=0, lt=1)
     selection_margin: float = Field(default=0.05, ge=0, le=1)
     smallest_ensemble: int = Field(default=2, ge=1)
     preprocessing: Preprocessing = DEFAULT_PREPROCESSING
     decoding: Decoding = DEFAULT_DECODING
+    choose_threshold: bool = False
+    lattice_prior: bool = False
     judging: Judging = DEFAULT_JUDGING
     seed: int = Field(default=0, ge=0, lt=2**62)
     member_time_limit_s: float | None = Field(default=None, gt=0)

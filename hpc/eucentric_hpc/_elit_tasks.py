@@ -15,7 +15,14 @@ from eucentric_core import sha256_file, write_atomic
 from eucentric_models.networks import Ensemble
 
 from ._elit_models import AssembledData, EnsembleRequest, GoldenFiles, MemberOutcome
-from ._evaluation import calibrated, drift_reference, evaluate_ensemble
+from ._evaluation import (
+    calibrated,
+    drift_reference,
+    evaluate_ensemble,
+    with_best_threshold,
+    with_lattice_prior,
+)
+from ._focus import with_focus
 from ._label_check import label_agreement, label_warnings
 from ._node_cache import staged
 from ._pseudo_labels import pseudo_truth
@@ -73,7 +80,7 @@ def assemble_task(request_json: dict[str, Any]) -> dict[str, Any]:
     replay = _EMPTY
     if len(new):
         replay = start.subset(rng.permutation(start.labelled)[: request.replay_frames])
-    train = fresh + replay
+    train = _focused(fresh + replay, request)
     if not len(validation) or not len(train) or len(train) + len(validation) < _SMALLEST_REFERENCE:
         raise TrainingConfigError(
             f"{len(train)} frames to train on and {len(validation)} to validate with are too few.",
@@ -165,7 +172,12 @@ def finish_task(
     ensemble = Ensemble(request.network, blobs, preprocessing=request.preprocessing)
     validation = _validation(assembled)
     train = _training(assembled)
-    decoding = calibrated(ensemble, validation, decoding=request.decoding, judging=request.judging)
+    decoding = request.decoding
+    if request.choose_threshold:
+        decoding = with_best_threshold(ensemble, validation, decoding=decoding, judging=request.judging)
+    decoding = calibrated(ensemble, validation, decoding=decoding, judging=request.judging)
+    if request.lattice_prior:
+        decoding = with_lattice_prior(ensemble, validation, decoding=decoding, judging=request.judging)
     # Golden frames are answered without a calibration, so they are kept at the network's own pixel size.
     validation_frames = validation.at_working_size(request.preprocessing).frames
     train_frames = train.at_working_size(request.preprocessing).frames
@@ -214,12 +226,29 @@ def _require_finite(name: str, data: TrainingSet) -> None:
             )
 
 
+def _focused(data: TrainingSet, request: EnsembleRequest) -> TrainingSet:
+    if request.missed_weight == 1 or not request.champion:
+        return data
+    return with_focus(
+        data,
+        _champion(request),
+        request.decoding,
+        request.judging,
+        surest=request.pseudo_labelling.confidence_bound,
+        missed_weight=request.missed_weight,
+    )
+
+
+def _champion(request: EnsembleRequest) -> Ensemble:
+    blobs = [path.read_bytes() for path in request.champion]
+    return Ensemble(request.network, blobs, preprocessing=request.preprocessing)
+
+
 def _pseudo_labelled(data: TrainingSet, request: EnsembleRequest) -> tuple[TrainingSet, int]:
     unlabelled = [index for index, truth in enumerate(data.truths) if truth is None]
     if not unlabelled or not request.champion:
         return _EMPTY, len(unlabelled)
-    blobs = [path.read_bytes() for path in request.champion]
-    champion = Ensemble(request.network, blobs, preprocessing=request.preprocessing)
+    champion = _champion(request)
     proposals = {
         index: truth
         for index in unlabelled

@@ -12,10 +12,13 @@ from eucentric_models import (
     DEFAULT_DECODING,
     Calibration,
     Decoding,
+    Detections,
     DriftReference,
+    FrameJudgement,
     Score,
     expected_calibration_error,
     fit_calibration,
+    fit_lattice_prior,
     judge_frame,
     total,
 )
@@ -39,6 +42,9 @@ class Judging(BaseModel):
 
 
 DEFAULT_JUDGING = Judging()
+
+_THRESHOLDS = np.round(np.arange(0.15, 0.91, 0.01), 2)
+_AS_GOOD = 5e-4
 
 _WINDOWS_PER_FRAME = 2
 _WINDOW_SHARE = 15 / 16
@@ -82,6 +88,32 @@ def evaluate_ensemble(
     return metrics
 
 
+def with_best_threshold(
+    ensemble: Ensemble, data: TrainingSet, *, decoding: Decoding, judging: Judging = DEFAULT_JUDGING
+) -> Decoding:
+    """The decoding with the threshold of the highest F1 on the labelled frames of a set.
+
+    Where many thresholds are as good, as on easy frames, it is the middle one of them: farthest from both
+    mistakes.
+
+    Args:
+        ensemble: the model.
+        data: frames that it was not trained on; those without truth are left out.
+        decoding: separation; what it says of threshold and calibration is replaced.
+        judging: tolerance and border.
+    """
+    plain = decoding.model_copy(update={"calibration": Calibration(), "threshold": float(_THRESHOLDS[0])})
+    score, height, correct, _ = _looked_at(ensemble, data, plain, judging)
+    kept = height[None] >= _THRESHOLDS[:, None]
+    right, said = (kept & correct).sum(axis=1), kept.sum(axis=1)
+    demanded = score.micro.true_positives + score.micro.false_negatives
+    if not demanded or not right.any():
+        return decoding
+    f1 = 2 * right / (said + demanded)
+    as_good = _THRESHOLDS[f1 >= f1.max() - _AS_GOOD]
+    return decoding.model_copy(update={"calibration": Calibration(), "threshold": float(np.median(as_good))})
+
+
 def calibrated(
     ensemble: Ensemble, data: TrainingSet, *, decoding: Decoding, judging: Judging = DEFAULT_JUDGING
 ) -> Decoding:
@@ -96,6 +128,34 @@ def calibrated(
     plain = decoding.model_copy(update={"calibration": Calibration()})
     confidence, correct = _looked_at(ensemble, data, plain, judging)[1:3]
     return plain.model_copy(update={"calibration": fit_calibration(confidence, correct)})
+
+
+def with_lattice_prior(
+    ensemble: Ensemble, data: TrainingSet, *, decoding: Decoding, judging: Judging = DEFAULT_JUDGING
+) -> Decoding:
+    """The decoding with a lattice prior that knows how far off its positions are in the frames of a set.
+
+    Args:
+        ensemble: the model.
+        data: frames that it was not trained on; those without truth, or at another pixel size than the
+            network's, are left out.
+        decoding: threshold and separation; what it says of a prior is replaced.
+        judging: tolerance and border.
+    """
+    plain = decoding.model_copy(update={"lattice_prior": None})
+    powers, variances_px2 = [], []
+    for index in data.labelled:
+        frame, pixel_size_m = data.frames[index], data.pixel_sizes_m[index]
+        inference = ensemble.infer(frame, pixel_size_m=pixel_size_m)
+        if inference.scale != 1:
+            continue
+        score = _judged(inference.detections(plain), data, int(index), ensemble.spec.n_classes, judging).score
+        if score.position_rmse_m is not None:
+            powers.append(inference.noise_power)
+            # The error is that of two axes together.
+            variances_px2.append((score.position_rmse_m / pixel_size_m) ** 2 / 2)
+    prior = fit_lattice_prior(np.array(powers), np.array(variances_px2))
+    return plain.model_copy(update={"lattice_prior": prior})
 
 
 def drift_reference(
@@ -143,20 +203,9 @@ def _looked_at(
     hits: list[NDArray[np.bool_]] = []
     entropies: list[float] = []
     for index in data.labelled:
-        frame, truth, pixel_size_m = data.frames[index], data.truths[index], data.pixel_sizes_m[index]
-        if truth is None:
-            continue
-        inference = ensemble.infer(frame, pixel_size_m=pixel_size_m)
+        inference = ensemble.infer(data.frames[index], pixel_size_m=data.pixel_sizes_m[index])
         detections = inference.detections(decoding)
-        judgement = judge_frame(
-            detections,
-            truth,
-            n_classes=n_classes,
-            pixel_size_m=pixel_size_m,
-            shape=(frame.shape[0], frame.shape[1]),
-            tolerance_m=judging.tolerance_m,
-            border_m=judging.border_m,
-        )
+        judgement = _judged(detections, data, int(index), n_classes, judging)
         scores.append(judgement.score)
         confidences.append(detections.confidence[judgement.counted])
         hits.append(judgement.correct[judgement.counted])
@@ -166,4 +215,19 @@ def _looked_at(
         np.concatenate([*confidences, np.empty(0, np.float32)]),
         np.concatenate([*hits, np.empty(0, np.bool_)]),
         entropies,
+    )
+
+
+def _judged(
+    detections: Detections, data: TrainingSet, index: int, n_classes: int, judging: Judging
+) -> FrameJudgement:
+    frame, truth = data.frames[index], data.truths[index]
+    return judge_frame(
+        detections,
+        np.empty((0, 3), np.float32) if truth is None else truth[:, :3],
+        n_classes=n_classes,
+        pixel_size_m=data.pixel_sizes_m[index],
+        shape=(frame.shape[0], frame.shape[1]),
+        tolerance_m=judging.tolerance_m,
+        border_m=judging.border_m,
     )

@@ -28,6 +28,7 @@ from ._training_errors import (
     TrainingInterruptedError,
     TrainingStoppedError,
 )
+from ._training_set import TRUTH_COLUMNS
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def train_member(
     Args:
         frames: raw (ny, nx) frames, each side at least ``config.crop_px``.
         truths: (n, 3) rows ``y_px, x_px, class_id`` per frame; class ids of ``spec.n_classes`` and above mark
-            places left out of the loss.
+            places left out of the loss. A fourth column weighs the place in the loss.
         spec: architecture.
         config: budget and recipe.
         initial_weights: warm start; random when None.
@@ -276,8 +277,8 @@ def _refuse_misfits(
         problem = f"crop_px is {config.crop_px} but the smallest frame side is {smallest} px"
     elif config.crop_px % spec.size_multiple or config.crop_px <= spec.size_multiple:
         problem = f"crop_px {config.crop_px} is not a larger multiple of {spec.size_multiple}"
-    elif any(np.ndim(truth) != 2 or np.shape(truth)[1] != 3 for truth in truths):
-        problem = "a truth array does not have the shape (n, 3)"
+    elif any(np.ndim(truth) != 2 or np.shape(truth)[1] not in TRUTH_COLUMNS for truth in truths):
+        problem = "a truth array does not have the shape (n, 3) or (n, 4)"
     elif not any((np.asarray(truth)[:, 2] < spec.n_classes).any() for truth in truths):
         problem = "no frame has a single labelled column"
     if problem:

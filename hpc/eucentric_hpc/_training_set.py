@@ -17,6 +17,8 @@ from eucentric_models import Preprocessing, at_working_size, rescaled_positions
 from ._training_errors import TrainingDataError
 
 _SCHEMA = 1
+TRUTH_COLUMNS = (3, 4)
+"""``y_px, x_px, class_id`` and, where there is one, the weight in the loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class TrainingSet:
         frames: one (ny, nx) array of raw counts each, any real dtype; sizes may differ.
         truths: one (n, 3) float32 array of rows ``y_px, x_px, class_id`` each, None where a frame has none.
             Class ids that are not below the number of detectable classes mark places that neither training
-            nor scoring looks at.
+            nor scoring looks at. A fourth column, where there is one, weighs the place in the loss.
         pixel_sizes_m: one calibration each.
     """
 
@@ -43,8 +45,10 @@ class TrainingSet:
         ):
             if frame.ndim != 2 or frame.dtype.kind not in "buif":
                 raise _unusable(f"frame {index} is {frame.dtype} {frame.shape}, not a real 2D array")
-            if truth is not None and (truth.ndim != 2 or truth.shape[1] != 3 or not np.isfinite(truth).all()):
-                raise _unusable(f"the truth of frame {index} is not a finite (n, 3) array")
+            if truth is not None and (
+                truth.ndim != 2 or truth.shape[1] not in TRUTH_COLUMNS or not np.isfinite(truth).all()
+            ):
+                raise _unusable(f"the truth of frame {index} is not a finite (n, 3) or (n, 4) array")
             if not 1e-13 <= size <= 1e-6:
                 raise _unusable(f"the pixel size of frame {index} is {size} m")
 
@@ -87,7 +91,7 @@ class TrainingSet:
 
 
 def _rescaled(truth: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
-    return np.column_stack([rescaled_positions(truth[:, :2], scale), truth[:, 2]]).astype(np.float32)
+    return np.column_stack([rescaled_positions(truth[:, :2], scale), truth[:, 2:]]).astype(np.float32)
 
 
 def write_training_set(path: Path, data: TrainingSet) -> None:

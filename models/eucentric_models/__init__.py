@@ -31,6 +31,7 @@ from .image_formation import (
 )
 from .landscape import LANDSCAPE_CLASSES, Landscape, LandscapeRecipe
 from .landscape_image import form_landscape_frame, landscape_signal
+from .lattice_prior import LatticePrior, fit_lattice_prior, settled
 from .lattice_scale import guessed_pixel_size_m, strongest_spacing_px
 from .material import GRAPHENE, MATERIALS, MOS2, SRTIO3, VACANCY, Material, Site, material_named
 from .metrics import ClassCounts, FrameJudgement, Score, judge_frame, score_frame, total
@@ -87,6 +88,7 @@ __all__ = [
     "LabelledFrame",
     "Landscape",
     "LandscapeRecipe",
+    "LatticePrior",
     "Material",
     "ModelsError",
     "NetworkSpec",
@@ -116,6 +118,7 @@ __all__ = [
     "expected_calibration_error",
     "expected_signal",
     "fit_calibration",
+    "fit_lattice_prior",
     "form_frame",
     "form_landscape_frame",
     "frame_features",
@@ -133,6 +136,7 @@ __all__ = [
     "resample",
     "rescaled_positions",
     "score_frame",
+    "settled",
     "simulate_frames",
     "start_material_named",
     "strongest_spacing_px",

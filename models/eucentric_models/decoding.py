@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from .calibration import IDENTITY, Calibration
+from .lattice_prior import LatticePrior
 
 _SMALLEST = 1e-4
 _RIDGE = 1e-9
@@ -26,6 +27,8 @@ class Decoding(BaseModel):
         min_distance_px: of two peaks closer than this along both axes, only the higher survives.
         max_detections: cap that keeps a noise-only frame from producing one detection per pixel.
         calibration: from peak height to confidence.
+        lattice_prior: how noisy positions are, where columns are known to stand on a lattice and may be moved
+            to where their neighbours expect them; None leaves each where it was seen.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +38,7 @@ class Decoding(BaseModel):
     min_distance_px: int = Field(default=3, ge=1, le=64)
     max_detections: int = Field(default=20_000, ge=1, le=1_000_000)
     calibration: Calibration = IDENTITY
+    lattice_prior: LatticePrior | None = None
 
 
 DEFAULT_DECODING = Decoding()
@@ -87,7 +91,7 @@ def decode(maps: NDArray[np.floating], decoding: Decoding = DEFAULT_DECODING) ->
     strongest = maps.max(axis=0)
     y, x = local_maxima(strongest, decoding.threshold, decoding.min_distance_px)
     order = np.argsort(-strongest[y, x], kind="stable")[: decoding.max_detections]
-    y, x = _without_plateaus(y[order], x[order], strongest[y[order], x[order]], decoding.min_distance_px)
+    y, x = y[order], x[order]
     if not len(y):
         return Detections(np.empty((0, 2), np.float32), np.empty(0, np.int8), np.empty(0, np.float32))
     steps = np.arange(-1, 2)
@@ -104,6 +108,8 @@ def local_maxima(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of the pixels at or above a threshold that no pixel within reach exceeds.
 
+    Of equal pixels within reach of each other, which are usual at low precision, the first counts.
+
     Args:
         image: (ny, nx).
         threshold: smallest value.
@@ -119,20 +125,12 @@ def local_maxima(
     y, x = np.nonzero(candidate)
     steps = np.arange(2 * reach_px + 1)
     windows = padded[(y[:, None] + steps)[:, :, None], (x[:, None] + steps)[:, None, :]]
-    highest = image[y, x] >= windows.max(axis=(1, 2), initial=-np.inf)
+    windows = windows.reshape(len(y), (2 * reach_px + 1) ** 2)
+    centre = windows.shape[1] // 2
+    value = windows[:, centre]
+    highest = value >= windows[:, centre:].max(axis=1, initial=-np.inf)
+    highest &= value > windows[:, :centre].max(axis=1, initial=-np.inf)
     return y[highest], x[highest]
-
-
-def _without_plateaus(
-    y: NDArray[np.intp], x: NDArray[np.intp], height: NDArray[np.float32], reach: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    # Equal neighbours both pass the window test; the first of them in sorted order stays.
-    keep = np.ones(len(y), bool)
-    for i in np.flatnonzero(np.diff(height, append=-np.inf) == 0):
-        if keep[i]:
-            near = (np.abs(y[i + 1 :] - y[i]) <= reach) & (np.abs(x[i + 1 :] - x[i]) <= reach)
-            keep[i + 1 :] &= ~(near & (height[i + 1 :] == height[i]))
-    return y[keep], x[keep]
 
 
 def _fit_reach_px(decoding: Decoding) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..decoding import Decoding, Detections, decode
 from ..drift import frame_features
 from ..errors import InvalidFrameError
+from ..lattice_prior import settled
 from ..network_spec import NetworkSpec
 from ..preprocessing import DEFAULT_PREPROCESSING, Preprocessing, at_working_size, normalise
 from ..resampling import resample, rescaled_positions
@@ -43,10 +44,18 @@ class Inference:
     def detections(self, decoding: Decoding) -> Detections:
         """The columns that the maps show, positions in pixels of the frame."""
         found = decode(self.maps, decoding)
-        if self.scale == 1:
-            return found
-        positions = rescaled_positions(found.positions_px, 1 / self.scale).astype(np.float32)
-        return Detections(positions, found.class_id, found.confidence)
+        positions: NDArray[np.floating] = found.positions_px
+        if decoding.lattice_prior is not None:
+            variance_px2 = decoding.lattice_prior.variance_px2(self.noise_power)
+            positions = settled(positions, found.class_id, variance_px2)
+        if self.scale != 1:
+            positions = rescaled_positions(positions, 1 / self.scale)
+        return Detections(positions.astype(np.float32), found.class_id, found.confidence)
+
+    @property
+    def noise_power(self) -> float:
+        """What the finest ring of the spectrum of the normalised frame holds."""
+        return float(np.exp(self.features[-1]))
 
     def deviation_at(self, positions_px: NDArray[np.floating]) -> NDArray[np.float32]:
         """Deviation at the frame pixel nearest to each of (n, 2) positions in the frame."""
@@ -115,7 +124,8 @@ class Ensemble:
         batch = batch.to(memory_format=torch.channels_last)
         with torch.inference_mode():
             outputs = [network.forward_with_embedding(batch) for network in self._networks]
-            members = torch.cat([torch.sigmoid(logits.float()) for logits, _ in outputs])
+            # Planes in a row each, unlike in the networks: everything after reads plane by plane.
+            members = torch.cat([torch.sigmoid(logits.float().contiguous()) for logits, _ in outputs])
             embedding = torch.cat([pooled[0] for _, pooled in outputs]).double().cpu().numpy()
             mean = members.mean(dim=0)
             if len(members) == 1:

@@ -1,0 +1,150 @@
+"""Positions of columns improved by their neighbours, as far as the columns do stand on a lattice.
+
+The middle between two columns that lie a lattice translation before and behind a third one is where that
+third one should be, however the lattice is strained or sheared. The mean of several such middles is less
+noisy than what the image says at the place itself; how much it is believed follows from the frame (empirical
+Bayes: Efron and Morris, J. Am. Stat. Assoc. 68, 117, 1973): columns that scatter about their middles no more
+than the noise explains are moved there, those that scatter more stay.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .translations import common_translations, partners
+
+_SMALLEST_POWER = 1e-12
+_SMALLEST_VARIANCE_PX2 = 1e-6
+_FEWEST_FRAMES = 5
+_FEWEST_COLUMNS = 12
+_OUTLIER = 3.5  # robust standard deviations from which a column is believed to be really displaced
+_ROBUST = 1.4826  # of a median absolute deviation, for the standard deviation of a Gaussian
+
+
+class LatticePrior(BaseModel):
+    """How far off positions are by noise alone; travels with the weights.
+
+    ``variance_px2 = exp(shift) power**slope`` along one axis, in pixels of the network, where ``power`` is
+    what the finest ring of the spectrum of the normalised frame holds: noise, and no columns. A frame
+    that was smoothed or interpolated has less power there, so its positions count as exact and stay.
+
+    Attributes:
+        shift: logarithm of the variance at power 1.
+        slope: how the variance grows with the power, >= 0.
+        smallest_power: of the frames that the line was fitted to.
+        largest_power: likewise; noisier frames count as if they had this.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shift: float = Field(ge=-50, le=50)
+    slope: float = Field(ge=0, le=10)
+    smallest_power: float = Field(gt=0)
+    largest_power: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _range_is_ordered(self) -> Self:
+        if self.smallest_power > self.largest_power:
+            raise ValueError("smallest_power is larger than largest_power")
+        return self
+
+    def variance_px2(self, noise_power: float) -> float:
+        """Variance of a position along one axis; 0 for a frame with less noise than all of the fit."""
+        if not noise_power >= self.smallest_power / 2:
+            return 0.0
+        return float(np.exp(self.shift) * min(noise_power, self.largest_power) ** self.slope)
+
+
+def fit_lattice_prior(
+    noise_power: NDArray[np.floating], variance_px2: NDArray[np.floating]
+) -> LatticePrior | None:
+    """The line through the logarithms.
+
+    Args:
+        noise_power: (n,) of each frame, see :class:`LatticePrior`.
+        variance_px2: (n,) mean squared error of its positions along one axis.
+
+    Returns:
+        None for fewer than 5 frames.
+    """
+    if len(noise_power) < _FEWEST_FRAMES:
+        return None
+    power = np.maximum(np.asarray(noise_power, np.float64), _SMALLEST_POWER)
+    x, y = np.log(power), np.log(np.maximum(variance_px2, _SMALLEST_VARIANCE_PX2))
+    spread = float(np.square(x - x.mean()).sum())
+    slope = float(((x - x.mean()) * y).sum() / spread) if spread > 1e-9 else 0.0
+    slope = float(np.clip(slope, 0, 10))
+    return LatticePrior(
+        shift=float(np.clip(y.mean() - slope * x.mean(), -50, 50)),
+        slope=slope,
+        smallest_power=float(power.min()),
+        largest_power=float(power.max()),
+    )
+
+
+def settled(
+    positions_px: NDArray[np.floating], class_id: NDArray[np.integer], variance_px2: float
+) -> NDArray[np.float64]:
+    """Positions after their neighbours were asked.
+
+    Both axes are taken each for itself, since scanning distorts one of them more. Columns that are further
+    from their middle than noise and the general disorder explain stay where they were seen, and their
+    neighbours are not asked about them.
+
+    Args:
+        positions_px: (n, 2) as found in the image.
+        class_id: (n,); only columns of the same class are asked.
+        variance_px2: of a position along one axis by noise, :meth:`LatticePrior.variance_px2`.
+
+    Returns:
+        (n, 2); unchanged where no lattice is seen, at edges of crystals, and where ``variance_px2`` is 0.
+    """
+    seen = np.asarray(positions_px, np.float64).reshape(-1, 2)
+    if not variance_px2 > 0 or len(seen) < _FEWEST_COLUMNS:
+        return seen
+    before, behind = partners(seen, class_id, common_translations(seen, class_id))
+    credible = np.ones(len(seen), bool)
+    for _ in range(2):
+        middle, pairs = _middles(seen, before, behind, credible)
+        asked = pairs > 0
+        if asked.sum() < _FEWEST_COLUMNS:
+            return seen
+        # A residual holds the column's own error and that of a mean over two partners for each pair.
+        apart = (seen - middle) / np.sqrt(1 + 0.5 / np.maximum(pairs, 1))[:, None]
+        credible = ~asked | (np.abs(apart) <= _OUTLIER * _deviation(apart, class_id, asked)).all(axis=1)
+    usual = apart[asked & credible]
+    if len(usual) < _FEWEST_COLUMNS:
+        return seen
+    disorder_px2 = np.maximum(0, np.square(usual).mean(axis=0) - variance_px2)
+    expected_px2 = disorder_px2 + (disorder_px2 + variance_px2) / (2 * np.maximum(pairs, 1))[:, None]
+    weight = expected_px2 / (expected_px2 + variance_px2)
+    moved = middle + weight * (seen - middle)
+    return np.where((asked & credible)[:, None], moved, seen)
+
+
+def _middles(
+    seen: NDArray[np.float64],
+    before: NDArray[np.intp],
+    behind: NDArray[np.intp],
+    credible: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    whole = (before >= 0) & (behind >= 0) & credible[before] & credible[behind]
+    pairs = whole.sum(axis=0)
+    total = np.where(whole[..., None], seen[before] + seen[behind], 0).sum(axis=0)
+    middle = np.where(pairs[:, None] > 0, total / (2 * np.maximum(pairs, 1))[:, None], seen)
+    return middle, pairs
+
+
+def _deviation(
+    apart: NDArray[np.float64], class_id: NDArray[np.integer], asked: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Robust standard deviation (n, 2) of the columns of the same class: weak ones scatter more."""
+    deviation = np.full(apart.shape, np.inf)
+    for one in np.unique(class_id[asked]):
+        rows = class_id == one
+        deviation[rows] = _ROBUST * np.median(np.abs(apart[rows & asked]), axis=0)
+    return deviation

@@ -1,0 +1,111 @@
+"""Translations that take columns to columns, found fast enough for every frame of a stream."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SAMPLE = 64
+_REACH = 4.2  # in units of the usual distance of nearest neighbours
+_SAME = 0.15  # of that distance: translations closer than this are one
+_COMMON_SHARE = 0.6  # of the columns that have room for a translation
+_FEWEST_WITH_ROOM = 12
+_MOST = 12
+_LARGEST_REACH_PX = 400
+
+
+def common_translations(
+    positions_px: NDArray[np.floating], class_id: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """The most common translations of columns to others of their class, at most about four neighbours long.
+
+    A two-dimensional histogram of the offsets between a sample of the columns and all columns, whose full
+    bins are the translations; :func:`eucentric_models.lattice_fit.fit_lattice` is more exact and slower.
+
+    Args:
+        positions_px: (n, 2), in any order.
+        class_id: (n,).
+
+    Returns:
+        (k, 2), at most 12, the shortest first, one of each pair of opposites; none where there is no
+        lattice, or several.
+    """
+    points = np.asarray(positions_px, np.float64)
+    if len(points) < _FEWEST_WITH_ROOM:
+        return np.empty((0, 2))
+    # At random, since any order may go by class; always the same, since results must repeat.
+    rows = np.random.default_rng(0).permutation(len(points))[:_SAMPLE]
+    sample = points[rows]
+    offsets = points[None] - sample[:, None]
+    squared = np.square(offsets).sum(axis=2)
+    squared[squared == 0] = np.inf
+    nearest = float(np.sqrt(np.median(squared.min(axis=1))))
+    reach = min(_REACH * nearest, _LARGEST_REACH_PX)
+    alike = np.asarray(class_id)[None] == np.asarray(class_id)[rows, None]
+    offsets = offsets[(squared <= reach * reach) & alike]
+    box = max(1, round(_SAME * nearest))
+    count = _in_boxes(offsets, int(np.ceil(reach)) + box + 1, box)
+    middle = count.shape[0] // 2
+    low, high = points.min(axis=0) - box, points.max(axis=0) + box
+    found: list[NDArray[np.float64]] = []
+    while len(found) < _MOST:
+        row, column = np.unravel_index(int(count.argmax()), count.shape)
+        if count[row, column] < _COMMON_SHARE * _FEWEST_WITH_ROOM:
+            break
+        place = np.array([row - middle, column - middle], np.float64)
+        moved = sample + place
+        room = int(np.all((moved >= low) & (moved <= high), axis=1).sum())
+        near = np.all(np.abs(offsets - place) <= box + 0.5, axis=1)
+        if room >= _FEWEST_WITH_ROOM and near.sum() >= _COMMON_SHARE * room:
+            found.append(offsets[near].mean(axis=0))
+        for y, x in ((row, column), (2 * middle - row, 2 * middle - column)):
+            count[max(0, y - 2 * box) : y + 2 * box + 1, max(0, x - 2 * box) : x + 2 * box + 1] = 0
+    return np.array(sorted(found, key=lambda one: float(np.hypot(*one)))).reshape(-1, 2)
+
+
+def partners(
+    positions_px: NDArray[np.floating], class_id: NDArray[np.integer], translations_px: NDArray[np.floating]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Which column lies one translation behind, and which one before, each column.
+
+    Args:
+        positions_px: (n, 2).
+        class_id: (n,); partners are of the same class.
+        translations_px: (k, 2).
+
+    Returns:
+        Two (k, n) arrays of rows, -1 where there is none.
+    """
+    points = np.asarray(positions_px, np.float64)
+    if not len(translations_px):
+        none = np.empty((0, len(points)), np.intp)
+        return none, none
+    box = max(1, round(_SAME * float(np.hypot(*np.transpose(translations_px)).min())))
+    # A picture of row numbers answers who is at a place without a search.
+    margin = int(np.ceil(np.abs(translations_px).max())) + box + 2
+    corner = np.floor(points.min(axis=0)) - margin
+    places = np.rint(points - corner).astype(np.intp)
+    rows = np.full(places.max(axis=0) + margin + 2, -1, np.intp)
+    for dy in range(-box, box + 1):
+        for dx in range(-box, box + 1):
+            rows[places[:, 0] + dy, places[:, 1] + dx] = np.arange(len(points))
+
+    def at(offset: NDArray[np.float64]) -> NDArray[np.intp]:
+        there = np.rint(points[None] + offset[:, None] - corner).astype(np.intp)
+        row = rows[there[..., 0], there[..., 1]]
+        return np.where((row >= 0) & (class_id[row] == class_id), row, -1)
+
+    translations = np.asarray(translations_px, np.float64)
+    return at(-translations), at(translations)
+
+
+def _in_boxes(offsets: NDArray[np.float64], reach: int, box: int) -> NDArray[np.float64]:
+    """How many offsets lie in the square of side ``2 box + 1`` around each whole-pixel offset."""
+    side = 2 * reach + 1
+    place = np.rint(offsets).astype(np.intp) + reach
+    total = np.bincount(place[:, 0] * side + place[:, 1], minlength=side * side).reshape(side, side)
+    for axis in (0, 1):
+        sums = np.cumsum(np.pad(total, [(box + 1, box) if i == axis else (0, 0) for i in (0, 1)]), axis=axis)
+        total = np.take(sums, np.arange(2 * box + 1, side + 2 * box + 1), axis=axis)
+        total = total - np.take(sums, np.arange(side), axis=axis)
+    return total.astype(np.float64)

@@ -16,6 +16,7 @@ from ._elit_models import (
 )
 from ._elit_tasks import assemble_task, finish_task, member_task
 from ._evaluation import DEFAULT_JUDGING, Judging, calibrated, drift_reference, evaluate_ensemble
+from ._focus import missed_rows
 from ._member_config import MemberConfig
 from ._node_cache import NodeCache, staged
 from ._pseudo_labels import PseudoLabelling, pseudo_truth, sure_labels
@@ -87,6 +88,7 @@ __all__ = [
     "finish_task",
     "load_site",
     "member_task",
+    "missed_rows",
     "open_executor",
     "pseudo_truth",
     "read_checkpoint",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._bundle_trust import BundleTrust, KeyTrust, ReleasedTrust
 from ._drift_monitor import DriftEpisode, DriftGates, DriftState, Observation, observe
 from ._errors import FrameRefusedError
 from ._installed_state import InstalledState
@@ -10,6 +11,7 @@ from ._model_loader import load_serving_model
 from ._serving_model import FrameAnswer, ModelSlot, ServingModel
 
 __all__ = [
+    "BundleTrust",
     "DriftEpisode",
     "DriftGates",
     "DriftState",
@@ -18,8 +20,10 @@ __all__ = [
     "Installation",
     "InstalledState",
     "Installer",
+    "KeyTrust",
     "ModelSlot",
     "Observation",
+    "ReleasedTrust",
     "ServingModel",
     "load_serving_model",
     "observe",

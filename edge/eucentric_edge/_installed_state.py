@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from eucentric_core import ConfigurationError, FrozenModel, Identifier, write_atomic
+from eucentric_core.releases import Release
 
 __all__ = ["InstalledState"]
 
@@ -23,13 +24,32 @@ class InstalledState(FrozenModel):
         previous: the version to go back to, if there is one.
         highest: the highest version ever installed. Only higher ones are accepted, so that nobody
             can bring back an old version with its valid old signature.
+        current_release: the release that put `current` in service, where there are releases.
+        previous_release: the same of `previous`.
+        rank: root version and number of the highest release ever installed; only higher ones are accepted.
+            Versions may go down then: a signed rollback is a higher release of an older version.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     model_name: Identifier
     current: _Version | None = None
     previous: _Version | None = None
     highest: Annotated[int, Field(ge=0)] = 0
+    current_release: Release | None = None
+    previous_release: Release | None = None
+    rank: tuple[int, int] | None = None
+
+    def release_of(self, version: int) -> Release | None:
+        """The release that an installed version came with."""
+        for release in (self.current_release, self.previous_release):
+            if release is not None and release.bundle_version == version:
+                return release
+        return None
+
+    def pins(self, release: Release) -> bool:
+        """Whether an installed version is the very bundle that a release names."""
+        known = self.release_of(release.bundle_version)
+        return known is not None and known.envelope_sha256 == release.envelope_sha256
 
     def write(self, path: Path) -> None:
         """Write durably; a reader sees the old or the new state.

@@ -17,12 +17,12 @@ from eucentric_core import (
     CommandRefusedError,
     EucentricError,
     FrozenModel,
-    TrustedKeys,
     fsync_directory,
-    verify_bundle,
 )
+from eucentric_core.releases import Release
 
 from ._bundle_fetch import fetch_bundle
+from ._bundle_trust import Admission, BundleTrust
 from ._installed_state import InstalledState
 from ._model_loader import load_serving_model
 from ._serving_model import ModelSlot, ServingModel
@@ -53,7 +53,7 @@ class Installer:
 
     Args:
         folder: `<home>/edge`; made if need be.
-        trusted: whose signatures count.
+        trust: decides which bundles are believed.
         model_name: the model this edge serves.
         slot: where the model in service is.
         device: torch device to build on.
@@ -63,12 +63,12 @@ class Installer:
     """
 
     def __init__(
-        self, folder: Path, trusted: TrustedKeys, *, model_name: str, slot: ModelSlot, device: str
+        self, folder: Path, trust: BundleTrust, *, model_name: str, slot: ModelSlot, device: str
     ) -> None:
         self._incoming = folder / "incoming"
         self._models = folder / "models"
         self._state_file = folder / "state.json"
-        self._trusted = trusted
+        self._trust = trust
         self._model_name = model_name
         self._slot = slot
         self._device = device
@@ -121,12 +121,10 @@ class Installer:
             incoming = self._incoming / uuid4().hex
             try:
                 fetch_bundle(source, incoming)
-                manifest = verify_bundle(
-                    incoming,
-                    self._trusted,
-                    expected_name=self._model_name,
-                    newer_than=self._state.highest or None,
-                )
+                admission = self._trust.admit(incoming, self._state)
+                manifest = admission.manifest
+                if self._serves_already(admission):
+                    return self._keep(admission, started_s)
                 model = load_serving_model(incoming, manifest, device=self._device)
                 _warm_up(model, frame_shape)
                 target = self._folder(manifest.version)
@@ -136,13 +134,7 @@ class Installer:
                 fsync_directory(self._models)
             finally:
                 shutil.rmtree(incoming, ignore_errors=True)
-            state = InstalledState(
-                model_name=self._model_name,
-                current=manifest.version,
-                previous=self._serving_version(),
-                highest=manifest.version,
-            )
-            return self._commit(state, model, started_s)
+            return self._commit(self._state_after(admission), model, started_s)
 
     def rollback(self, *, frame_shape: tuple[int, ...] | None) -> Installation:
         """Go back one step, to the version that served before; it is verified and tested again.
@@ -163,8 +155,74 @@ class Installer:
                 )
             model = self._load(version)
             _warm_up(model, frame_shape)
-            state = self._state.model_copy(update={"current": version, "previous": None})
+            state = self._state.model_copy(
+                update={
+                    "current": version,
+                    "previous": None,
+                    "current_release": self._state.release_of(version),
+                    "previous_release": None,
+                }
+            )
             return self._commit(state, model, started_s)
+
+    def note_release(self, release: Release) -> None:
+        """Remember a newer release of the version that serves already; nothing is installed.
+
+        Raises:
+            BusyError: an installation is under way.
+            OutOfSpaceError: the disk is full.
+        """
+        with self._working():
+            self._remember(release)
+
+    def kept_folder(self, release: Release) -> Path | None:
+        """Where the bundle of a release lies on this machine already; None if it does not."""
+        folder = self._folder(release.bundle_version)
+        return folder if self._state.pins(release) and folder.is_dir() else None
+
+    def _serves_already(self, admission: Admission) -> bool:
+        # Told and looking by itself, an edge may hear of one release twice; and two may name one bundle.
+        release, version = admission.release, admission.manifest.version
+        if release is None or version != self._serving_version():
+            return False
+        if not self._state.pins(release):
+            raise BundleError(
+                f"Version {version} is in service with another content.",
+                safe="the model in service keeps serving.",
+                next_step="publish the other content under a version of its own.",
+            )
+        return True
+
+    def _keep(self, admission: Admission, started_s: float) -> Installation:
+        release = admission.release
+        if release is not None and release.rank != self._state.rank:
+            self._remember(release)
+        return Installation(
+            version=admission.manifest.version,
+            previous_version=self._state.previous,
+            prepare_s=time.perf_counter() - started_s,
+            swap_s=0.0,
+        )
+
+    def _remember(self, release: Release) -> None:
+        state = self._state.model_copy(update={"current_release": release, "rank": release.rank})
+        state.write(self._state_file)
+        self._state = state
+
+    def _state_after(self, admission: Admission) -> InstalledState:
+        serving, version = self._serving_version(), admission.manifest.version
+        release = admission.release
+        # The version that serves, installed anew, leaves the one before it to go back to.
+        previous = serving if serving != version else self._state.previous
+        return InstalledState(
+            model_name=self._model_name,
+            current=version,
+            previous=previous,
+            highest=max(version, self._state.highest),
+            current_release=release,
+            previous_release=None if previous is None else self._state.release_of(previous),
+            rank=self._state.rank if release is None else release.rank,
+        )
 
     def _commit(self, state: InstalledState, model: ServingModel, started_s: float) -> Installation:
         before = self._serving_version()
@@ -185,13 +243,7 @@ class Installer:
 
     def _load(self, version: int) -> ServingModel:
         folder = self._folder(version)
-        manifest = verify_bundle(folder, self._trusted, expected_name=self._model_name, newer_than=None)
-        if manifest.version != version:
-            raise BundleError(
-                f"The folder of version {version} holds version {manifest.version}.",
-                safe="it was not put in service.",
-                next_step="install a model again.",
-            )
+        manifest = self._trust.readmit(folder, version, self._state)
         return load_serving_model(folder, manifest, device=self._device)
 
     def _serving_version(self) -> int | None:

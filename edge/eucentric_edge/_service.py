@@ -23,7 +23,6 @@ from eucentric_core import (
     ServiceLifetime,
     Settings,
     TransportError,
-    TrustedKeys,
     agent_data_access,
 )
 from eucentric_core.transport import (
@@ -37,6 +36,8 @@ from eucentric_core.transport import (
 
 from ._frame_worker import FrameWorker
 from ._installer import Installation, Installer
+from ._open_trust import open_trust
+from ._release_watch import ReleaseWatch
 from ._serving_model import ModelSlot
 from ._statistics import Statistics
 
@@ -45,7 +46,7 @@ __all__ = ["EdgeService"]
 _INGEST = "inproc://edge-results"
 _PUBLISH_TIMEOUT_S = 2.0
 _STOP_TIMEOUT_S = 5.0
-_NEEDED = {"install": Role.SCIENTIST, "rollback": Role.SCIENTIST}
+_NEEDED = {"install": Role.SCIENTIST, "look": Role.SCIENTIST, "rollback": Role.SCIENTIST}
 
 _log = logging.getLogger(__name__)
 
@@ -78,9 +79,10 @@ class EdgeService:
         self._statistics = Statistics()
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.set_num_threads(settings.edge.threads)
+        self._trust, self._releases = open_trust(settings)
         self._installer = Installer(
             settings.home / "edge",
-            TrustedKeys.read(settings.trusted_keys_path),
+            self._trust,
             model_name=settings.edge.model,
             slot=self._slot,
             device=self._device,
@@ -118,8 +120,9 @@ class EdgeService:
                 context=context,
                 access=agent_data_access(self._settings, client=edge.name),
             )
+            watch = self._release_watch(worker, publisher)
             control = PyroControlServer(
-                keyed.methods_for(self._methods(worker, publisher), needed=_NEEDED),
+                keyed.methods_for(self._methods(worker, publisher, watch), needed=_NEEDED),
                 host=edge.host,
                 port=edge.control_port,
                 credentials=edge.channel_tls,
@@ -127,10 +130,39 @@ class EdgeService:
             for error in self._installer.start():
                 self._announce_refusal(publisher, error)
             stack.enter_context(_serving(control.serve, control.stop, "edge-control"))
+            if watch is not None:
+                stack.enter_context(self._watching(watch))
             lifetime.announce_ready({"control_port": edge.control_port, "data_port": edge.data_port})
             worker.run(lifetime.stopping)
 
-    def _methods(self, worker: FrameWorker, publisher: StreamPublisher) -> Methods:
+    def _release_watch(self, worker: FrameWorker, publisher: StreamPublisher) -> ReleaseWatch | None:
+        if self._releases is None:
+            return None
+        return ReleaseWatch(
+            self._releases.trust,
+            self._releases.metadata,
+            self._releases.source,
+            self._installer,
+            folder=self._settings.home / "edge" / "fetched",
+            frame_shape=lambda: worker.frame_shape,
+            installed=lambda installation: self._announce(publisher, installation),
+            refused=lambda error: self._announce_refusal(publisher, error),
+        )
+
+    @contextmanager
+    def _watching(self, watch: ReleaseWatch) -> Iterator[None]:
+        stopping, every_s = threading.Event(), self._settings.edge.release_poll_s
+
+        def stop() -> None:
+            stopping.set()
+            watch.wake()
+
+        with _serving(lambda: watch.run(stopping, every_s=every_s), stop, "edge-releases"):
+            yield
+
+    def _methods(
+        self, worker: FrameWorker, publisher: StreamPublisher, watch: ReleaseWatch | None
+    ) -> Methods:
         def install(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
             request = InstallRequest.model_validate(payload)
             try:
@@ -145,7 +177,16 @@ class EdgeService:
             _log.warning("rollback asked for: %s", request.reason)
             return self._announce(publisher, self._installer.rollback(frame_shape=worker.frame_shape))
 
+        def look(_: dict[str, JsonValue]) -> dict[str, JsonValue]:
+            installation = None if watch is None else watch.look()
+            return {
+                "installed": None if installation is None else installation.model_dump(mode="json"),
+                "model_version": self._installer.state.current,
+                "releases": self._trust.report(),
+            }
+
         return {
+            "look": look,
             "ping": lambda _: self._identity(),
             "status": lambda _: self._status(worker),
             "install": install,
@@ -169,6 +210,7 @@ class EdgeService:
             "model_version": None if model is None else model.manifest.version,
             "previous_version": installed.previous,
             "highest_version": installed.highest,
+            "releases": self._trust.report(),
             "source_stream": self._settings.edge.source_stream,
             **worker.report(),
             **self._statistics.report(),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from eucentric_edge import Installer, ModelSlot
+from eucentric_edge import Installer, KeyTrust, ModelSlot
 
 from .bundle_maker import BundleMaker
 
@@ -31,7 +31,8 @@ def slot() -> ModelSlot:
 
 @pytest.fixture
 def installer(tmp_path: Path, bundles: BundleMaker, slot: ModelSlot) -> Installer:
-    return Installer(tmp_path / "edge", bundles.trusted, model_name="atoms", slot=slot, device="cpu")
+    trust = KeyTrust(bundles.trusted)
+    return Installer(tmp_path / "edge", trust, model_name="atoms", slot=slot, device="cpu")
 
 
 _listeners: list[list[str]] = []

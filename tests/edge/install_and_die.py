@@ -10,13 +10,17 @@ from pathlib import Path
 import torch
 
 from eucentric_core import TrustedKeys
-from eucentric_edge import Installer, ModelSlot
+from eucentric_edge import Installer, KeyTrust, ModelSlot
 
 
 def main(folder: str, trusted: str, bundle: str, fatal_event: str, fatal_path: str) -> None:
     torch.set_num_threads(1)
     installer = Installer(
-        Path(folder), TrustedKeys.read(Path(trusted)), model_name="atoms", slot=ModelSlot(), device="cpu"
+        Path(folder),
+        KeyTrust(TrustedKeys.read(Path(trusted))),
+        model_name="atoms",
+        slot=ModelSlot(),
+        device="cpu",
     )
     installer.start()
 

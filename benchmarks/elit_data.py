@@ -9,7 +9,7 @@ they are judged.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -102,6 +102,9 @@ def validation_frames(name: str, count: int) -> TrainingSet:
     return _frames(SUBJECTS[name], count, _rng(name, 1), dose=DOSES_E_PER_PX, spread=True)
 
 
+DISPLACEMENT_M = 36e-12
+DISPLACED_SHARE = 0.04
+_EDGE_PX = 24
 DRIFTED_DOSE_E_PER_PX = DOSES_E_PER_PX[1]
 DRIFTED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -146,6 +149,43 @@ def first_drifted_frames(name: str, condition: str, count: int) -> TrainingSet:
 def large_frame(name: str, side_px: int) -> TrainingSet:
     """One labelled frame of 5 electrons per pixel, to time predictions on."""
     return _frames(SUBJECTS[name], 1, _rng(name, 60), dose=(5.0, 5.0), spread=False, side_px=side_px)
+
+
+def displaced_frames(name: str, count: int) -> tuple[TrainingSet, tuple[NDArray[np.float64], ...]]:
+    """Frames of 10 electrons per pixel in which some columns really stand beside their place on the lattice.
+
+    Returns:
+        The frames, and for each one (m, 4) rows ``y_px, x_px`` of the places on the lattice of the displaced
+        columns and ``dy_px, dx_px`` of their displacements, :data:`DISPLACEMENT_M` in any direction.
+    """
+    subject, rng = SUBJECTS[name], _rng(name, 61)
+    conditions = subject.conditions(DRIFTED_DOSE_E_PER_PX)
+    side_m = FRAME_PX * PIXEL_SIZE_M + 1e-9
+    frames, truths, displaced = [], [], []
+    for _ in range(count):
+        crystal = build_crystal(
+            subject.material, (side_m, side_m), rng, vacancy_fraction=0.0, dopant_fraction=0.0
+        )
+        moved = (rng.random(len(crystal)) < DISPLACED_SHARE) & (crystal.class_id < subject.classes)
+        angle = rng.uniform(0, 2 * np.pi, int(moved.sum()))
+        step_px = DISPLACEMENT_M / PIXEL_SIZE_M * np.stack([np.sin(angle), np.cos(angle)], axis=1)
+        places_px = crystal.positions_m[moved] / PIXEL_SIZE_M + (FRAME_PX - 1) / 2
+        positions_m = crystal.positions_m.copy()
+        positions_m[moved] += step_px * PIXEL_SIZE_M
+        formed = form_frame(replace(crystal, positions_m=positions_m), conditions, (FRAME_PX, FRAME_PX), rng)
+        rows = np.column_stack([places_px, step_px])
+        frames.append(formed.frame)
+        truths.append(formed.truth)
+        displaced.append(rows[np.all((places_px > _EDGE_PX) & (places_px < FRAME_PX - _EDGE_PX), axis=1)])
+    return TrainingSet(tuple(frames), tuple(truths), (PIXEL_SIZE_M,) * count), tuple(displaced)
+
+
+def conditions_of(subject: Subject, dose_e_per_px: float, changes: Mapping[str, Any]) -> ImagingConditions:
+    """Conditions of one entry of :data:`DRIFTED`."""
+    changes = dict(changes)
+    if share := changes.pop("contamination_share", None):
+        changes["contamination"] = Contamination(level=share * subject.peak_share).model_dump()
+    return subject.conditions(dose_e_per_px, **changes)
 
 
 def _drifted(

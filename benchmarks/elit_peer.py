@@ -86,19 +86,26 @@ class Peer:
 
     def judge(self, checkpoint: Checkpoint, sets: Mapping[str, TrainingSet]) -> dict[str, Score]:
         """Scores by condition, under the same rules as ours."""
+        found = self.found(checkpoint, sets)
+        return {
+            key: total(
+                self._score(found[key][i], data, i)
+                for i, truth in enumerate(data.truths)
+                if truth is not None
+            )
+            for key, data in sets.items()
+        }
+
+    def found(
+        self, checkpoint: Checkpoint, sets: Mapping[str, TrainingSet]
+    ) -> dict[str, list[NDArray[np.float64]]]:
+        """Coordinates by condition: rows ``y_px, x_px, class_id``, one array a frame."""
         frames = self.folder / "judged.npz"
         arrays = {f"{key}/{i}": frame for key, data in sets.items() for i, frame in enumerate(data.frames)}
         np.savez(frames, **{key: frame.astype(np.float32) for key, frame in arrays.items()})  # type: ignore[arg-type]
         self._run("predict", "--frames", str(frames), "--weights", str(checkpoint.weights))
         with np.load(self.folder / "found.npz", allow_pickle=False) as found:
-            return {
-                key: total(
-                    self._score(found[f"{key}/{i}"], data, i)
-                    for i, truth in enumerate(data.truths)
-                    if truth is not None
-                )
-                for key, data in sets.items()
-            }
+            return {key: [found[f"{key}/{i}"] for i in range(len(data))] for key, data in sets.items()}
 
     @contextmanager
     def server(self, checkpoint: Checkpoint) -> Iterator[PeerServer]:

@@ -16,7 +16,7 @@ from ._elit_models import (
 )
 from ._elit_tasks import assemble_task, finish_task, member_task
 from ._evaluation import DEFAULT_JUDGING, Judging, calibrated, drift_reference, evaluate_ensemble
-from ._focus import missed_rows
+from ._focus import missed_rows, with_focus
 from ._member_config import MemberConfig
 from ._node_cache import NodeCache, staged
 from ._pseudo_labels import PseudoLabelling, pseudo_truth, sure_labels
@@ -106,6 +106,7 @@ __all__ = [
     "train_ensemble",
     "train_member",
     "waiting_reason",
+    "with_focus",
     "write_checkpoint",
     "write_training_set",
 ]

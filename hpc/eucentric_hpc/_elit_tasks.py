@@ -229,14 +229,7 @@ def _require_finite(name: str, data: TrainingSet) -> None:
 def _focused(data: TrainingSet, request: EnsembleRequest) -> TrainingSet:
     if request.missed_weight == 1 or not request.champion:
         return data
-    return with_focus(
-        data,
-        _champion(request),
-        request.decoding,
-        request.judging,
-        surest=request.pseudo_labelling.confidence_bound,
-        missed_weight=request.missed_weight,
-    )
+    return with_focus(data, _champion(request), request.decoding, request.judging, request.missed_weight)
 
 
 def _champion(request: EnsembleRequest) -> Ensemble:

@@ -41,8 +41,6 @@ def with_focus(
     champion: Ensemble,
     decoding: Decoding,
     judging: Judging,
-    *,
-    surest: float,
     missed_weight: float,
 ) -> TrainingSet:
     """The set with a weight for every labelled column: that of what the champion misses, or 1.
@@ -52,7 +50,6 @@ def with_focus(
         champion: the model in production, as it is used: asked in one orientation.
         decoding: its threshold and separation.
         judging: within which distance a column counts as found.
-        surest: confidence from which it counts as found.
         missed_weight: of a column that it misses, >= 1.
     """
     truths: list[NDArray[np.float32] | None] = []
@@ -61,8 +58,7 @@ def with_focus(
             truths.append(None)
             continue
         found = champion.infer(frame, pixel_size_m=pixel_size_m).detections(decoding)
-        sure = Detections.from_rows(found.rows[found.confidence >= surest])
-        missed = missed_rows(sure, truth, champion.spec.n_classes, judging.tolerance_m / pixel_size_m)
+        missed = missed_rows(found, truth, champion.spec.n_classes, judging.tolerance_m / pixel_size_m)
         weight = np.where(missed, missed_weight, 1.0)
         truths.append(np.column_stack([truth[:, :3], weight]).astype(np.float32))
     return TrainingSet(data.frames, tuple(truths), data.pixel_sizes_m)

@@ -22,6 +22,7 @@ _SMALLEST_VARIANCE_PX2 = 1e-6
 _FEWEST_FRAMES = 5
 _FEWEST_COLUMNS = 12
 _OUTLIER = 3.5  # robust standard deviations from which a column is believed to be really displaced
+_SMALLEST_DEVIATION_PX = 1e-6
 _ROBUST = 1.4826  # of a median absolute deviation, for the standard deviation of a Gaussian
 
 
@@ -115,7 +116,8 @@ def settled(
             return seen
         # A residual holds the column's own error and that of a mean over two partners for each pair.
         apart = (seen - middle) / np.sqrt(1 + 0.5 / np.maximum(pairs, 1))[:, None]
-        credible = ~asked | (np.abs(apart) <= _OUTLIER * _deviation(apart, class_id, asked)).all(axis=1)
+        beyond = np.square(apart / _deviation(apart, class_id, asked)).sum(axis=1)
+        credible = ~asked | (beyond <= _OUTLIER**2)
     usual = apart[asked & credible]
     if len(usual) < _FEWEST_COLUMNS:
         return seen
@@ -147,4 +149,4 @@ def _deviation(
     for one in np.unique(class_id[asked]):
         rows = class_id == one
         deviation[rows] = _ROBUST * np.median(np.abs(apart[rows & asked]), axis=0)
-    return deviation
+    return np.maximum(deviation, _SMALLEST_DEVIATION_PX)

@@ -15,7 +15,15 @@ from ._elit_models import (
     MemberOutcome,
 )
 from ._elit_tasks import assemble_task, finish_task, member_task
-from ._evaluation import DEFAULT_JUDGING, Judging, calibrated, drift_reference, evaluate_ensemble
+from ._evaluation import (
+    DEFAULT_JUDGING,
+    Judging,
+    calibrated,
+    drift_reference,
+    evaluate_ensemble,
+    with_best_threshold,
+    with_lattice_prior,
+)
 from ._focus import missed_rows, with_focus
 from ._member_config import MemberConfig
 from ._node_cache import NodeCache, staged
@@ -106,7 +114,9 @@ __all__ = [
     "train_ensemble",
     "train_member",
     "waiting_reason",
+    "with_best_threshold",
     "with_focus",
+    "with_lattice_prior",
     "write_checkpoint",
     "write_training_set",
 ]

@@ -13,7 +13,8 @@ from eucentric_models import DEMO_CONDITIONS, NetworkSpec, StartConditions, star
 
 from ._active_run import carrying_out
 from ._event_outbox import EventOutbox, outbox_path
-from ._pipeline import Ending, Say, Site, bootstrap
+from ._first_training import bootstrap
+from ._pipeline import Ending, Say, Site
 from ._run_record import RunRecord, runs_path
 from ._warm_executor import warm_executor
 from .policy import Decision, PastRun

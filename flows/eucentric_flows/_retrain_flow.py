@@ -22,7 +22,7 @@ from ._automation import AUTOMATION_PREFIX
 from ._errors import HeldError
 from ._event_outbox import EventOutbox, outbox_path
 from ._pipeline import Ending, Say, Site
-from ._pipeline import retrain as retrain_model
+from ._retraining import retrain as retrain_model
 from ._run_record import Admission, RunRecord, runs_path
 from ._run_views import TriggeredBy
 from ._warm_executor import warm_executor

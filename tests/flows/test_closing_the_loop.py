@@ -14,7 +14,9 @@ from eucentric_core import ManagedProcess, Settings, load_settings
 from eucentric_core.transport import PyroControlClient, find_free_port
 from eucentric_data_repository import open_catalogue, provenance_tree, trace
 from eucentric_flows import EventOutbox, HeldError, NotEnoughFramesError
-from eucentric_flows._pipeline import Ending, Say, Site, bootstrap, retrain
+from eucentric_flows._first_training import bootstrap
+from eucentric_flows._pipeline import Ending, Say, Site
+from eucentric_flows._retraining import retrain
 from eucentric_flows.policy import RetrainAction, RetrainRequest
 from eucentric_hpc import open_executor, start_training
 from eucentric_model_registry import Gates, generate_keys, mlflow_server

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from ._decide import decide
 from ._explain import explain
+from ._inputs import (
+    KNOWN_INPUTS,
+    ArraysInput,
+    ChampionInput,
+    FileInput,
+    FramesInput,
+    InputSource,
+    NewestInput,
+    RowsInput,
+    SeriesInput,
+)
 from ._load import load_policies, load_policy
 from ._models import (
     DatasetTrigger,
@@ -19,16 +30,25 @@ from ._models import (
 )
 
 __all__ = [
+    "KNOWN_INPUTS",
+    "ArraysInput",
+    "ChampionInput",
     "DatasetTrigger",
     "Decision",
     "DriftTrigger",
+    "FileInput",
+    "FramesInput",
     "FramesTrigger",
     "Guards",
+    "InputSource",
+    "NewestInput",
     "PastRun",
     "Policy",
     "PolicyError",
     "RetrainAction",
     "RetrainRequest",
+    "RowsInput",
+    "SeriesInput",
     "decide",
     "explain",
     "load_policies",

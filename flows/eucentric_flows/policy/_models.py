@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from math import ceil
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from eucentric_core import AnyEvent, EucentricError, FrozenModel, Identifier, UtcDatetime
 from eucentric_model_registry import Gates
+
+from ._inputs import KNOWN_INPUTS, InputSource
 
 __all__ = [
     "DatasetTrigger",
@@ -78,14 +81,24 @@ class Guards(FrozenModel):
 
 
 class RetrainAction(FrozenModel):
-    """Retrain the model on frames of the session that triggered, and judge the result.
+    """Retrain the model on acquisitions of the session that triggered, and judge the result.
 
-    `frames` new frames are wanted; gathering waits for them for at most `gather_timeout_s`. The last quarter
-    of them is held out and decides, by `gates`, whether the challenger replaces the champion.
+    `frames` new acquisitions are wanted; gathering waits for them for at most `gather_timeout_s`. A part of
+    what they hold is held out and decides, by `gates`, whether the challenger replaces the champion.
+
+    Attributes:
+        recipe: by its name; any that is installed.
+        parameters: of the recipe, beside those that the champion and the fields below give; they win.
+        inputs: where the recipe's inputs come from; not needed for the recipes of this project.
+        material: of the first model, where the acquisitions do not state it.
+        members: of an ensemble; so are `steps`, `learning_rate` and `replay_frames`, for the recipe `elit`.
     """
 
     kind: Literal["retrain"] = "retrain"
-    recipe: Literal["elit"] = "elit"
+    recipe: Identifier = "elit"
+    parameters: dict[str, JsonValue] = {}
+    inputs: Annotated[dict[Identifier, InputSource], Field(max_length=16)] = {}
+    material: Identifier | None = None
     members: Annotated[int, Field(ge=2, le=64)] = 3
     steps: Annotated[int, Field(ge=10, le=1_000_000)] = 110
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 6e-3
@@ -94,6 +107,11 @@ class RetrainAction(FrozenModel):
     gather_timeout_s: Annotated[float, Field(gt=0, le=_DAY_S)] = 120.0
     train_timeout_s: Annotated[float, Field(gt=0, le=30 * _DAY_S)] = 3600.0
     gates: Gates = Gates()
+
+    @property
+    def sources(self) -> Mapping[str, InputSource]:
+        """Where each input comes from; empty for a recipe of somebody else whose inputs nobody declared."""
+        return self.inputs or KNOWN_INPUTS.get(self.recipe, {})
 
 
 class Policy(FrozenModel):
@@ -143,6 +161,11 @@ class RetrainRequest(FrozenModel):
     def sequence_wanted(self) -> int:
         """First sequence number to learn from."""
         return max(self.first_sequence, getattr(self.event, "first_sequence", 0))
+
+    @property
+    def says_where_to_begin(self) -> bool:
+        """Whether the first sequence number was named, not just the session."""
+        return self.first_sequence > 0 or hasattr(self.event, "first_sequence")
 
 
 class PastRun(FrozenModel):

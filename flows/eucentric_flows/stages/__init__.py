@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from ._blueprint import Blueprint, Champion, fetch_champion
-from ._gather import FRAME_STREAM, Gathered, gather
+from ._gather import Gathered, gather
 from ._install import install
-from ._judge import Judgement, ModelFiles, judge_challenger
+from ._judge import ModelFiles, judge_challenger
+from ._judge_by_merits import judge_by_merits
+from ._judgement import Judgement
+from ._plan import TrainingPlan, require_retrainable, retraining_plan, seed_of, start_plan
 from ._publish import Publication, promote, record_lineage, register, sign
-from ._train import TrainingPlan, retraining_plan, seed_of, start_plan, train
+from ._release import deliver, release
+from ._train import train
 from ._workspace import StartData, Workspace, start_data
 
 __all__ = [
-    "FRAME_STREAM",
     "Blueprint",
     "Champion",
     "Gathered",
@@ -21,13 +24,17 @@ __all__ = [
     "StartData",
     "TrainingPlan",
     "Workspace",
+    "deliver",
     "fetch_champion",
     "gather",
     "install",
+    "judge_by_merits",
     "judge_challenger",
     "promote",
     "record_lineage",
     "register",
+    "release",
+    "require_retrainable",
     "retraining_plan",
     "seed_of",
     "sign",

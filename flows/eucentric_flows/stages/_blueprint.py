@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from eucentric_core import DEFAULT_ENGINE, BundleManifest, ConfigurationError, TrustedKeys, verify_bundle
+from eucentric_core import DEFAULT_ENGINE, BundleManifest, TrustedKeys, verify_bundle
 from eucentric_model_registry import Registry
 from eucentric_models import Decoding, NetworkSpec, Preprocessing, StartConditions, start_material_named
 
@@ -33,13 +33,13 @@ class Blueprint:
         """The blueprint of a published model.
 
         Raises:
-            HeldError: another engine than `atoms` reads it, which no policy retrains yet.
+            HeldError: another engine than `atoms` reads it: it has no networks of this kind.
         """
         if manifest.engine != DEFAULT_ENGINE:
             raise HeldError(
-                f"no policy retrains a model for the engine {manifest.engine!r} (model {manifest.name})",
+                f"model {manifest.name} is for the engine {manifest.engine!r}, not for columns of atoms",
                 safe="nothing was trained; the model in service keeps serving.",
-                next_step="train it with its recipe (docs/recipes.md) and publish what comes out.",
+                next_step="name a recipe for that engine in the policy.",
             )
         return cls(
             engine=manifest.engine,
@@ -81,20 +81,18 @@ class Champion:
         return tuple(self.folder / name for name in self.manifest.members)
 
 
-def fetch_champion(registry: Registry, trusted: TrustedKeys, model: str, folder: Path) -> Champion:
+def fetch_champion(registry: Registry, trusted: TrustedKeys, model: str, folder: Path) -> Champion | None:
     """Download the champion and verify it; a folder that is there already is verified again instead.
 
+    Returns:
+        None before the first model.
+
     Raises:
-        ConfigurationError: the model has no champion yet.
         BundleError: it is not what was signed.
     """
     if folder.exists():
         return Champion(verify_bundle(folder, trusted, expected_name=model, newer_than=None), folder)
     champion = registry.champion(model)
     if champion is None:
-        raise ConfigurationError(
-            f"Model {model!r} has no champion to retrain.",
-            safe="nothing was trained.",
-            next_step="train a first one with `eucentric flows bootstrap`.",
-        )
+        return None
     return Champion(registry.download(model, champion.version, folder), folder)

@@ -1,97 +1,143 @@
-"""Waiting, for a bounded time and with a visible reason, for the frames that a retraining wants."""
+"""Waiting, for a bounded time and with a visible reason, for the acquisitions that a retraining wants."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from pydantic import Field
-
-from eucentric_core import Frame, FrozenModel, write_atomic
+from eucentric_core import FrozenModel, Identifier, write_atomic
 from eucentric_data_repository import Catalogue, ShardEntry
 
 from .._errors import HeldError, NotEnoughFramesError
 from ..policy import RetrainAction, RetrainRequest
+from ._collect import Collected, Collector
 from ._workspace import Workspace
 
-__all__ = ["FRAME_STREAM", "Gathered", "gather"]
+if TYPE_CHECKING:
+    from eucentric_hpc.recipes import RecipeData
 
-FRAME_STREAM, TRUTH_STREAM = "haadf", "truth"
+__all__ = ["Gathered", "Stretch", "gather", "stretch_of"]
 
-_HOLDOUT_SHARE = 4
 _POLL_S = 0.5
 
 
+class Stretch(FrozenModel):
+    """Acquisitions of a session, by the first and the last sequence number."""
+
+    first: int
+    last: int
+
+
 class Gathered(FrozenModel):
-    """What was gathered. The newest quarter of the frames is held out."""
+    """What was gathered.
+
+    Attributes:
+        session: it was gathered from.
+        datasets: the same in the catalogue.
+        material: that the catalogue states for it, if any.
+        stretch: of the session.
+        inputs: of the recipe, by name.
+    """
 
     session: str
     datasets: tuple[str, ...]
-    first_sequence: int
-    last_sequence: int
-    training_frames: Annotated[int, Field(ge=1)]
-    holdout_frames: Annotated[int, Field(ge=1)]
-    labelled_frames: int
+    material: Identifier | None
+    stretch: Stretch
+    inputs: dict[str, Collected]
+
+    @property
+    def training(self) -> RecipeData:
+        """What the recipe is given."""
+        return _data({name: found.training for name, found in self.inputs.items()})
+
+    @property
+    def holdout(self) -> RecipeData:
+        """What only ever judges."""
+        return _data({name: found.holdout for name, found in self.inputs.items()})
 
 
 def gather(
     catalogue: Catalogue,
     request: RetrainRequest,
     action: RetrainAction,
-    classes: tuple[str, ...],
     workspace: Workspace,
     say: Callable[[str], None],
+    *,
+    champion: tuple[Path, ...],
+    classes: tuple[str, ...] | None,
 ) -> Gathered:
-    """Wait for the wanted frames, and write the newest of them as training set and hold-out.
+    """Wait for the wanted acquisitions, and write what the recipe takes of them.
 
-    Frames are labelled if the data hold a truth for them (simulated instruments, imported labels).
+    A request that says where to begin gets the acquisitions that follow, any other the newest ones: what is
+    learned from then depends on the experiment, not on how busy this machine is.
 
     Args:
-        catalogue: where frames are registered.
-        request: which frames.
-        action: how many, and how long to wait.
-        classes: the network's classes; a labelled atom of any other class is left out of the loss.
-        workspace: where the sets go; one that is complete is not gathered again.
+        catalogue: where acquisitions are registered.
+        request: which.
+        action: how many, how long to wait, and which inputs come from where.
+        workspace: where files go; what is complete is not gathered again.
         say: told what is being waited for.
+        champion: weights of the model in service; none before the first.
+        classes: of that model, in order.
 
     Raises:
         NotEnoughFramesError: they were not registered in time.
+        HeldError: they hold nothing of the kind, or a file that people provide is not there.
     """
     if workspace.gathered.exists():
         return Gathered.model_validate_json(workspace.gathered.read_bytes())
-    from eucentric_hpc import TrainingSet, write_training_set
-
     session, first = _session(catalogue, request), request.sequence_wanted
-    _wait_for_frames(catalogue, session, first, action, say)
-    frames = list(deque(catalogue.frames(session, FRAME_STREAM, from_sequence=first), maxlen=action.frames))
-    oldest = frames[0].header.sequence
-    truths = {
-        truth.header.sequence: _rows(truth, classes)
-        for truth in catalogue.frames(session, TRUTH_STREAM, from_sequence=oldest)
-    }
-    data = TrainingSet(
-        tuple(np.array(frame.array) for frame in frames),
-        tuple(truths.get(frame.header.sequence) for frame in frames),
-        tuple(frame.header.pixel_size_m for frame in frames),
+    shards = _wait_for_shards(catalogue, session, first, action, say)
+    stretch = stretch_of(shards, first, action.frames, newest=not request.says_where_to_begin)
+    workspace.inputs.mkdir(exist_ok=True)
+    collector = Collector(
+        catalogue=catalogue,
+        session=session,
+        first=stretch.first,
+        last=stretch.last,
+        folder=workspace.inputs,
+        provided=workspace.folder.parent,
+        champion=champion,
+        classes=classes,
     )
-    held_out = len(data) // _HOLDOUT_SHARE
-    split = len(data) - held_out
-    write_training_set(workspace.recent, data.subset(range(split)))
-    write_training_set(workspace.holdout, data.subset(range(split, len(data))))
+    names = {entry.dataset_id for entry in shards if _overlaps(entry, stretch)}
     gathered = Gathered(
         session=session,
-        datasets=tuple(sorted({f"{frame.header.instrument}.{frame.header.session}" for frame in frames})),
-        first_sequence=oldest,
-        last_sequence=frames[-1].header.sequence,
-        training_frames=split,
-        holdout_frames=held_out,
-        labelled_frames=len(data.labelled),
+        datasets=tuple(sorted(names)),
+        material=_material(catalogue, names),
+        stretch=stretch,
+        inputs={name: collector.collect(name, source) for name, source in action.sources.items()},
     )
     write_atomic(workspace.gathered, gathered.model_dump_json().encode())
     return gathered
+
+
+def stretch_of(shards: Sequence[ShardEntry], first: int, wanted: int, *, newest: bool) -> Stretch:
+    """The `wanted` acquisitions from `first` on, or the newest ones of them.
+
+    Args:
+        shards: that hold at least so many from there on, ascending.
+        first: first sequence number that may be taken.
+        wanted: how many.
+        newest: whether to take the last ones.
+    """
+    spans = [(max(entry.shard.first_sequence, first), entry.shard.last_sequence) for entry in shards]
+    counts = [_taken(entry, first) for entry in shards]
+    left = wanted
+    for (start, end), count in zip(
+        reversed(spans) if newest else spans, reversed(counts) if newest else counts, strict=True
+    ):
+        if count >= left:
+            surplus = count - left
+            return (
+                Stretch(first=start + surplus, last=spans[-1][1])
+                if newest
+                else Stretch(first=spans[0][0], last=end - surplus)
+            )
+        left -= count
+    return Stretch(first=spans[0][0], last=spans[-1][1])
 
 
 def _session(catalogue: Catalogue, request: RetrainRequest) -> str:
@@ -107,18 +153,25 @@ def _session(catalogue: Catalogue, request: RetrainRequest) -> str:
     )
 
 
-def _wait_for_frames(
+def _material(catalogue: Catalogue, datasets: set[str]) -> str | None:
+    stated = (entry.material for entry in catalogue.datasets() if entry.dataset_id in datasets)
+    return next((material for material in stated if material), None)
+
+
+def _wait_for_shards(
     catalogue: Catalogue,
     session: str,
     first: int,
     action: RetrainAction,
     say: Callable[[str], None],
-) -> None:
+) -> list[ShardEntry]:
     deadline = time.monotonic() + action.gather_timeout_s
     before = -1
-    while (
-        registered := _registered(catalogue.shards(session=session, from_sequence=first), first)
-    ) < action.frames:
+    while True:
+        shards = catalogue.shards(session=session, from_sequence=first)
+        registered = sum(_taken(entry, first) for entry in shards)
+        if registered >= action.frames:
+            return shards
         state = f"{registered} of {action.frames} frames of session {session} from {first} on are registered"
         if time.monotonic() > deadline:
             raise NotEnoughFramesError(
@@ -134,18 +187,17 @@ def _wait_for_frames(
         time.sleep(_POLL_S)
 
 
-def _registered(shards: Sequence[ShardEntry], first: int) -> int:
-    count = 0
-    for shard in (entry.shard for entry in shards):
-        # A shard may hold earlier frames as well, and numbers may be missing in it.
-        count += min(shard.frames, shard.last_sequence - max(shard.first_sequence, first) + 1)
-    return count
+def _taken(entry: ShardEntry, first: int) -> int:
+    # A shard may hold earlier frames as well, and numbers may be missing in it.
+    shard = entry.shard
+    return min(shard.frames, shard.last_sequence - max(shard.first_sequence, first) + 1)
 
 
-def _rows(truth: Frame, classes: tuple[str, ...]) -> np.ndarray:
-    """Rows `y_px, x_px, class_id` with the ids of the network's classes."""
-    rows = np.array(truth.array, dtype=np.float32).reshape(-1, 3)
-    if truth.header.classes:
-        ids = [classes.index(name) if name in classes else len(classes) for name in truth.header.classes]
-        rows[:, 2] = np.asarray(ids, dtype=np.float32)[rows[:, 2].astype(int)]
-    return rows
+def _overlaps(entry: ShardEntry, stretch: Stretch) -> bool:
+    return entry.shard.first_sequence <= stretch.last and entry.shard.last_sequence >= stretch.first
+
+
+def _data(files: Mapping[str, tuple[Path, ...]]) -> RecipeData:
+    from eucentric_hpc.recipes import RecipeData
+
+    return RecipeData(files=dict(files))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -11,14 +10,16 @@ from eucentric_core import DataFormatError, FrozenModel, write_atomic
 from eucentric_model_registry import Comparison, Evidence, Gates, HoldoutScore, Verdict, judge
 from eucentric_models import Decoding, NetworkSpec, Preprocessing
 
-from ._blueprint import Blueprint
+from ._blueprint import Champion
+from ._judgement import Judgement
 from ._workspace import Workspace
 
 if TYPE_CHECKING:
     from eucentric_hpc import TrainingSet
+    from eucentric_hpc.recipes import BundleDraft
     from eucentric_models.networks import Ensemble
 
-__all__ = ["Judgement", "ModelFiles", "judge_challenger"]
+__all__ = ["ModelFiles", "judge_challenger"]
 
 
 class ModelFiles(FrozenModel):
@@ -31,34 +32,26 @@ class ModelFiles(FrozenModel):
     weights: tuple[Path, ...]
 
     @classmethod
-    def of(cls, blueprint: Blueprint, weights: Sequence[Path]) -> Self:
-        """The blueprint with these weights."""
+    def of_champion(cls, champion: Champion) -> Self:
+        """The model in service."""
+        blueprint = champion.blueprint
         return cls(
             network=blueprint.network,
             preprocessing=blueprint.preprocessing,
             decoding=blueprint.decoding,
             classes=blueprint.classes,
-            weights=tuple(weights),
+            weights=champion.members,
         )
 
-
-class Judgement(FrozenModel):
-    """Verdict and evidence; without labelled hold-out frames there is no evidence, and nobody is promoted."""
-
-    verdict: Verdict
-    evidence: Evidence | None
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The figures that go into the bundle, by name."""
-        if self.evidence is None:
-            return {}
-        figures: dict[str, float] = {}
-        for where, comparison in (("start", self.evidence.start), ("recent", self.evidence.recent)):
-            figures[f"{where}_f1"] = comparison.challenger.f1
-            if comparison.champion is not None:
-                figures[f"{where}_f1_of_champion"] = comparison.champion.f1
-        return figures
+    @classmethod
+    def of_draft(cls, draft: BundleDraft) -> Self:
+        """A trained model as it would serve: with the calibration that its own training gave it."""
+        return cls.model_validate(
+            {
+                name: getattr(draft, name)
+                for name in ("network", "preprocessing", "decoding", "classes", "weights")
+            }
+        )
 
 
 def judge_challenger(
@@ -100,7 +93,7 @@ def judge_challenger(
     own, opponent = scored[0], scored[1] if champion is not None else [None, None]
     if own[1] is None:
         sentence = "Not judged: none of the hold-out frames is labelled, so a person has to decide."
-        judgement = Judgement(verdict=Verdict(accepted=False, checks=(), sentence=sentence), evidence=None)
+        judgement = Judgement(verdict=Verdict(accepted=False, checks=(), sentence=sentence))
     elif own[0] is None:
         raise DataFormatError(
             f"None of the frames of {start.name} is labelled.",

@@ -29,8 +29,7 @@ from eucentric_model_registry import (
 
 from .._errors import HeldError
 from .._event_outbox import EventOutbox
-from ._blueprint import Blueprint
-from ._judge import Judgement
+from ._judgement import Judgement
 from ._workspace import Workspace
 
 if TYPE_CHECKING:
@@ -62,10 +61,10 @@ class Publication:
 
 def sign(
     publication: Publication,
-    blueprint: Blueprint,
     draft: BundleDraft,
     judgement: Judgement,
     *,
+    material: str,
     datasets: tuple[str, ...],
     trained_from: str | None,
 ) -> None:
@@ -89,7 +88,7 @@ def sign(
         BundleIdentity(
             name=model,
             version=version,
-            material=blueprint.material,
+            material=material,
             lineage=Lineage(
                 datasets=datasets,
                 code_version=f"eucentric {importlib.metadata.version('eucentric')}",

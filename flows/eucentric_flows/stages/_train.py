@@ -2,96 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass
-from pathlib import Path
+from concurrent.futures import CancelledError, Executor
 from typing import TYPE_CHECKING
 
 from eucentric_core import write_atomic
 
 from .._errors import HeldError
-from ..policy import RetrainAction
-from ._blueprint import Blueprint, Champion
-from ._workspace import StartData, Workspace
+from ._plan import TrainingPlan
+from ._workspace import Workspace
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from eucentric_hpc.recipes import BundleDraft
 
-    from eucentric_hpc import MemberConfig
-    from eucentric_hpc.recipes import BundleDraft, RecipeData
-
-__all__ = ["TrainingPlan", "retraining_plan", "seed_of", "start_plan", "train"]
+__all__ = ["train"]
 
 _SMALLEST_LABELLED = 8
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingPlan:
-    """What is trained on what: a recipe by name, its data and its parameters."""
-
-    recipe: str
-    data: RecipeData
-    parameters: BaseModel
-
-
-def seed_of(trigger_id: str) -> int:
-    """The seed of a run: another for every trigger, the same whenever it is resumed."""
-    return int.from_bytes(hashlib.sha256(trigger_id.encode()).digest()[:7], "big")
-
-
-def start_plan(
-    blueprint: Blueprint,
-    workspace: Workspace,
-    data: StartData,
-    *,
-    members: int,
-    member: MemberConfig,
-    seed: int,
-) -> TrainingPlan:
-    """The first training of a model, on its start data alone."""
-    return _plan("elit", blueprint, {"start": (data.training,)}, members=members, member=member, seed=seed)
-
-
-def retraining_plan(
-    champion: Champion, workspace: Workspace, data: StartData, action: RetrainAction, *, seed: int
-) -> TrainingPlan:
-    """A retraining: warm-started from the champion, on gathered frames and replayed start data."""
-    from eucentric_hpc import DEMO_RETRAINING
-
-    recipe = DEMO_RETRAINING.fitted_to(champion.blueprint.network, champion.blueprint.decoding)
-    member = recipe.model_validate(
-        {**recipe.model_dump(), "steps": action.steps, "learning_rate": action.learning_rate}
-    )
-    return _plan(
-        action.recipe,
-        champion.blueprint,
-        {"start": (data.training,), "new": (workspace.recent,), "champion": champion.members},
-        members=action.members,
-        member=member,
-        seed=seed,
-        replay_frames=action.replay_frames,
-        timeout_s=action.train_timeout_s,
-    )
-
-
-def _plan(
-    recipe: str, blueprint: Blueprint, files: dict[str, tuple[Path, ...]], **more: object
-) -> TrainingPlan:
-    from eucentric_hpc.recipes import RecipeData, parameters_of, recipe_named
-
-    parameters = parameters_of(
-        recipe_named(recipe),
-        {
-            "network": blueprint.network,
-            "classes": blueprint.classes,
-            "preprocessing": blueprint.preprocessing,
-            "decoding": blueprint.decoding,
-            **more,
-        },
-    )
-    return TrainingPlan(recipe, RecipeData(files=files), parameters)
 
 
 def train(
@@ -101,21 +27,36 @@ def train(
 
     Raises:
         HeldError: there is too little to learn from: neither truth nor confident labels by the champion.
-        TrainingError: the training failed.
+        TrainingInterruptedError: the time that the policy allows is over.
+        TrainingError: the data were refused, or the training failed.
     """
+    from eucentric_hpc import TrainingInterruptedError
+    from eucentric_hpc.executors import until
     from eucentric_hpc.recipes import BundleDraft, recipe_named
 
     if workspace.trained.exists():
         return BundleDraft.model_validate_json(workspace.trained.read_bytes())
     _require_labels(plan)
     recipe = recipe_named(plan.recipe)
-    draft = recipe.train(
-        executor,
-        plan.data,
-        plan.parameters,
-        workspace.ensemble,
-        progress=lambda note: say(note.sentence),
-    )
+    for sentence in recipe.check(plan.data, plan.parameters).warnings:
+        say(sentence)
+    with until(executor, plan.timeout_s) as limited:
+        try:
+            draft = recipe.train(
+                limited,
+                plan.data,
+                plan.parameters,
+                workspace.training,
+                progress=lambda note: say(note.sentence),
+            )
+        except CancelledError as error:
+            if not limited.expired:
+                raise
+            raise TrainingInterruptedError(
+                f"The recipe {plan.recipe!r} did not end within the policy's {plan.timeout_s:g} s.",
+                safe="nothing was promoted; what its tasks have recorded is kept.",
+                next_step="raise action.train_timeout_s if it needs longer, then resume the run.",
+            ) from error
     write_atomic(workspace.trained, draft.model_dump_json().encode())
     return draft
 

@@ -38,14 +38,9 @@ class Workspace:
         return cls(folder)
 
     @property
-    def recent(self) -> Path:
-        """Gathered frames to train on."""
-        return self.folder / "recent.npz"
-
-    @property
-    def holdout(self) -> Path:
-        """Gathered frames to judge by."""
-        return self.folder / "recent-holdout.npz"
+    def inputs(self) -> Path:
+        """Folder of the gathered files, to train on and to judge by."""
+        return self.folder / "inputs"
 
     @property
     def gathered(self) -> Path:
@@ -58,14 +53,19 @@ class Workspace:
         return self.folder / "champion"
 
     @property
-    def ensemble(self) -> Path:
+    def training(self) -> Path:
         """Work folder of the training."""
-        return self.folder / "ensemble"
+        return self.folder / "training"
 
     @property
     def trained(self) -> Path:
         """Draft of the bundle that the training made; its last file."""
         return self.folder / "draft.json"
+
+    @property
+    def challenger(self) -> Path:
+        """The draft as a model folder, for judging."""
+        return self.folder / "challenger"
 
     @property
     def judgement(self) -> Path:

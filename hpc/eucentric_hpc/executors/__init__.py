@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._compute import ComputeExecutor, waiting_reason
+from ._deadline import DeadlineExecutor, until
 from ._errors import WorkerLostError
 from ._open import EXECUTORS, open_executor
 from ._site import CacheSite, GlobusComputeSite, Site, SlurmSite
@@ -12,6 +13,7 @@ __all__ = [
     "EXECUTORS",
     "CacheSite",
     "ComputeExecutor",
+    "DeadlineExecutor",
     "GlobusComputeSite",
     "Site",
     "SiteError",
@@ -20,5 +22,6 @@ __all__ = [
     "load_site",
     "open_executor",
     "site_of",
+    "until",
     "waiting_reason",
 ]

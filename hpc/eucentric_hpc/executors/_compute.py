@@ -11,7 +11,7 @@ from concurrent.futures import Executor, Future, InvalidStateError, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from eucentric_core import EucentricError, HpcSettings
 
@@ -152,9 +152,16 @@ class ComputeExecutor(Executor):
             self._outstanding.discard(future)
 
 
+@runtime_checkable
+class _Waits(Protocol):
+    """An executor that says what its tasks wait for."""
+
+    def waiting(self) -> str | None: ...
+
+
 def waiting_reason(executor: Executor) -> str | None:
     """What the tasks of an executor wait for; None when workers are there or it does not tell."""
-    return executor.waiting() if isinstance(executor, ComputeExecutor) else None
+    return executor.waiting() if isinstance(executor, _Waits) else None
 
 
 @contextmanager

@@ -12,15 +12,20 @@ from ._progress import RecipeProgress, TrainingNote
 from ._protocol import Recipe
 from ._registry import parameters_of, recipe_named, recipes
 from ._report import DataReport
+from ._scoring import Merit, ScoringRecipe, merits_of, score_model
 
 __all__ = [
     "BundleDraft",
     "DataReport",
+    "Merit",
     "Recipe",
     "RecipeData",
     "RecipeProgress",
+    "ScoringRecipe",
     "TrainingNote",
+    "merits_of",
     "parameters_of",
     "recipe_named",
     "recipes",
+    "score_model",
 ]

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from eucentric_core import GoldenChip
 from eucentric_models import ModelsError
-from eucentric_models.engines import BundleDraft
+from eucentric_models.engines import BundleDraft, EngineModel
 from eucentric_models.fewshot import NONE_OF_THESE, check_support
 
 from .._fewshot import (
@@ -24,6 +24,7 @@ from .._fewshot import (
 )
 from .._training_errors import TrainingDataError
 from ._data import RecipeData
+from ._few_shot_scoring import FEW_SHOT_MERITS, score_few_shot
 from ._progress import RecipeProgress, TrainingNote
 from ._report import DataReport
 
@@ -41,6 +42,7 @@ class FewShotRecipe:
     name = "few-shot"
     engine = "chips"
     Parameters = FewShotParameters
+    merits = FEW_SHOT_MERITS
     inputs: Mapping[str, str] = MappingProxyType(
         {
             "support": "a support set (.json), or a folder with a folder of chips (png, tif, npy) per class",
@@ -92,6 +94,10 @@ class FewShotRecipe:
         if progress is not None:
             progress(TrainingNote(stage=_STAGE, done=result.report.chips, of=result.report.chips))
         return _draft(result, checked, work_dir)
+
+    def score(self, model: EngineModel, data: RecipeData) -> dict[str, float]:
+        """See `ScoringRecipe.score`."""
+        return score_few_shot(model, data)
 
 
 def _draft(result: FewShotResult, checked: DataReport, work_dir: Path) -> BundleDraft:

@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from eucentric_core import GoldenChip
 from eucentric_models import InvalidSpectraError
-from eucentric_models.engines import BundleDraft, read_plain_array
+from eucentric_models.engines import BundleDraft, EngineModel, read_plain_array
 from eucentric_models.spectra import ForecasterSpec, check_series
 
 from .._training_errors import TrainingDataError
 from ._data import RecipeData
+from ._forecast_scoring import FORECAST_MERITS, score_forecaster
 from ._forecast_tasks import finish_forecaster, train_forecaster
 from ._progress import RecipeProgress, TrainingNote
 from ._report import DataReport
@@ -70,6 +71,7 @@ class ForecastRecipe:
     name = "forecast"
     engine = "spectra"
     Parameters = ForecastParameters
+    merits = FORECAST_MERITS
     inputs: Mapping[str, str] = MappingProxyType(
         {"series": "series of spectra (.npy), each (times, channels) counts, all with the same channels"}
     )
@@ -131,6 +133,10 @@ class ForecastRecipe:
         ).result()
         _tell(progress, "finish", 1, 1)
         return _draft(spec, members, facts, checked, work_dir)
+
+    def score(self, model: EngineModel, data: RecipeData) -> dict[str, float]:
+        """See `ScoringRecipe.score`."""
+        return score_forecaster(model, data)
 
 
 def _draft(

@@ -18,6 +18,7 @@ from eucentric_models.spectra import ForecasterSpec, check_series, fit_basis, un
 from eucentric_models.spectra.forecaster import Forecaster, build_forecaster, member_to_bytes
 
 from .._training_errors import TrainingDivergedError
+from ._forecast_scoring import rmse
 
 __all__ = ["finish_forecaster", "train_forecaster"]
 
@@ -104,11 +105,11 @@ def finish_forecaster(
     golden = np.ascontiguousarray(before[0] / unit_of(before[0]), np.float32)
     np.save(folder / "history.npy", golden, allow_pickle=False)
     np.save(folder / "forecast.npy", forecaster.forecast(golden).mean(axis=0), allow_pickle=False)
-    own, persistence = _rmse(ahead, after), _rmse(before[:, -1:], after)
+    own, persistence = rmse(ahead, after), rmse(before[:, -1:], after)
     return {
         "rmse_relative": own,
         "persistence_rmse_relative": persistence,
-        "smoothed_rmse_relative": _rmse(before[:, -3:].mean(axis=1, keepdims=True), after),
+        "smoothed_rmse_relative": rmse(before[:, -3:].mean(axis=1, keepdims=True), after),
         "rmse_ratio_vs_persistence": own / max(persistence, 1e-12),
         "held_out_windows": float(len(before)),
     }
@@ -120,10 +121,6 @@ def _windows(spec: ForecasterSpec, series: Sequence[str]) -> tuple[NDArray[np.fl
         for path in series
     ]
     return np.concatenate([pair[0] for pair in pairs]), np.concatenate([pair[1] for pair in pairs])
-
-
-def _rmse(forecast: NDArray[np.float32], seen: NDArray[np.float32]) -> float:
-    return float(np.sqrt(np.mean((forecast - seen) ** 2)))
 
 
 def _seed(seed: int, member: int) -> int:

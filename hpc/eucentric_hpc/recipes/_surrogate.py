@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from eucentric_core import GoldenChip, write_atomic
-from eucentric_models import ModelsError
-from eucentric_models.engines import BundleDraft, read_plain_array
-from eucentric_models.surrogate import SurrogateSpec, patches_at
+from eucentric_models.engines import BundleDraft, EngineModel
+from eucentric_models.surrogate import SurrogateSpec
 
-from .._training_errors import TrainingDataError
 from ._data import RecipeData
 from ._progress import RecipeProgress, TrainingNote
 from ._report import DataReport
+from ._surrogate_data import read_measured, unusable
+from ._surrogate_scoring import SURROGATE_MERITS, score_surrogate
 
 __all__ = ["SURROGATE", "SurrogateParameters", "SurrogateRecipe", "fit_surrogate"]
 
@@ -60,6 +60,7 @@ class SurrogateRecipe:
     name = "surrogate"
     engine = "surrogate"
     Parameters = SurrogateParameters
+    merits = SURROGATE_MERITS
     inputs: Mapping[str, str] = MappingProxyType(
         {
             "image": "one image (.npy), (ny, nx)",
@@ -70,10 +71,10 @@ class SurrogateRecipe:
     def check(self, data: RecipeData, parameters: SurrogateParameters) -> DataReport:
         """See `Recipe.check`."""
         data.require_known(dict(self.inputs))
-        patches, values = _measured(data, parameters.patch_px)
+        patches, values = read_measured(data, parameters.patch_px, fewest=_FEWEST)
         spread = float(values.std())
         if spread <= 1e-12 * max(abs(float(values.mean())), 1e-300):
-            raise _unusable("every measured value is the same: there is nothing to learn")
+            raise unusable("every measured value is the same: there is nothing to learn")
         twice = len(patches) - len(np.unique(patches, axis=0))
         return DataReport(
             plan=(
@@ -125,6 +126,10 @@ class SurrogateRecipe:
             ),
         )
 
+    def score(self, model: EngineModel, data: RecipeData) -> dict[str, float]:
+        """See `ScoringRecipe.score`."""
+        return score_surrogate(model, data)
+
 
 def len_of(checked: DataReport) -> int:
     """How many measurements were accepted."""
@@ -143,7 +148,7 @@ def fit_surrogate(image: str, measured: str, parameters: dict[str, Any], work_di
 
     given = SurrogateParameters.model_validate(parameters)
     data = RecipeData(files={"image": (Path(image),), "measured": (Path(measured),)})
-    patches, values = _measured(data, given.patch_px)
+    patches, values = read_measured(data, given.patch_px, fewest=_FEWEST)
 
     def fitted(rows: NDArray[np.bool_]) -> DeepKernelProcess:
         generator = torch.Generator().manual_seed(given.seed)
@@ -179,31 +184,6 @@ def fit_surrogate(image: str, measured: str, parameters: dict[str, Any], work_di
 
 def _spec(parameters: SurrogateParameters) -> SurrogateSpec:
     return SurrogateSpec(patch_px=parameters.patch_px, hidden=parameters.hidden, features=parameters.features)
-
-
-def _measured(data: RecipeData, patch_px: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    if patch_px % 2 == 0:
-        raise _unusable(f"a patch of {patch_px} pixels has no middle: its side must be odd")
-    try:
-        image, table = (read_plain_array(data.one(name)) for name in ("image", "measured"))
-        if table.ndim != 2 or table.shape[1] != 3 or not np.isfinite(table).all():
-            raise _unusable(
-                f"the table is {table.dtype}{list(table.shape)}, not finite rows y_px, x_px, value"
-            )
-        if len(table) < _FEWEST:
-            raise _unusable(f"{len(table)} measurements were given, {_FEWEST} are needed")
-        patches = patches_at(image, np.rint(table[:, :2]).astype(int), patch_px)
-    except ModelsError as error:
-        raise _unusable(error.what.rstrip(".")) from error
-    return patches, table[:, 2].astype(np.float64)
-
-
-def _unusable(reason: str) -> TrainingDataError:
-    return TrainingDataError(
-        f"The training data cannot be used: {reason}.",
-        safe="nothing was trained and no file was changed.",
-        next_step="mend what is named and submit again.",
-    )
 
 
 SURROGATE = SurrogateRecipe()

@@ -36,13 +36,14 @@ def common_translations(
     # At random, since any order may go by class; always the same, since results must repeat.
     rows = np.random.default_rng(0).permutation(len(points))[:_SAMPLE]
     sample = points[rows]
-    offsets = points[None] - sample[:, None]
-    squared = np.square(offsets).sum(axis=2)
+    along_y, along_x = (points[None, :, axis] - sample[:, None, axis] for axis in (0, 1))
+    squared = along_y * along_y + along_x * along_x
     squared[squared == 0] = np.inf
     nearest = float(np.sqrt(np.median(squared.min(axis=1))))
     reach = min(_REACH * nearest, _LARGEST_REACH_PX)
-    alike = np.asarray(class_id)[None] == np.asarray(class_id)[rows, None]
-    offsets = offsets[(squared <= reach * reach) & alike]
+    near = squared <= reach * reach
+    near &= np.asarray(class_id)[None] == np.asarray(class_id)[rows, None]
+    offsets = np.stack([along_y[near], along_x[near]], axis=1)
     box = max(1, round(_SAME * nearest))
     count = _in_boxes(offsets, int(np.ceil(reach)) + box + 1, box)
     middle = count.shape[0] // 2
@@ -55,9 +56,9 @@ def common_translations(
         place = np.array([row - middle, column - middle], np.float64)
         moved = sample + place
         room = int(np.all((moved >= low) & (moved <= high), axis=1).sum())
-        near = np.all(np.abs(offsets - place) <= box + 0.5, axis=1)
-        if room >= _FEWEST_WITH_ROOM and near.sum() >= _COMMON_SHARE * room:
-            found.append(offsets[near].mean(axis=0))
+        if room >= _FEWEST_WITH_ROOM and count[row, column] >= _COMMON_SHARE * room:
+            there = np.abs(offsets - place).max(axis=1) <= box + 0.5
+            found.append(offsets[there].mean(axis=0))
         for y, x in ((row, column), (2 * middle - row, 2 * middle - column)):
             count[max(0, y - 2 * box) : y + 2 * box + 1, max(0, x - 2 * box) : x + 2 * box + 1] = 0
     return np.array(sorted(found, key=lambda one: float(np.hypot(*one)))).reshape(-1, 2)

@@ -43,8 +43,8 @@ def frames(count: int, seed: int) -> TrainingSet:
     y, x = np.mgrid[:96, :96]
     images, truths = [], []
     for _ in range(count):
-        places = np.stack(np.meshgrid(np.arange(8, 96, 16), np.arange(8, 96, 16)), -1).reshape(-1, 2)
-        places = places + rng.uniform(-2, 2, places.shape)
+        grid = np.stack(np.meshgrid(np.arange(8, 96, 16), np.arange(8, 96, 16)), -1).reshape(-1, 2)
+        places = grid + rng.uniform(-2, 2, grid.shape)
         class_id = (rng.random(len(places)) < 1 / 60).astype(int)
         class_id[14] = 1
         image = np.full((96, 96), 20.0)

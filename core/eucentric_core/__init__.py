@@ -125,7 +125,13 @@ from ._steering import SteeringClient, connect, control_connections
 from ._steps import reached
 from ._units import explain_problem, lower_first, unit_hint
 from ._verbs import InstrumentVerbs
-from ._verification import MAX_ENVELOPE_BYTES, TrustedKeys, verify_bundle
+from ._verification import (
+    MAX_ENVELOPE_BYTES,
+    TrustedKeys,
+    checked_manifest,
+    claimed_manifest,
+    verify_bundle,
+)
 from .security import RevocationList, caller_from_certificate, client_context, server_context
 
 __all__ = [
@@ -239,6 +245,8 @@ __all__ = [
     "answers_ok",
     "caller_from_certificate",
     "channel_credentials",
+    "checked_manifest",
+    "claimed_manifest",
     "clear_errors",
     "client_context",
     "configure_logging",

@@ -16,7 +16,7 @@ from ._settings_globus import GlobusSettings
 from ._settings_hosts import is_loopback, reachable_host
 from ._settings_hpc import HpcSettings
 from ._settings_link import LinkSettings
-from ._settings_repository import RepositorySettings
+from ._settings_repository import RepositorySettings, without_password
 from ._settings_s3 import S3Settings
 from ._settings_tls import TlsSettings
 
@@ -112,6 +112,11 @@ class EdgeSettings(FrozenModel):
     tls: TlsSettings | None = None
     source_stream: str = "haadf"
     threads: Annotated[int, Field(ge=1, le=256)] = 1
+    backend: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")] = "auto"
+    frames: Literal["every", "newest"] = "every"
+    batch: Annotated[int, Field(ge=1, le=64)] = 1
+    shadow_share: Annotated[float, Field(gt=0, le=0.5)] = 0.2
+    metrics_port: _Port | None = None
     trusted_keys: _AbsolutePath | None = None
     trust_root: _AbsolutePath | None = None
     releases: Address | None = None
@@ -132,13 +137,21 @@ class EdgeSettings(FrozenModel):
 
 
 class HubSettings(FrozenModel):
-    """Prefect, MLflow and the flows."""
+    """Prefect, MLflow and the flows.
+
+    `releases` is the folder that signed releases are published in. A local MLflow keeps its catalogue in
+    `mlflow_database` (`postgresql+psycopg://user@host/name`, the password where PostgreSQL looks for it:
+    ~/.pgpass or the environment) and its files in `mlflow_artifacts` (`s3://bucket/prefix`), by default
+    in SQLite and a folder below the home.
+    """
 
     prefect_api_url: _Url = "http://127.0.0.1:4200/api"
     mlflow_url: _Url = "http://127.0.0.1:5000"
     policies: _AbsolutePath | None = None
     signing_key: _AbsolutePath | None = None
     releases: _AbsolutePath | None = None
+    mlflow_database: Annotated[str, AfterValidator(without_password)] | None = None
+    mlflow_artifacts: Address | None = None
 
 
 class ClientSettings(FrozenModel):

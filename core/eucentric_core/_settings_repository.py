@@ -21,7 +21,7 @@ _Address = Annotated[str, Field(min_length=1, max_length=1000)]
 _SECRET_PARAMETERS = frozenset({"password", "passfile", "sslpassword"})
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme != "postgresql+psycopg" or not parts.path.strip("/"):
         raise ValueError("give postgresql+psycopg://user@host:port/database")
@@ -91,7 +91,7 @@ class RepositorySettings(FrozenModel):
     control_port: _Port = 4330
     data_port: _Port = 4331
     root: _AbsolutePath | None = None
-    database: Annotated[str, AfterValidator(_without_password)] | None = None
+    database: Annotated[str, AfterValidator(without_password)] | None = None
     database_password_file: _AbsolutePath | None = None
     inbox: _Address | None = None
     metadata_schema: _AbsolutePath | None = None

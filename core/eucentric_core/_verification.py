@@ -23,6 +23,7 @@ __all__ = [
     "MAX_ENVELOPE_BYTES",
     "TrustedKeys",
     "checked_manifest",
+    "claimed_manifest",
     "open_pinned_envelope",
     "refuse_bundle",
     "verify_bundle",
@@ -125,6 +126,20 @@ def open_pinned_envelope(folder: Path, sha256: str, length_bytes: int) -> bytes:
         )
     payload: bytes = _parsed(content).payload
     return payload
+
+
+def claimed_manifest(folder: Path) -> BundleManifest:
+    """What a bundle says of itself; nothing of it is verified.
+
+    Raises:
+        BundleError: there is no manifest of this schema.
+    """
+    try:
+        return BundleManifest.model_validate_json(_parsed(_read_envelope(folder / BUNDLE_ENVELOPE)).payload)
+    except ValidationError as error:
+        raise refuse_bundle(
+            f"The manifest is not of this schema: {error}.", "update this machine."
+        ) from error
 
 
 def checked_manifest(

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import json
 import shutil
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from eucentric_core import (
     BUNDLE_ENVELOPE,
     MAX_ENVELOPE_BYTES,
     BundleError,
-    BundleManifest,
     ReleaseUnreachableError,
+    claimed_manifest,
     require_free_space,
 )
 from eucentric_core.releases import Release, ReleaseSource, bundle_folder
@@ -50,14 +45,11 @@ def fetch_released(source: ReleaseSource, release: Release, destination: Path) -
         )
     if hashlib.sha256(envelope).hexdigest() != release.envelope_sha256:
         raise _refuse(f"The manifest of {release.model} v{release.bundle_version} is not the released one.")
-    try:
-        payload = base64.b64decode(json.loads(envelope)["payload"])
-        manifest = BundleManifest.model_validate_json(payload)
-    except (binascii.Error, ValueError, KeyError, TypeError, ValidationError) as error:
-        raise _refuse(f"The released manifest is not of this schema: {error}.") from error
-    require_free_space(destination.parent, sum(file.length_bytes for file in manifest.files))
     destination.mkdir(parents=True)
     (destination / BUNDLE_ENVELOPE).write_bytes(envelope)
+    # Its hash is the released one, so what it says of itself is true.
+    manifest = claimed_manifest(destination)
+    require_free_space(destination, sum(file.length_bytes for file in manifest.files))
     for file in manifest.files:
         source.get(f"{folder}/{file.path}", destination / file.path, sha256=file.sha256)
 

@@ -1,16 +1,22 @@
-"""Typed failures of the model registry. An MLflow that does not answer is a `ServiceUnavailableError`."""
+"""Typed failures of the model registry."""
 
 from __future__ import annotations
 
-from eucentric_core import EucentricError
+from eucentric_core import EucentricError, ServiceUnavailableError
 
-__all__ = ["RegistryError", "UnknownVersionError", "VersionConflictError"]
+__all__ = ["RegistryError", "RegistryUnavailableError", "UnknownVersionError", "VersionConflictError"]
 
 
 class RegistryError(EucentricError):
     """The registry refused, or answered something that it cannot mean."""
 
     code = "registry"
+
+
+class RegistryUnavailableError(ServiceUnavailableError):
+    """MLflow does not answer, or answers with failures of its own: what was asked may be asked again."""
+
+    code = "registry.unavailable"
 
 
 class UnknownVersionError(RegistryError):

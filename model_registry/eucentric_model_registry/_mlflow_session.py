@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from eucentric_core import ServiceUnavailableError
-
-from ._errors import RegistryError, UnknownVersionError
+from ._errors import RegistryError, RegistryUnavailableError, UnknownVersionError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -18,6 +16,7 @@ __all__ = ["MlflowSession"]
 
 _RETRIES = 2
 _BACKOFF_FACTOR = 1
+_SERVER_FAILURES = range(500, 600)
 
 
 class MlflowSession:
@@ -38,7 +37,7 @@ class MlflowSession:
         """A client whose failures inside the block become typed errors.
 
         Raises:
-            ServiceUnavailableError: no answer.
+            RegistryUnavailableError: no answer, or a failure of the server.
             UnknownVersionError: there is no such model or version.
             RegistryError: MLflow refused.
         """
@@ -55,6 +54,8 @@ class MlflowSession:
             # MLflow wraps the transport's exception without naming it as the cause.
             if isinstance(error.__context__, requests.RequestException):
                 raise self._unavailable(what, error.__context__) from error
+            if error.get_http_status_code() in _SERVER_FAILURES:
+                raise self._unavailable(what, error) from error
             kind = UnknownVersionError if error.error_code == "RESOURCE_DOES_NOT_EXIST" else RegistryError
             raise kind(
                 f"MLflow refused to {what}: {error.message}.",
@@ -75,8 +76,8 @@ class MlflowSession:
 
         return MlflowClient(tracking_uri=self._url, registry_uri=self._url)
 
-    def _unavailable(self, what: str, error: BaseException) -> ServiceUnavailableError:
-        return ServiceUnavailableError(
+    def _unavailable(self, what: str, error: BaseException) -> RegistryUnavailableError:
+        return RegistryUnavailableError(
             f"MLflow at {self._url} did not answer the request to {what}: {type(error).__name__}.",
             safe="edges serve on without it; aliases are unchanged unless the next look shows otherwise.",
             next_step="check that MLflow runs (`eucentric doctor`), then repeat the request; that is safe.",

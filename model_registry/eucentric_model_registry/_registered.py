@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,7 +12,10 @@ __all__ = ["Promotion", "RegisteredVersion"]
 
 
 class RegisteredVersion(FrozenModel):
-    """One registered bundle. `run_id` is MLflow's; the training run is `lineage.run_id`."""
+    """One registered bundle. `run_id` is MLflow's; the training run is `lineage.run_id`.
+
+    `environment` says with what it was built and registered, by package.
+    """
 
     name: Identifier
     version: Annotated[int, Field(ge=1)]
@@ -21,11 +24,16 @@ class RegisteredVersion(FrozenModel):
     lineage: Lineage
     metrics: dict[str, float]
     registered_utc: UtcDatetime
+    environment: dict[str, str] = {}
     aliases: tuple[str, ...] = ()
 
 
 class Promotion(FrozenModel):
-    """The champion alias moved. Rollbacks are promotions of an older version."""
+    """The champion alias moved.
+
+    `kind`: `promoted` to a newer version, `rolled_back` to an older one by a person, or `withdrawn` because
+    an edge refused what was promoted.
+    """
 
     name: Identifier
     version: Annotated[int, Field(ge=1)]
@@ -33,3 +41,4 @@ class Promotion(FrozenModel):
     reason: str
     who: str
     promoted_utc: UtcDatetime
+    kind: Literal["promoted", "rolled_back", "withdrawn"] = "promoted"

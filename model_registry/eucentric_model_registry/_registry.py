@@ -21,6 +21,7 @@ from eucentric_core import (
     verify_bundle,
 )
 
+from ._deployments import Deployments
 from ._errors import RegistryError, UnknownVersionError, VersionConflictError
 from ._mlflow_session import MlflowSession
 from ._registered import Promotion, RegisteredVersion
@@ -53,13 +54,14 @@ class Registry:
         timeout_s: for each request; a request is tried three times.
 
     Raises:
-        ServiceUnavailableError: (every method) MLflow does not answer in time.
+        RegistryUnavailableError: (every method) MLflow does not answer in time.
         RegistryError: (every method) MLflow refused the request.
     """
 
     def __init__(self, mlflow_url: str, trusted: TrustedKeys, *, timeout_s: int = 10) -> None:
         self._session = MlflowSession(mlflow_url, timeout_s=timeout_s)
         self.trusted = trusted
+        self.deployments = Deployments(self._session)
 
     def next_version(self, name: str) -> int:
         """The number that MLflow will give to the next version; it has to be in the signed manifest."""
@@ -126,16 +128,41 @@ class Registry:
             raise _conflict(manifest, int(created.version) + 1)
         return registered
 
+    def attach_evidence(self, name: str, version: int, folder: Path) -> None:
+        """Store what a version was judged by: `comparison.html`, verdict and figures; a repeat replaces it.
+
+        Raises:
+            UnknownVersionError: there is no such version.
+        """
+        from ._evidence_store import store_evidence
+
+        run_id = self.version(name, version).run_id
+        with self._session.asking(f"store the evidence of {name} v{version}") as client:
+            store_evidence(client, run_id, folder)
+
+    def evidence_page(self, name: str, version: int) -> bytes | None:
+        """The page on which a version was judged, HTML; None if there is none.
+
+        Raises:
+            UnknownVersionError: there is no such version.
+            BundleError: MLflow holds something else.
+        """
+        from ._evidence_store import fetch_page
+
+        run_id = self.version(name, version).run_id
+        with self._session.asking(f"fetch the evidence of {name} v{version}") as client:
+            return fetch_page(client, run_id)
+
     def nominate(self, name: str, version: int) -> RegisteredVersion:
         """Give a version the alias `challenger`.
 
         Raises:
             UnknownVersionError: there is no such version.
         """
-        self._version(name, version)
+        self.version(name, version)
         with self._session.asking(f"nominate {name} v{version}") as client:
             client.set_registered_model_alias(name, CHALLENGER, str(version))
-        return self._version(name, version)
+        return self.version(name, version)
 
     def promote(self, name: str, version: int, *, reason: str, who: str) -> Promotion:
         """Make a version champion and the old champion `previous`, and record both.
@@ -146,7 +173,7 @@ class Registry:
         Raises:
             UnknownVersionError: there is no such version.
         """
-        promoted = self._version(name, version)
+        promoted = self.version(name, version)
         champion, last = self.champion(name), next(iter(reversed(self.history(name))), None)
         if champion is not None and champion.version == version:
             if last is not None and last.version == version:
@@ -161,6 +188,7 @@ class Registry:
             reason=reason,
             who=who,
             promoted_utc=utc_now(),
+            kind="promoted" if old is None or old.version < version else "rolled_back",
         )
         with self._session.asking(f"promote {name} v{version}") as client:
             if old is not None:
@@ -168,10 +196,55 @@ class Registry:
             client.set_registered_model_alias(name, CHAMPION, str(version))
             if CHALLENGER in promoted.aliases:
                 client.delete_registered_model_alias(name, CHALLENGER)
-            # The key is unique, so two writers cannot overwrite each other's line of history.
-            key = f"{_PROMOTION_TAG}{promotion.promoted_utc:%Y%m%dT%H%M%S.%f}.{uuid4().hex[:8]}"
-            client.set_registered_model_tag(name, key, promotion.model_dump_json())
+            _note(client, promotion)
         return promotion
+
+    def withdraw(self, name: str, version: int, *, reason: str, who: str) -> Promotion | None:
+        """Take back a promotion that an edge refused: the champion before it is champion again.
+
+        `previous` is then what it was before the promotion. A repeat, or a version that is not champion
+        any more, changes nothing.
+
+        Returns:
+            The line that was added to the history; None if nothing was changed.
+
+        Raises:
+            UnknownVersionError: there is no such version.
+        """
+        self.version(name, version)
+        champion = self.champion(name)
+        if champion is None or champion.version != version:
+            return None
+        before = self.previous(name)
+        earlier = self._champion_before(name, before.version) if before is not None else None
+        promotion = Promotion(
+            name=name,
+            version=version if before is None else before.version,
+            previous_version=version,
+            reason=reason,
+            who=who,
+            promoted_utc=utc_now(),
+            kind="withdrawn",
+        )
+        with self._session.asking(f"withdraw {name} v{version}") as client:
+            if before is None:
+                client.delete_registered_model_alias(name, CHAMPION)
+            else:
+                client.set_registered_model_alias(name, CHAMPION, str(before.version))
+                if earlier is None:
+                    client.delete_registered_model_alias(name, PREVIOUS)
+                else:
+                    client.set_registered_model_alias(name, PREVIOUS, str(earlier))
+            _note(client, promotion)
+        return promotion
+
+    def _champion_before(self, name: str, version: int) -> int | None:
+        known = {registered.version for registered in self.versions(name)}
+        for promotion in reversed(self.history(name)):
+            if promotion.version == version and promotion.kind != "withdrawn":
+                before = promotion.previous_version
+                return before if before in known else None
+        return None
 
     def history(self, name: str) -> tuple[Promotion, ...]:
         """All promotions, oldest first; empty if the model is unknown."""
@@ -196,7 +269,7 @@ class Registry:
             raise RegistryError(
                 f"{folder} exists already.", safe="nothing was downloaded.", next_step="choose a new folder."
             )
-        registered = self._version(name, version)
+        registered = self.version(name, version)
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
@@ -210,7 +283,12 @@ class Registry:
             shutil.rmtree(aside, ignore_errors=True)
         return manifest
 
-    def _version(self, name: str, version: int) -> RegisteredVersion:
+    def version(self, name: str, version: int) -> RegisteredVersion:
+        """One version.
+
+        Raises:
+            UnknownVersionError: there is no such version.
+        """
         for registered in self.versions(name):
             if registered.version == version:
                 return registered
@@ -236,6 +314,12 @@ class Registry:
             raise
         client.set_terminated(run_id, "FINISHED")
         return run_id
+
+
+def _note(client: MlflowClient, promotion: Promotion) -> None:
+    # The key is unique, so two writers cannot overwrite each other's line of history.
+    key = f"{_PROMOTION_TAG}{promotion.promoted_utc:%Y%m%dT%H%M%S.%f}.{uuid4().hex[:8]}"
+    client.set_registered_model_tag(promotion.name, key, promotion.model_dump_json())
 
 
 def _experiment(client: MlflowClient, name: str) -> str:

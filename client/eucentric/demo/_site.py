@@ -10,7 +10,7 @@ import tomlkit
 
 from eucentric_core import ConfigurationError, Settings, load_settings, require_free_space, write_atomic
 from eucentric_core.transport import find_free_port, require_port_free
-from eucentric_model_registry import generate_keys
+from eucentric_model_registry import KeyFolder, create_trust
 
 __all__ = ["NEEDED_BYTES", "Site", "prepare_site"]
 
@@ -100,7 +100,7 @@ def prepare_site(
     policies.mkdir()
     write_atomic(policies / "demo.toml", policy.encode())
     signing_key, trusted_keys = keys / "bundle-signing.pem", keys / "trusted-keys.json"
-    generate_keys(signing_key, trusted_keys)
+    create_trust(KeyFolder(signing_key, trusted_keys, keys / "root.json"), home / "releases")
 
     repository = home / "repository"
     local = {

@@ -1,0 +1,172 @@
+"""`eucentric models promote|rollback|verify|export|import`: every move is explained and signed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eucentric_core import ConfigurationError, TrustedKeys, clear_errors, load_settings
+
+from ._cli_options import Catalogue, Config, Json, Model, Which, open_catalogue, person
+
+__all__ = ["moves_app"]
+
+moves_app = typer.Typer()
+
+_Reason = Annotated[str, typer.Option("--reason", help="Why; it stays in the history.")]
+
+
+@moves_app.command("promote")
+def promote(
+    reason: _Reason,
+    which: Which = "challenger",
+    config: Config = None,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Make a version champion, sign its release and tell the edge."""
+    with clear_errors():
+        _move(open_catalogue(config, model), which, reason, as_json)
+
+
+@moves_app.command("rollback")
+def rollback(
+    reason: _Reason,
+    which: Which = "previous",
+    config: Config = None,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Go back to an older version by a new signed release, and tell the edge."""
+    with clear_errors():
+        catalogue = open_catalogue(config, model)
+        champion = catalogue.registry.champion(catalogue.name)
+        wanted = catalogue.version(which)
+        if champion is not None and wanted.version >= champion.version:
+            raise ConfigurationError(
+                f"Version {wanted.version} is not older than the champion, version {champion.version}.",
+                safe="nothing was changed.",
+                next_step="name an older version, or use `eucentric models promote`.",
+            )
+        _move(catalogue, which, reason, as_json)
+
+
+def _move(catalogue: Catalogue, which: str, reason: str, as_json: bool) -> None:
+    from ._moving import move_champion
+
+    version = catalogue.version(which)
+    moved = move_champion(
+        catalogue.settings,
+        catalogue.registry,
+        catalogue.name,
+        version.version,
+        reason=reason,
+        who=person(),
+    )
+    if as_json:
+        facts = {
+            "promotion": moved.promotion.model_dump(mode="json"),
+            "release": None if moved.release is None else moved.release.model_dump(mode="json"),
+            "deployment": moved.deployment.model_dump(mode="json"),
+        }
+        typer.echo(json.dumps(facts))
+        return
+    typer.echo(f"champion      {catalogue.name} v{version.version}")
+    if moved.release is not None:
+        typer.echo(f"release       {moved.release.number}, signed under root {moved.release.root_version}")
+    typer.echo(f"edge          {moved.deployment.sentence}")
+
+
+@moves_app.command("verify")
+def verify(
+    which: Annotated[
+        str, typer.Argument(help="A version, an alias, or the folder of a bundle.")
+    ] = "champion",
+    config: Config = None,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Check a version from end to end: signature, release, every file, and its golden answers."""
+    from ._checking import verify_folder, verify_registered
+
+    with clear_errors():
+        folder = Path(which)
+        if folder.is_dir():
+            settings = load_settings(config)
+            report = verify_folder(folder, TrustedKeys.read(settings.trusted_keys_path))
+        else:
+            catalogue = open_catalogue(config, model)
+            version = catalogue.version(which)
+            report = verify_registered(
+                catalogue.settings, catalogue.registry, catalogue.name, version.version
+            )
+    if as_json:
+        typer.echo(report.model_dump_json())
+        return
+    typer.echo(f"{report.name} v{report.version}")
+    for line in report.checked:
+        typer.echo(f"  ok  {line}")
+    for line in report.notes:
+        typer.echo(f"  --  {line}")
+
+
+@moves_app.command("export")
+def export(
+    to: Annotated[Path, typer.Option("--to", help="Folder that is made.")],
+    which: Which = "champion",
+    config: Config = None,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Write a bundle to a folder; the released one with the signed metadata, for an edge without network."""
+    from ._carrying import export_version
+
+    with clear_errors():
+        catalogue = open_catalogue(config, model)
+        version = catalogue.version(which)
+        exported = export_version(catalogue.settings, catalogue.registry, catalogue.name, version.version, to)
+    if as_json:
+        typer.echo(exported.model_dump_json())
+        return
+    typer.echo(f"bundle        {exported.bundle}")
+    typer.echo(
+        f"releases      {exported.releases} (name it as edge.releases)"
+        if exported.releases is not None
+        else "releases      none: this version is not the released one, and only the registry takes it"
+    )
+
+
+@moves_app.command("import")
+def import_bundle(
+    folder: Annotated[Path, typer.Argument(help="Folder of a bundle.")],
+    config: Config = None,
+    model: Model = None,
+    as_json: Json = False,
+    resign: Annotated[
+        bool,
+        typer.Option("--resign", help="Vouch for it: sign it anew with this site's key and next version."),
+    ] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why it is taken in; part of its lineage.")] = "",
+) -> None:
+    """Register a bundle from elsewhere, as challenger. What no trusted key signed needs --resign."""
+    from ._carrying import import_folder
+
+    with clear_errors():
+        catalogue = open_catalogue(config, model)
+        registered = import_folder(
+            catalogue.settings,
+            catalogue.registry,
+            catalogue.name,
+            folder,
+            resign=resign,
+            reason=reason,
+            who=person(),
+        )
+    if as_json:
+        typer.echo(registered.model_dump_json())
+        return
+    typer.echo(f"registered    {registered.name} v{registered.version} ({', '.join(registered.aliases)})")
+    typer.echo(f"next          eucentric models promote v{registered.version} --reason …")

@@ -1,0 +1,143 @@
+"""Making another version the champion: catalogue, signed release and edge together, or back where it was."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from eucentric_core import (
+    BundleError,
+    EucentricError,
+    Settings,
+    TransportError,
+    channel_credentials,
+)
+from eucentric_core.releases import Release
+from eucentric_core.transport import PyroControlClient
+
+from ._deployments import Deployment, DeploymentState
+from ._registered import Promotion
+from ._registry import Registry
+from ._release_book import ReleaseBook
+
+__all__ = ["Moved", "move_champion", "take_back"]
+
+_EDGE_TIMEOUT_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of a promotion or a rollback.
+
+    Attributes:
+        promotion: the line in the history.
+        release: the signed release; None where a site's edges go by keys alone.
+        deployment: what this site's edge makes of it.
+    """
+
+    promotion: Promotion
+    release: Release | None
+    deployment: Deployment
+
+
+def move_champion(
+    settings: Settings, registry: Registry, name: str, version: int, *, reason: str, who: str
+) -> Moved:
+    """Make a version champion, forward or back, release it, and tell this site's edge.
+
+    An edge that does not answer takes the release when it looks next; the catalogue says that it waits.
+
+    Raises:
+        UnknownVersionError: there is no such version.
+        BundleError: it does not verify any more, or the edge refused it: then everything is as before.
+        RegistryError: too few keys are at hand; the catalogue is as before.
+        RegistryUnavailableError: MLflow does not answer; repeat the command.
+    """
+    with TemporaryDirectory(prefix="eucentric-move-") as folder:
+        bundle = Path(folder) / "bundle"
+        manifest = registry.download(name, version, bundle)
+        promotion = registry.promote(name, version, reason=reason, who=who)
+        book, release = ReleaseBook.of(settings), None
+        if book is not None:
+            try:
+                release = book.publish(bundle, manifest, reason=reason, who=who)
+            except EucentricError:
+                registry.withdraw(name, version, reason="it could not be released", who=who)
+                raise
+        number = None if release is None else release.number
+        edge = settings.edge.name
+
+        def record(state: DeploymentState, why: str) -> Deployment:
+            return registry.deployments.record(
+                name, version, edge=edge, state=state, reason=why, release=number
+            )
+
+        deployment = record("waiting", reason)
+        try:
+            serving = _tell_edge(settings, bundle, released=release is not None)
+        except BundleError as error:
+            record("refused", error.what)
+            take_back(
+                settings,
+                registry,
+                name,
+                version,
+                reason=f"refused by {edge}: {error.what}",
+                who=f"edge {edge}",
+            )
+            raise
+        except TransportError as error:
+            _log.warning("edge %s does not answer: %s", edge, error.what)
+            return Moved(promotion, release, deployment)
+        if serving == version:
+            deployment = record("serving", "")
+        return Moved(promotion, release, deployment)
+
+
+def take_back(
+    settings: Settings, registry: Registry, name: str, version: int, *, reason: str, who: str
+) -> Promotion | None:
+    """Undo a promotion that an edge refused: alias and, with a new signed release, every other edge.
+
+    Returns:
+        The line in the history; None if the version was not champion any more.
+
+    Raises:
+        RegistryUnavailableError: MLflow does not answer.
+    """
+    withdrawn = registry.withdraw(name, version, reason=reason, who=who)
+    book = ReleaseBook.of(settings)
+    if withdrawn is None or withdrawn.version == version or book is None:
+        return withdrawn
+    try:
+        with TemporaryDirectory(prefix="eucentric-withdrawn-") as folder:
+            bundle = Path(folder) / "bundle"
+            manifest = registry.download(name, withdrawn.version, bundle)
+            book.publish(bundle, manifest, reason=reason, who=who)
+    except EucentricError as error:
+        # The refusal is what the caller reports; that other edges still see what was refused is said here.
+        _log.error("version %d could not be released again: %s", withdrawn.version, error)
+    return withdrawn
+
+
+def _tell_edge(settings: Settings, bundle: Path, *, released: bool) -> int | None:
+    edge = PyroControlClient(
+        settings.edge.reachable_host,
+        settings.edge.control_port,
+        timeout_s=_EDGE_TIMEOUT_S,
+        credentials=channel_credentials(settings, settings.edge),
+    )
+    try:
+        if released:
+            # It fetches the files itself, from wherever it reads releases.
+            edge.call("look", {})
+        else:
+            edge.call("install", {"folder": str(bundle)})
+        serving = edge.call("status", {})["model_version"]
+    finally:
+        edge.close()
+    return serving if isinstance(serving, int) else None

@@ -1,0 +1,60 @@
+"""The control channel of an edge, over real Pyro, that says what a test wants it to say."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from eucentric_core import BundleError
+from eucentric_core.transport import PyroControlServer
+
+__all__ = ["EdgeDoor", "serving_door"]
+
+
+@dataclass
+class EdgeDoor:
+    """What answers where a site's edge would.
+
+    Args:
+        port: where it listens.
+        serves: version that it says it serves.
+        refuses: why it refuses whatever it is given; None: it does not.
+        asked: methods that were called, in order.
+    """
+
+    port: int
+    serves: int | None = None
+    refuses: str | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def look(self, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """Answers `look` and `install`."""
+        self.asked.append("look")
+        if self.refuses is not None:
+            raise BundleError(self.refuses, safe="the old one keeps serving.", next_step="look at it.")
+        return {"model_version": self.serves}
+
+    def status(self, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """Answers `status`."""
+        self.asked.append("status")
+        return {"model_version": self.serves}
+
+
+@contextmanager
+def serving_door(port: int) -> Iterator[EdgeDoor]:
+    """Serve the door on a port of this machine."""
+    door = EdgeDoor(port)
+    server = PyroControlServer(
+        {"look": door.look, "install": door.look, "status": door.status}, host="127.0.0.1", port=port
+    )
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        yield door
+    finally:
+        server.stop()
+        thread.join(timeout=10)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from ._frame import StreamHeader
 from ._model import Identifier
@@ -18,18 +18,42 @@ DETECTION_COLUMNS = ("y_px", "x_px", "class_id", "confidence")
 class ResultHeader(StreamHeader):
     """Header of a stream computed from a frame; it keeps the frame's session and sequence number.
 
-    Streams: `detections` (rows of `DETECTION_COLUMNS`) and `uncertainty` (float16, `(ny, nx)`,
-    pixel-wise standard deviation of the ensemble's probabilities, 0 to 1).
+    Streams: `detections` (rows of `DETECTION_COLUMNS`), `uncertainty` (float16, `(ny, nx)`, pixel-wise
+    standard deviation of the ensemble's probabilities, 0 to 1), `class_map` (int16, `(rows, columns)`, class
+    of each chip of a grid, -1 for none) and `table` (float32, one row each) of engines with other answers.
+
+    Attributes:
+        pixel_size_m: of the source; None for what has no pixels, such as a series of spectra.
+        latency_s: from the receipt of the frame to this header.
+        stages_s: where that time went, by stage: `waiting`, `preprocessing`, `network`, ... Frames that were
+            computed together share theirs.
+        backend: what computed it, for example `openvino-bf16`; None in headers of the first version.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     kind: Literal["result"] = "result"
     source_stream: str
     model_name: Identifier
     model_version: Annotated[int, Field(ge=1)]
     classes: tuple[str, ...]
-    pixel_size_m: Annotated[float, Field(gt=0)]
+    pixel_size_m: Annotated[float, Field(gt=0)] | None
     mean_uncertainty: Annotated[float, Field(ge=0, le=1)]
     mean_entropy_nats: Annotated[float, Field(ge=0)]
     drift_score: Annotated[float, Field(ge=0)]
     latency_s: Annotated[float, Field(ge=0)]
+    stages_s: Annotated[dict[str, Annotated[float, Field(ge=0)]], Field(max_length=16)] = {}
+    backend: Annotated[str, Field(max_length=64)] | None = None
+
+    @model_validator(mode="after")
+    def _fields_of_its_version(self) -> Self:
+        if self.schema_version == 1 and (self.stages_s or self.backend is not None):
+            raise ValueError("stages_s and backend came with version 2")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _written_as_its_version(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        if self.schema_version == 1:
+            fields.pop("stages_s", None)
+            fields.pop("backend", None)
+        return fields

@@ -211,7 +211,7 @@ def _f1(
     header: ResultHeader,
     rows: npt.NDArray[np.float32],
 ) -> float | None:
-    if truth is None:
+    if truth is None or header.pixel_size_m is None:
         return None
     ny, nx = frame.array.shape
     found = Detections.from_rows(rows)

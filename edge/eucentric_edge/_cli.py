@@ -51,6 +51,50 @@ def serve(
 
 
 @app.command()
+def tune(
+    config: _Config = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Folder of a bundle or model, or a shipped model; without: the one in service."),
+    ] = None,
+    frames: Annotated[
+        str, typer.Option(help="Frame sizes to time, for example 512x512,1024x1024 (rows x columns).")
+    ] = "512x512",
+    pixel_size_pm: Annotated[
+        float | None, typer.Option(min=0.1, max=1e5, help="Pixel size of these frames (pm).")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=256, help="CPU threads; without: as the settings say.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, max=60, help="Timing of each back end and size.")] = 3.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Time every inference back end on this machine, and keep the fastest that passes the golden test."""
+    from ._tune_command import line_of, parse_shapes, tune_here
+
+    with clear_errors():
+        settings = load_settings(config)
+        record = tune_here(
+            settings,
+            model=model,
+            shapes=parse_shapes(frames),
+            pixel_size_m=None if pixel_size_pm is None else pixel_size_pm * 1e-12,
+            threads=threads or settings.edge.threads,
+            seconds=seconds,
+            tell=lambda candidate: typer.echo(line_of(candidate), err=True),
+        )
+    if as_json:
+        typer.echo(record.model_dump_json())
+        return
+    chosen = next(each for each in record.candidates if each.name == record.chosen)
+    typer.echo(
+        f"Chosen: {record.chosen}, the fastest here that passes the golden test "
+        f"({chosen.p50_ms:.1f} ms p50, {record.threads} threads). The service uses it from its next start or "
+        f"installation on, if edge.backend is auto."
+    )
+
+
+@app.command()
 def status(config: _Config = None) -> None:
     """Print what the running edge says about itself, as JSON."""
     from eucentric_core.transport import PyroControlClient

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from eucentric_core import EucentricError
 
-__all__ = ["FrameRefusedError"]
+__all__ = ["FrameRefusedError", "SupportRefusedError", "TuningError"]
 
 
 class FrameRefusedError(EucentricError):
     """A frame that cannot be analysed; it is counted and logged, and the next one is taken."""
 
     code = "edge.frame_refused"
+
+
+class TuningError(EucentricError):
+    """No back end could be chosen."""
+
+    code = "edge.tuning"
+
+
+class SupportRefusedError(EucentricError):
+    """Classes that the model in service cannot be given."""
+
+    code = "edge.support_refused"

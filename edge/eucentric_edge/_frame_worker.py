@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import zmq
 from pydantic import JsonValue
@@ -35,9 +36,9 @@ _log = logging.getLogger(__name__)
 class FrameWorker:
     """Takes frames from the agent and publishes what the model in the slot says about them.
 
-    The subscription is lossless: an edge that is too slow slows the source down instead of losing
-    a frame. A frame is acknowledged after its results were published. It subscribes once there is a
-    model.
+    With `frames = "every"` the subscription is lossless: an edge that is too slow slows the source down
+    instead of losing a frame. With `"newest"` it never slows it down and skips what it cannot follow. A frame
+    is acknowledged after its results were published. It subscribes once there is a model.
 
     Args:
         settings: stream and drift gates.
@@ -47,6 +48,7 @@ class FrameWorker:
         statistics: where everything is counted.
         context: ZeroMQ context of the process.
         access: gets the keys of the agent's data channel, where it has some.
+        answered: told of every frame and its answer, after they were published; must not wait.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class FrameWorker:
         *,
         context: zmq.Context[zmq.Socket[bytes]],
         access: DataAccess | None = None,
+        answered: Callable[[Frame, FrameAnswer], None] = lambda frame, answer: None,
     ) -> None:
         self._access = access
+        self._answered = answered
         self._settings = settings
         self._agent = agent
         self._slot = slot
@@ -101,7 +105,7 @@ class FrameWorker:
         with StreamSubscriber(
             *self._agent,
             streams=[self._settings.source_stream],
-            mode="lossless",
+            mode="lossless" if self._settings.frames == "every" else "newest",
             credit=_CREDIT_FRAMES,
             context=self._context,
             access=self._access,
@@ -115,8 +119,17 @@ class FrameWorker:
         while not stopping.is_set():
             message = self._receive(subscriber)
             model = self._slot.model
-            if message is not None and model is not None:
-                self._handle(message, model, stopping)
+            if message is None or model is None:
+                continue
+            together = [(message, time.perf_counter())]
+            # Those that wait already; none is waited for, so a batch never costs a lone frame anything.
+            while len(together) < self._settings.batch:
+                another = subscriber.receive(0)
+                if another is None:
+                    break
+                together.append((another, time.perf_counter()))
+            self._handle(together, model, stopping)
+            for _ in together:
                 subscriber.acknowledge()
 
     def _receive(self, subscriber: StreamSubscriber) -> StreamMessage | None:
@@ -132,26 +145,60 @@ class FrameWorker:
             self._source = "receiving"
         return message
 
-    def _handle(self, message: StreamMessage, model: ServingModel, stopping: threading.Event) -> None:
-        received_s = time.perf_counter()
-        self._statistics.frame_received()
-        try:
-            frame = message.frame()
+    def _handle(
+        self,
+        messages: Sequence[tuple[StreamMessage, float]],
+        model: ServingModel,
+        stopping: threading.Event,
+    ) -> None:
+        frames: list[tuple[Frame, float]] = []
+        for message, received_s in messages:
+            self._statistics.frame_received()
+            try:
+                frame = message.frame()
+            except EucentricError as error:
+                self._refuse(error, message)
+                continue
             header = frame.header
             self._statistics.frame_identified(header.instrument, header.session, header.sequence)
-            answer = model.answer(frame, received_s=received_s)
-        except EucentricError as error:
-            self._statistics.frame_refused(error.what)
-            _log.error(
-                "frame refused: %s", error, extra={"header": message.header[:1000].decode(errors="replace")}
-            )
-            return
-        self._frame_shape = header.shape
-        publish = self._publisher.publish
-        self._hand_over(lambda: publish(answer.detections_header, answer.detections), stopping)
-        self._hand_over(lambda: publish(answer.uncertainty_header, answer.uncertainty), stopping)
-        self._statistics.frame_answered(answer.detections_header.latency_s)
-        self._watch_drift(frame, answer, model, stopping)
+            frames.append((frame, received_s))
+        for frame, answer in self._answers(frames, model):
+            self._frame_shape = frame.header.shape
+            self._slot.pixel_size_m = answer.header.pixel_size_m
+            for result, array in answer.results:
+                self._hand_over(partial(self._publisher.publish, result, array), stopping)
+            self._statistics.frame_answered(answer.header.latency_s, answer.header.stages_s)
+            self._watch_drift(frame, answer, model, stopping)
+            self._answered(frame, answer)
+
+    def _answers(
+        self, frames: Sequence[tuple[Frame, float]], model: ServingModel
+    ) -> Iterator[tuple[Frame, FrameAnswer]]:
+        if len(frames) > 1:
+            try:
+                answers = model.answer_all(
+                    [frame for frame, _ in frames], received_s=[received_s for _, received_s in frames]
+                )
+            except EucentricError as error:
+                # One of them is to blame; one by one it is the only one refused.
+                _log.warning("a batch was refused, its frames are analysed one by one: %s", error)
+            else:
+                yield from zip((frame for frame, _ in frames), answers, strict=True)
+                return
+        for frame, received_s in frames:
+            try:
+                answer = model.answer(frame, received_s=received_s)
+            except EucentricError as error:
+                self._statistics.frame_refused(error.what)
+                _log.error("frame refused: %s", error, extra={"sequence": frame.header.sequence})
+            else:
+                yield frame, answer
+
+    def _refuse(self, error: EucentricError, message: StreamMessage) -> None:
+        self._statistics.frame_refused(error.what)
+        _log.error(
+            "frame refused: %s", error, extra={"header": message.header[:1000].decode(errors="replace")}
+        )
 
     def _hand_over(self, send: Callable[[], None], stopping: threading.Event) -> None:
         # Nothing is dropped because a listener is slow: the source waits until it is taken.
@@ -166,7 +213,7 @@ class FrameWorker:
     def _watch_drift(
         self, frame: Frame, answer: FrameAnswer, model: ServingModel, stopping: threading.Event
     ) -> None:
-        result = answer.detections_header
+        result = answer.header
         if result.model_version != self._watched_version:
             self._drift, self._watched_version = DriftState(), result.model_version
         seen = Observation(result.session, result.sequence, result.drift_score, answer.entropy_ratio)

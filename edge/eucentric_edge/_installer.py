@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from eucentric_core import (
     BundleError,
+    BundleManifest,
     BusyError,
     CommandRefusedError,
     EucentricError,
@@ -21,6 +22,7 @@ from eucentric_core import (
 )
 from eucentric_core.releases import Release
 
+from ._backend_choice import BackendChoice
 from ._bundle_fetch import fetch_bundle
 from ._bundle_trust import Admission, BundleTrust
 from ._installed_state import InstalledState
@@ -57,13 +59,21 @@ class Installer:
         model_name: the model this edge serves.
         slot: where the model in service is.
         device: torch device to build on.
+        choice: which back end serves; None for the reference.
 
     Raises:
         ConfigurationError: the state file is damaged or belongs to another model.
     """
 
     def __init__(
-        self, folder: Path, trust: BundleTrust, *, model_name: str, slot: ModelSlot, device: str
+        self,
+        folder: Path,
+        trust: BundleTrust,
+        *,
+        model_name: str,
+        slot: ModelSlot,
+        device: str,
+        choice: BackendChoice | None = None,
     ) -> None:
         self._incoming = folder / "incoming"
         self._models = folder / "models"
@@ -72,6 +82,7 @@ class Installer:
         self._model_name = model_name
         self._slot = slot
         self._device = device
+        self._choice = choice
         self._at_work = threading.Lock()
         for path in (self._incoming, self._models):
             path.mkdir(parents=True, exist_ok=True)
@@ -125,8 +136,8 @@ class Installer:
                 manifest = admission.manifest
                 if self._serves_already(admission):
                     return self._keep(admission, started_s)
-                model = load_serving_model(incoming, manifest, device=self._device)
-                _warm_up(model, frame_shape)
+                model = self._built(incoming, manifest)
+                self._warm_up(model, frame_shape)
                 target = self._folder(manifest.version)
                 # Left by a crash between this rename and the state file, so never in service.
                 shutil.rmtree(target, ignore_errors=True)
@@ -154,7 +165,7 @@ class Installer:
                     next_step="publish the older weights under a new version and install that.",
                 )
             model = self._load(version)
-            _warm_up(model, frame_shape)
+            self._warm_up(model, frame_shape)
             state = self._state.model_copy(
                 update={
                     "current": version,
@@ -244,7 +255,39 @@ class Installer:
     def _load(self, version: int) -> ServingModel:
         folder = self._folder(version)
         manifest = self._trust.readmit(folder, version, self._state)
-        return load_serving_model(folder, manifest, device=self._device)
+        return self._built(folder, manifest)
+
+    def _built(self, folder: Path, manifest: BundleManifest) -> ServingModel:
+        return load_serving_model(folder, manifest, device=self._device, choice=self._choice)
+
+    def open_beside(self, source: Path, *, frame_shape: tuple[int, ...] | None) -> ServingModel:
+        """Verify, build and test a published bundle without putting it in service: a challenger.
+
+        Raises:
+            BundleError: it was refused; the error says why.
+            BusyError: another installation is under way.
+        """
+        with self._working():
+            incoming = self._incoming / uuid4().hex
+            try:
+                fetch_bundle(source, incoming)
+                model = self._built(incoming, self._trust.admit(incoming, self._state).manifest)
+                self._warm_up(model, frame_shape)
+                return model
+            finally:
+                shutil.rmtree(incoming, ignore_errors=True)
+
+    def _warm_up(self, model: ServingModel, frame_shape: tuple[int, ...] | None) -> None:
+        if frame_shape is None:
+            return
+        try:
+            model.warm_up(frame_shape, pixel_size_m=self._slot.pixel_size_m)
+        except EucentricError as error:
+            raise BundleError(
+                f"The model cannot analyse frames of {frame_shape} pixels: {error.what}",
+                safe="the model in service keeps serving.",
+                next_step="publish a model that can.",
+            ) from error
 
     def _serving_version(self) -> int | None:
         model = self._slot.model
@@ -271,16 +314,3 @@ class Installer:
             yield
         finally:
             self._at_work.release()
-
-
-def _warm_up(model: ServingModel, frame_shape: tuple[int, ...] | None) -> None:
-    if frame_shape is None:
-        return
-    try:
-        model.warm_up(frame_shape)
-    except EucentricError as error:
-        raise BundleError(
-            f"The model cannot analyse frames of {frame_shape} pixels: {error.what}",
-            safe="the model in service keeps serving.",
-            next_step="publish a model that can.",
-        ) from error

@@ -2,105 +2,119 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, JsonValue, ValidationError
 
-from eucentric_core import DEFAULT_ENGINE, BundleError, BundleManifest
-from eucentric_models import Decoding, DriftReference, ModelsError, NetworkSpec, Preprocessing, read_npy
+from eucentric_core import BundleError, BundleManifest
+from eucentric_models import ModelsError
+from eucentric_models.backends import REFERENCE
+from eucentric_models.engines import (
+    EngineError,
+    EngineModel,
+    ModelDescription,
+    PortableModel,
+    engine_named,
+    read_plain_array,
+)
 
+from ._backend_choice import BackendChoice
 from ._serving_model import ServingModel
 
-if TYPE_CHECKING:
-    from eucentric_models.networks import Ensemble
+__all__ = ["load_serving_model", "require_golden_answers"]
 
-__all__ = ["load_serving_model"]
+_KINDS = (".safetensors", ".json")
 
-_Part = TypeVar("_Part", bound=BaseModel)
+_log = logging.getLogger(__name__)
 
 
-def load_serving_model(folder: Path, manifest: BundleManifest, *, device: str) -> ServingModel:
-    """Build a model aside, check its weights against its architecture, and put it to the test.
+def load_serving_model(
+    folder: Path, manifest: BundleManifest, *, device: str, choice: BackendChoice | None = None
+) -> ServingModel:
+    """Build a model aside, check its files against its engine, and put it to the test.
+
+    The model is tested as its engine opens it and again on the back end that serves it. A back end that fails
+    does not cost the model its place: the reference serves instead.
 
     Args:
-        folder: a bundle that `verify_bundle` has accepted.
+        folder: a bundle that a `BundleTrust` has accepted.
         manifest: what it returned.
         device: torch device.
+        choice: which back end serves; None for the reference.
 
     Raises:
         BundleError: weights that do not fit or are not finite, files of another kind, or an answer to
             a golden chip that is not the expected one.
     """
-    # Here, because `eucentric edge status` should not wait for torch.
-    from eucentric_models.networks import Ensemble
-
-    if manifest.engine != DEFAULT_ENGINE:
-        raise _refuse(f"The model is for the engine {manifest.engine!r}; an edge serves {DEFAULT_ENGINE!r}.")
     _require_known_kinds(manifest)
-    spec = _part(NetworkSpec, manifest.network, "network")
-    if spec.n_classes != len(manifest.classes):
-        raise _refuse(f"{len(manifest.classes)} classes are named for {spec.n_classes} heat maps.")
     try:
-        ensemble = Ensemble(
-            spec,
-            [(folder / member).read_bytes() for member in manifest.members],
-            preprocessing=_part(Preprocessing, manifest.preprocessing, "preprocessing"),
-            device=device,
-        )
-        drift_reference = DriftReference.from_json((folder / manifest.drift_reference).read_bytes())
-        _require_golden_answers(folder, manifest, ensemble, drift_reference)
+        engine = engine_named(manifest.engine)
+        model = engine.open(folder, ModelDescription.of_manifest(manifest), device=device)
+        require_golden_answers(folder, model)
     except ModelsError as error:
         raise _refuse(error.what) from error
-    except (RuntimeError, MemoryError) as error:
+    except (OSError, RuntimeError, MemoryError) as error:
         raise _refuse(f"The model cannot run on {device}: {error}.") from error
-    return ServingModel(manifest, ensemble, _part(Decoding, manifest.decoding, "decoding"), drift_reference)
+    if not isinstance(model, PortableModel):
+        return ServingModel(manifest, model, takes=engine.takes)
+    chosen = choice or BackendChoice()
+    for name in dict.fromkeys((chosen.for_manifest(manifest), REFERENCE)):
+        try:
+            served = model.on_backend(name, threads=chosen.threads, batch=chosen.batch)
+            require_golden_answers(folder, served)
+        except (ModelsError, BundleError) as error:
+            if name == REFERENCE:
+                raise _refuse(error.what) from error
+            _log.error("back end %s is not used for version %d: %s", name, manifest.version, error)
+        else:
+            return ServingModel(manifest, served, takes=engine.takes, backend=name)
+    raise _refuse("No back end answers the golden chips.")
 
 
-def _require_known_kinds(manifest: BundleManifest) -> None:
-    kinds = dict.fromkeys(manifest.members, ".safetensors") | {manifest.drift_reference: ".json"}
-    for chip in manifest.golden:
-        kinds |= {chip.frame: ".npy", chip.expected: ".npy"}
-    if unread := sorted({file.path for file in manifest.files} - set(kinds)):
-        raise _refuse(f"The bundle holds files that no part of the model uses: {unread}.")
-    if wrong := sorted(name for name, suffix in kinds.items() if not name.endswith(suffix)):
-        raise _refuse(f"The bundle holds files of a kind that is never opened: {wrong}.")
+def require_golden_answers(folder: Path, model: EngineModel) -> float:
+    """The largest difference from what was signed, over all golden chips.
 
-
-def _part(kind: type[_Part], values: dict[str, JsonValue], name: str) -> _Part:
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        raise _refuse(f"The {name} of the manifest is not usable: {error}.") from error
-
-
-def _require_golden_answers(
-    folder: Path, manifest: BundleManifest, ensemble: Ensemble, drift_reference: DriftReference
-) -> None:
-    for chip in manifest.golden:
-        frame, expected = _read_npy(folder / chip.frame), _read_npy(folder / chip.expected)
-        if frame.ndim != 2 or expected.shape != (len(manifest.classes), *frame.shape):
+    Raises:
+        BundleError: it is larger than allowed, or a chip is none.
+        ModelsError: a chip does not fit the model.
+    """
+    largest = 0.0
+    for chip in model.description.golden:
+        frame, expected = _plain(folder / chip.frame), _plain(folder / chip.expected)
+        answer = model.answer(frame)
+        if answer.shape != expected.shape:
             raise _refuse(f"{chip.expected} does not belong to {chip.frame}.")
-        if min(frame.shape) < ensemble.spec.size_multiple:
-            raise _refuse(f"{chip.frame} is smaller than the network can take.")
-        inference = ensemble.infer(frame)
-        drift_reference.score(inference.features)
-        difference = float(np.abs(inference.maps - expected).max())
+        difference = float(np.abs(answer - expected).max())
         # Written so that NaN fails as well.
         if not difference <= chip.max_abs_error:
             raise _refuse(
                 f"On {chip.frame} the model answers {difference:.3g} away from what was signed; "
                 f"{chip.max_abs_error:.3g} is allowed."
             )
+        largest = max(largest, difference)
+    return largest
 
 
-def _read_npy(path: Path) -> NDArray[np.number]:
+def _require_known_kinds(manifest: BundleManifest) -> None:
+    chips = {name for chip in manifest.golden for name in (chip.frame, chip.expected)}
+    used = {*manifest.members, manifest.drift_reference, *chips}
+    if unread := sorted({file.path for file in manifest.files} - used):
+        raise _refuse(f"The bundle holds files that no part of the model uses: {unread}.")
+    wrong = {name for name in manifest.members if not name.endswith(_KINDS)}
+    wrong |= {name for name in chips if not name.endswith(".npy")}
+    if not manifest.drift_reference.endswith(".json"):
+        wrong.add(manifest.drift_reference)
+    if wrong:
+        raise _refuse(f"The bundle holds files of a kind that is never opened: {sorted(wrong)}.")
+
+
+def _plain(path: Path) -> NDArray[np.number]:
     try:
-        return read_npy(path)
-    except ValueError as error:
-        raise _refuse(f"{path.name} is not a plain array: {error}.") from error
+        return read_plain_array(path)
+    except EngineError as error:
+        raise _refuse(error.what) from error
 
 
 def _refuse(what: str) -> BundleError:

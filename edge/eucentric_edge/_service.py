@@ -34,19 +34,24 @@ from eucentric_core.transport import (
     open_pacer,
 )
 
+from ._backend_choice import BackendChoice
 from ._frame_worker import FrameWorker
 from ._installer import Installation, Installer
+from ._metrics import serving_metrics
 from ._open_trust import open_trust
 from ._release_watch import ReleaseWatch
 from ._serving_model import ModelSlot
+from ._shadow import Shadow
 from ._statistics import Statistics
+from ._trial_methods import trial_methods
+from ._tune_command import RECORDS_FILE
 
 __all__ = ["EdgeService"]
 
 _INGEST = "inproc://edge-results"
 _PUBLISH_TIMEOUT_S = 2.0
 _STOP_TIMEOUT_S = 5.0
-_NEEDED = {"install": Role.SCIENTIST, "look": Role.SCIENTIST, "rollback": Role.SCIENTIST}
+_NEEDED = dict.fromkeys(("challenge", "install", "look", "rollback", "support"), Role.SCIENTIST)
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +91,14 @@ class EdgeService:
             model_name=settings.edge.model,
             slot=self._slot,
             device=self._device,
+            choice=BackendChoice(
+                name=settings.edge.backend,
+                threads=settings.edge.threads,
+                batch=settings.edge.batch,
+                records=settings.home / "edge" / RECORDS_FILE,
+            ),
         )
+        self._shadow = Shadow(settings.edge.shadow_share)
 
     def run(self, lifetime: ServiceLifetime) -> None:
         """Open both channels, put the last good model in service and analyse frames until the stop.
@@ -119,7 +131,9 @@ class EdgeService:
                 self._statistics,
                 context=context,
                 access=agent_data_access(self._settings, client=edge.name),
+                answered=self._shadow.answered,
             )
+            stack.enter_context(_serving(self._shadow.run, self._shadow.stop, "edge-shadow"))
             watch = self._release_watch(worker, publisher)
             control = PyroControlServer(
                 keyed.methods_for(self._methods(worker, publisher, watch), needed=_NEEDED),
@@ -132,7 +146,11 @@ class EdgeService:
             stack.enter_context(_serving(control.serve, control.stop, "edge-control"))
             if watch is not None:
                 stack.enter_context(self._watching(watch))
-            lifetime.announce_ready({"control_port": edge.control_port, "data_port": edge.data_port})
+            ports = {"control_port": edge.control_port, "data_port": edge.data_port}
+            if edge.metrics_port is not None:
+                metrics = serving_metrics(edge.host, edge.metrics_port, lambda: self._status(worker))
+                ports["metrics_port"] = stack.enter_context(metrics)
+            lifetime.announce_ready(ports)
             worker.run(lifetime.stopping)
 
     def _release_watch(self, worker: FrameWorker, publisher: StreamPublisher) -> ReleaseWatch | None:
@@ -191,6 +209,13 @@ class EdgeService:
             "status": lambda _: self._status(worker),
             "install": install,
             "rollback": rollback,
+            **trial_methods(
+                self._installer,
+                self._slot,
+                self._shadow,
+                frame_shape=lambda: worker.frame_shape,
+                refused=lambda error: self._announce_refusal(publisher, error),
+            ),
         }
 
     def _identity(self) -> dict[str, JsonValue]:
@@ -206,6 +231,10 @@ class EdgeService:
             **self._identity(),
             "name": self._settings.edge.name,
             "device": self._device,
+            "backend": None if model is None else model.backend,
+            "engine": None if model is None else model.manifest.engine,
+            "classes": None if model is None else list(model.model.description.classes),
+            "challenger": self._shadow.report(),
             "model_name": installed.model_name,
             "model_version": None if model is None else model.manifest.version,
             "previous_version": installed.previous,

@@ -31,8 +31,8 @@ class FrameAnswer:
     """The results of one frame, as they are published.
 
     Attributes:
-        results: header and array of each stream; of the engine `atoms` first `detections`, (n, 4) float32 rows
-            of `DETECTION_COLUMNS`, then `uncertainty`, (ny, nx) float16, the standard deviation of the
+        results: header and array of each stream; of the engine `atoms` first `detections`, (n, 4) float32
+            rows of `DETECTION_COLUMNS`, then `uncertainty`, (ny, nx) float16, the standard deviation of the
             members' probabilities.
         entropy_ratio: mean entropy over that of the drift reference.
     """
@@ -76,6 +76,10 @@ class ServingModel:
         self.model = model
         self.backend = backend
         self._takes = takes
+
+    def with_model(self, model: EngineModel) -> ServingModel:
+        """The same version with another head: other classes of a few-shot model."""
+        return ServingModel(self.manifest, model, takes=self._takes, backend=self.backend)
 
     def answer(self, frame: Frame, *, received_s: float) -> FrameAnswer:
         """Analyse one frame.
@@ -173,6 +177,8 @@ class ModelSlot:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._model: ServingModel | None = None
+        self.pixel_size_m: float | None = None
+        """Of the frames at present: networks with a pixel size of their own are warmed up for it."""
 
     @property
     def model(self) -> ServingModel | None:

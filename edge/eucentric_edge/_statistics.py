@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 from pydantic import JsonValue
@@ -19,6 +20,7 @@ class Statistics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._latencies_s: deque[float] = deque(maxlen=_LATENCY_WINDOW_FRAMES)
+        self._stages_s: deque[Mapping[str, float]] = deque(maxlen=_LATENCY_WINDOW_FRAMES)
         self._received = 0
         self._answered = 0
         self._refused = 0
@@ -38,11 +40,12 @@ class Statistics:
                 self._sequence_gaps += max(0, sequence - self._last[2] - 1)
             self._last = (instrument, session, sequence)
 
-    def frame_answered(self, latency_s: float) -> None:
-        """Count a frame whose results were published; latency from its receipt to its result."""
+    def frame_answered(self, latency_s: float, stages_s: Mapping[str, float]) -> None:
+        """Count a frame whose results were published; latency from its receipt to its result, by stage."""
         with self._lock:
             self._answered += 1
             self._latencies_s.append(latency_s)
+            self._stages_s.append(stages_s)
 
     def frame_refused(self, reason: str) -> None:
         """Count a frame that could not be analysed."""
@@ -54,6 +57,7 @@ class Statistics:
         """All of it as plain JSON; times in seconds."""
         with self._lock:
             latencies_s = np.array(self._latencies_s)
+            stages_s = list(self._stages_s)
             facts: dict[str, JsonValue] = {
                 "frames_received": self._received,
                 "frames_answered": self._answered,
@@ -63,4 +67,14 @@ class Statistics:
                 "last_refusal": self._last_refusal,
             }
         p50_s, p99_s = np.percentile(latencies_s, [50, 99]).tolist() if latencies_s.size else (None, None)
-        return {**facts, "latency_p50_s": p50_s, "latency_p99_s": p99_s, "latency_frames": latencies_s.size}
+        by_stage: dict[str, list[float]] = {}
+        for stages in stages_s:
+            for name, took_s in stages.items():
+                by_stage.setdefault(name, []).append(took_s)
+        return {
+            **facts,
+            "latency_p50_s": p50_s,
+            "latency_p99_s": p99_s,
+            "latency_frames": latencies_s.size,
+            "stages_p50_s": {name: float(np.median(took_s)) for name, took_s in by_stage.items()},
+        }

@@ -44,9 +44,9 @@ def test_kill_during_an_installation(point: str, bundles: BundleMaker, tmp_path:
     assert restarted.start() == ()
     assert slot.model is not None
     answer = slot.model.answer(frame_of(image(7), 0), received_s=time.perf_counter())
-    assert answer.detections_header.model_version == serving
+    assert answer.header.model_version == serving
     expected = bundles.ensemble(serving).infer(image(7)).deviation.astype("float16")
-    assert answer.uncertainty.tobytes() == expected.tobytes()
+    assert answer.array("uncertainty").tobytes() == expected.tobytes()
     assert list((home / "incoming").iterdir()) == []
     assert sorted(folder.name for folder in (home / "models").iterdir()) == [
         f"v{version:06d}" for version in (serving - 1, serving)

@@ -29,9 +29,9 @@ def answer(slot: ModelSlot) -> tuple[int, bytes, bytes]:
     assert slot.model is not None
     result = slot.model.answer(frame_of(image(77), 0), received_s=time.perf_counter())
     return (
-        result.detections_header.model_version,
-        result.detections.tobytes(),
-        result.uncertainty.tobytes(),
+        result.header.model_version,
+        result.array("detections").tobytes(),
+        result.array("uncertainty").tobytes(),
     )
 
 
@@ -41,14 +41,14 @@ def test_a_good_bundle_serves(bundles: BundleMaker, installer: Installer, slot: 
     assert slot.model is not None
     result = slot.model.answer(frame_of(image(77), 5), received_s=time.perf_counter())
     expected = bundles.ensemble(1).infer(image(77))
-    assert result.detections.shape[1] == 4
-    assert len(result.detections) > 0
-    np.testing.assert_array_equal(result.uncertainty, expected.deviation.astype(np.float16))
-    header = result.detections_header
+    assert result.array("detections").shape[1] == 4
+    assert len(result.array("detections")) > 0
+    np.testing.assert_array_equal(result.array("uncertainty"), expected.deviation.astype(np.float16))
+    header = result.header
     assert (header.sequence, header.model_version, header.classes) == (5, 1, ("metal", "chalcogen"))
     assert header.pixel_size_m == 1e-11
     assert header.latency_s > 0
-    assert result.uncertainty_header.stream == "uncertainty"
+    assert [header.stream for header, _ in result.results] == ["detections", "uncertainty"]
 
 
 def _flip_a_byte(folder: Path) -> None:
@@ -192,7 +192,7 @@ SPOILED: dict[str, tuple[Spoil, str]] = {
     ),
     "other weights than the golden chips, signed": (_other_weights, "away from what was signed"),
     "another ensemble's drift reference, signed": (_other_drift_reference, "drift reference"),
-    "an unknown network, signed": (_unknown_network, "network of the manifest"),
+    "an unknown network, signed": (_unknown_network, "network of the model"),
     "a path that leaves the folder, signed": (_path_outside, "not of this schema"),
 }
 

@@ -35,13 +35,13 @@ def test_answers_during_installations_are_never_mixed(
     installing.join()
 
     assert installations == [2, 3, 4]
-    assert [answer.detections_header.sequence for answer in answers] == list(range(len(answers)))
-    versions = [answer.detections_header.model_version for answer in answers]
+    assert [answer.header.sequence for answer in answers] == list(range(len(answers)))
+    versions = [answer.header.model_version for answer in answers]
     assert versions == sorted(versions)
     assert {1, 4} <= set(versions)
     right = {version: bundles.ensemble(version).infer(image(5)) for version in set(versions)}
     for answer in answers:
-        expected = right[answer.detections_header.model_version]
-        assert answer.uncertainty.tobytes() == expected.deviation.astype(np.float16).tobytes()
-        assert answer.detections_header.mean_entropy_nats == expected.mean_entropy
-    assert len({answer.detections.tobytes() for answer in answers}) == len(set(versions))
+        expected = right[answer.header.model_version]
+        assert answer.array("uncertainty").tobytes() == expected.deviation.astype(np.float16).tobytes()
+        assert answer.header.mean_entropy_nats == expected.mean_entropy
+    assert len({answer.array("detections").tobytes() for answer in answers}) == len(set(versions))

@@ -163,7 +163,7 @@ class Observer:
 def _score_of(
     image: Frame, truth: Frame | None, header: ResultHeader, rows: npt.NDArray[np.float32]
 ) -> Score | None:
-    if truth is None:
+    if truth is None or header.pixel_size_m is None:
         return None
     ny, nx = image.header.shape
     found = Detections.from_rows(rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ._errors import BackendError, BackendUnavailableError
 from ._protocols import Backend, CompiledEnsemble, EnsembleOutput, Precision, opened
 from ._registry import BACKENDS, REFERENCE, backend_named
+from ._served import ServedEnsemble
 from ._source import EnsembleSource
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "EnsembleOutput",
     "EnsembleSource",
     "Precision",
+    "ServedEnsemble",
     "backend_named",
     "opened",
 ]

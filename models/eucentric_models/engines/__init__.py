@@ -11,6 +11,7 @@ from ._draft import BundleDraft
 from ._errors import EngineError
 from ._findings import Findings
 from ._golden import read_plain_array, require_golden_answers
+from ._live import LiveAnswer, LiveModel, PortableModel, SupportedModel, live_answers
 from ._positions import position_columns
 from ._protocols import Column, Engine, EngineModel, EngineResult
 from ._registry import engine_named, engines
@@ -26,9 +27,14 @@ __all__ = [
     "EngineModel",
     "EngineResult",
     "Findings",
+    "LiveAnswer",
+    "LiveModel",
     "ModelDescription",
+    "PortableModel",
+    "SupportedModel",
     "engine_named",
     "engines",
+    "live_answers",
     "position_columns",
     "read_description",
     "read_plain_array",

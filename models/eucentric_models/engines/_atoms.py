@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -17,11 +19,13 @@ from ..preprocessing import Preprocessing
 from ._description import ModelDescription
 from ._errors import unusable_model
 from ._findings import Findings
+from ._live import LiveAnswer
 
 if TYPE_CHECKING:
-    from ..networks import Ensemble
+    from ..backends import EnsembleSource, ServedEnsemble
+    from ..networks import Ensemble, Inference
 
-__all__ = ["ATOMS", "AtomsEngine", "AtomsModel"]
+__all__ = ["ATOMS", "AtomsEngine", "AtomsModel", "LiveAtomsModel"]
 
 _Part = TypeVar("_Part", bound=BaseModel)
 _DOUBTFUL = 0.5
@@ -34,12 +38,15 @@ class AtomsModel:
     def __init__(
         self,
         description: ModelDescription,
-        ensemble: Ensemble,
+        ensemble: Ensemble | ServedEnsemble,
         decoding: Decoding,
         drift_reference: DriftReference | None,
+        *,
+        source: EnsembleSource,
     ) -> None:
         self.description = description
         self._ensemble = ensemble
+        self._source = source
         self._decoding = decoding
         self._drift_reference = drift_reference
 
@@ -87,6 +94,71 @@ class AtomsModel:
             self._drift_reference.score(inference.features)
         return inference.maps
 
+    def on_backend(self, name: str, *, threads: int, batch: int = 1) -> LiveAtomsModel:
+        """The same ensemble on a back end; see `PortableModel`.
+
+        Raises:
+            BackendUnavailableError: this machine does not have it.
+        """
+        from ..backends import ServedEnsemble, backend_named
+
+        served = ServedEnsemble(
+            self._source,
+            backend_named(name),
+            preprocessing=self._ensemble.preprocessing,
+            threads=threads,
+            batch=batch,
+        )
+        return LiveAtomsModel(
+            self.description, served, self._decoding, self._drift_reference, source=self._source
+        )
+
+
+class LiveAtomsModel(AtomsModel):
+    """An open ensemble on a back end; see `LiveModel`."""
+
+    def __init__(
+        self,
+        description: ModelDescription,
+        ensemble: ServedEnsemble,
+        decoding: Decoding,
+        drift_reference: DriftReference | None,
+        *,
+        source: EnsembleSource,
+    ) -> None:
+        super().__init__(description, ensemble, decoding, drift_reference, source=source)
+        self._served = ensemble
+
+    def live(
+        self, images: Sequence[NDArray[np.generic]], *, pixel_sizes_m: Sequence[float | None]
+    ) -> list[LiveAnswer]:
+        """Streams `detections`, (n, 4) float32, and `uncertainty`, (ny, nx) float16, of each image.
+
+        Raises:
+            InvalidFrameError: an image is too small, or not a finite real 2D array.
+            BackendError: the runtime failed.
+        """
+        inferences, stages_s = self._served.infer_timed(images, pixel_sizes_m=pixel_sizes_m)
+        return [self._live(inference, stages_s) for inference in inferences]
+
+    def close(self) -> None:
+        """Give the back end's memory and threads back."""
+        self._served.close()
+
+    def _live(self, inference: Inference, stages_s: Mapping[str, float]) -> LiveAnswer:
+        started_s = time.perf_counter()
+        rows = inference.detections(self._decoding).rows
+        reference = self._drift_reference
+        entropy = inference.mean_entropy
+        return LiveAnswer(
+            arrays={"detections": rows, "uncertainty": inference.deviation.astype(np.float16)},
+            mean_uncertainty=float(inference.deviation.mean()),
+            mean_entropy_nats=entropy,
+            entropy_ratio=1.0 if reference is None else reference.quality_proxy(entropy),
+            drift_score=0.0 if reference is None else reference.score(inference.features),
+            stages_s={**stages_s, "decoding": time.perf_counter() - started_s},
+        )
+
 
 class AtomsEngine:
     """Opens ensembles; see `Engine`."""
@@ -102,6 +174,7 @@ class AtomsEngine:
             WeightsError: weights are unreadable or do not fit.
             DriftReferenceError: the drift reference is none.
         """
+        from ..backends import EnsembleSource
         from ..networks import Ensemble  # torch, only for who opens a model
 
         spec = _part(NetworkSpec, description.network, "network")
@@ -111,9 +184,10 @@ class AtomsEngine:
                 f"for a network with {spec.n_classes} heat maps."
             )
         reference = description.drift_reference
+        source = EnsembleSource(spec, tuple((folder / member).read_bytes() for member in description.members))
         ensemble = Ensemble(
             spec,
-            [(folder / member).read_bytes() for member in description.members],
+            source.members,
             preprocessing=_part(Preprocessing, description.preprocessing, "preprocessing"),
             device=device,
         )
@@ -122,6 +196,7 @@ class AtomsEngine:
             ensemble,
             _part(Decoding, description.decoding, "decoding"),
             None if reference is None else DriftReference.from_json((folder / reference).read_bytes()),
+            source=source,
         )
 
 

@@ -1,0 +1,112 @@
+"""Control methods beside installing: a challenger in the shadow, and other classes for a few-shot model."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from eucentric_core import EucentricError, FrozenModel
+from eucentric_core.transport import Methods
+from eucentric_models import ModelsError
+from eucentric_models.engines import SupportedModel
+
+from ._errors import SupportRefusedError
+from ._installer import Installer
+from ._serving_model import ModelSlot, ServingModel
+from ._shadow import Shadow
+
+__all__ = ["trial_methods"]
+
+_log = logging.getLogger(__name__)
+
+
+class ChallengeRequest(FrozenModel):
+    """Answer of `challenge`: `{"model_version"}`. Without a folder the challenger is dropped."""
+
+    folder: Path | None = None
+
+
+class SupportRequest(FrozenModel):
+    """Answer of `support`: `{"classes", "swap_s"}`."""
+
+    path: Path
+
+
+def trial_methods(
+    installer: Installer,
+    slot: ModelSlot,
+    shadow: Shadow,
+    *,
+    frame_shape: Callable[[], tuple[int, ...] | None],
+    refused: Callable[[EucentricError], object],
+) -> Methods:
+    """The methods `challenge` and `support`.
+
+    Args:
+        installer: verifies, builds and tests the challenger.
+        slot: where the model in service is.
+        shadow: where the challenger runs.
+        frame_shape: tells `(ny, nx)` of the frames at present, to warm up with.
+        refused: told of a challenger that was refused.
+    """
+
+    def challenge(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        request = ChallengeRequest.model_validate(payload)
+        if request.folder is None:
+            shadow.challenge(None)
+            return {"model_version": None}
+        try:
+            model = installer.open_beside(request.folder, frame_shape=frame_shape())
+        except EucentricError as error:
+            refused(error)
+            raise
+        shadow.challenge(model)
+        _log.info("version %d runs in the shadow", model.manifest.version)
+        return {"model_version": model.manifest.version}
+
+    def support(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        request = SupportRequest.model_validate(payload)
+        started_s = time.perf_counter()
+        with_other_classes(slot, request.path)
+        serving = slot.model
+        classes = () if serving is None else serving.model.description.classes
+        return {"classes": list(classes), "swap_s": time.perf_counter() - started_s}
+
+    return {"challenge": challenge, "support": support}
+
+
+def with_other_classes(slot: ModelSlot, path: Path) -> ServingModel:
+    """Give the few-shot model in service other classes, between two frames.
+
+    Its network and its weights stay as they are in memory: only the support chips are embedded. The classes
+    hold until the next installation, rollback or restart.
+
+    Raises:
+        SupportRefusedError: no model is in service, or one without a support set, or the support set is none.
+    """
+    serving = slot.model
+    if serving is None:
+        raise _refused("no model is in service")
+    model = serving.model
+    if not isinstance(model, SupportedModel):
+        raise _refused(f"the engine {serving.manifest.engine!r} knows no support sets")
+    try:
+        changed = model.with_support(path)
+    except (ModelsError, OSError) as error:
+        raise _refused(error.what if isinstance(error, ModelsError) else str(error)) from error
+    other = serving.with_model(changed)
+    slot.replace(other)
+    return other
+
+
+def _refused(reason: str) -> SupportRefusedError:
+    return SupportRefusedError(
+        f"The classes cannot be changed: {reason.rstrip('.')}.",
+        safe="the model in service keeps its classes.",
+        next_step="install a model of the engine `chips`, and name a support set: a .json, or a folder of "
+        "folders of chips.",
+    )

@@ -2,7 +2,7 @@
 
 A microscope publishes as fast as the edge answers (lossless), an edge process serves, and a listener takes
 every result. Signed bundles with one of two sets of weights are installed one after another through the
-control channel; each answer is compared with what the weights of the version it names give. Latency is the edge's:
+control channel; each answer is compared with what the weights of its version give. Latency is the edge's:
 from the receipt of a frame to its result.
 """
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +19,7 @@ from eucentric_core import (
     Frame,
     FrozenModel,
     IntegrityError,
+    OutOfSpaceError,
     fsync_directory,
     require_free_space,
     sha256_file,
@@ -73,7 +76,7 @@ def fetch_dataset(
         ConfigurationError: no such data set, stream or sequence numbers, or another file has the name.
         DataFormatError: a shard was pruned or is missing.
         IntegrityError: a shard is not what was registered; it is not copied.
-        OutOfSpaceError: the folder has no room; nothing was copied.
+        OutOfSpaceError: the folder has no room; what was copied is whole.
         OSError: the folder cannot be written.
     """
     wanted = selection or Selection()
@@ -95,9 +98,25 @@ def fetch_dataset(
     target = folder / dataset_id
     due = sum(entry.shard.size_bytes for entry in entries if not (target / entry.shard.file_name).exists())
     require_free_space(target, due)
-    target.mkdir(parents=True, exist_ok=True)
     on_start(sum(entry.shard.size_bytes for entry in entries))
-    return [_fetch(entry, target, wanted.streams, on_bytes) for entry in entries]
+    with _room_in(target):
+        target.mkdir(parents=True, exist_ok=True)
+        return [_fetch(entry, target, wanted.streams, on_bytes) for entry in entries]
+
+
+@contextmanager
+def _room_in(target: Path) -> Iterator[None]:
+    """What was free may be taken by somebody else meanwhile, and a quota shows nowhere."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OutOfSpaceError(
+            f"No room for all of {target.name} in {target.parent}.",
+            safe="what was copied is whole; the repository is unchanged.",
+            next_step="free space and do it again: it goes on where it stopped.",
+        ) from error
 
 
 def _fetch(entry: ShardEntry, target: Path, streams: Sequence[str], on_bytes: OnBytes) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -15,6 +16,9 @@ __all__ = ["SCHEMA_VERSION", "require_schema", "upgrade_schema"]
 _VERSIONS = ("0001", "0002", "0003")
 SCHEMA_VERSION = _VERSIONS[-1]
 """The newest migration that this version knows."""
+
+# Alembic keeps the migration that is under way in a module of its own.
+_one_at_a_time = threading.Lock()
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -51,7 +55,8 @@ def upgrade_schema(engine: Engine, database: Database) -> None:
         version = _found(connection)
         _refuse_newer(version, database)
         if version != SCHEMA_VERSION:
-            _migrate(connection, adopt=version == _VERSIONS[0])
+            with _one_at_a_time:
+                _migrate(connection, adopt=version == _VERSIONS[0])
 
 
 def require_schema(engine: Engine, database: Database) -> None:

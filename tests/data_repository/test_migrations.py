@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,16 @@ def test_services_that_start_together_make_one_catalogue(empty_database: Databas
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_catalogues_that_one_process_makes_side_by_side_are_all_whole(tmp_path: Path) -> None:
+    places = [tmp_path / f"{number}.sqlite" for number in range(6)]
+    with ThreadPoolExecutor(len(places)) as several:
+        for made in several.map(lambda place: Registrar(place, registered_by="repository-1"), places):
+            made.close()
+    for place in places:
+        with Catalogue(place) as catalogue:
+            assert catalogue.datasets() == []
 
 
 def test_two_services_on_one_database_register_each_shard_once(repository: Any, sender: Any) -> None:

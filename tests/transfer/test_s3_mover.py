@@ -35,10 +35,11 @@ from eucentric_core import (
     S3Settings,
     TransferFailedError,
 )
-from eucentric_transfer import FarEndError, MoverOptions, Outgoing, open_mover
+from eucentric_transfer import FarEndError, Mover, MoverOptions, Outgoing, open_mover
 from eucentric_transfer.s3._digests import digest_file
 from eucentric_transfer.s3._upload import abandon_old_uploads, pages
 
+from ..links import LimitData, Link
 from ..servers.http_relay import Answer, running_relay
 from ..servers.s3_store import write_credentials
 from ..servers.swift import SwiftServer
@@ -423,6 +424,36 @@ def test_a_listing_that_was_cut_is_an_error_and_no_shorter_listing(s3_far_end: B
     )
     with pytest.raises(TransferFailedError, match="not come to its end"):
         s3_far_end.open().list("receipts")
+
+
+def test_an_answer_that_is_cut_anywhere_is_no_other_answer(s3_far_end: Bucket) -> None:
+    # Behind a cut header the SDK sees none of those that follow, and behind those an empty body.
+    name, content = "receipts/a.json", b"0123456789" * 20
+    s3_far_end.plant(name, content)
+    asked: dict[str, tuple[Callable[[Mover], object], object]] = {
+        "list": (lambda mover: mover.list("receipts"), ("a.json",)),
+        "size": (lambda mover: mover.size(name), len(content)),
+        "read_bytes": (lambda mover: mover.read_bytes(name, max_bytes=1000), content),
+        "read_many": (lambda mover: dict(mover.read_many([name], max_bytes=1000)), {name: content}),
+        "sha256": (lambda mover: mover.sha256(name), hashlib.sha256(content).hexdigest()),
+    }
+    wrong, errors = [], 0
+    with Link(s3_far_end.server.port) as link:
+        for limit_bytes in (*range(10, 700, 60), 100_000):
+            link.poison(LimitData(limit_bytes), "to_client")
+            mover = s3_far_end.open(endpoint=f"http://127.0.0.1:{link.port}", read_timeout_s=5)
+            for what, (ask, truth) in asked.items():
+                try:
+                    answer = ask(mover)
+                except TransferFailedError:
+                    errors += 1
+                    continue
+                if answer != truth:
+                    wrong.append((what, limit_bytes, answer))
+            mover.close()
+            link.mend()
+    assert wrong == []
+    assert errors > 20
 
 
 def test_what_this_mover_has_just_read_is_removed_without_reading_it_again(

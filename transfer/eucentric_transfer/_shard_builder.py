@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from eucentric_core import DataFormatError, FrameHeader, OutOfSpaceError
 
+from ._direct import BLOCK_BYTES, DIRECT_FROM_BYTES
 from ._shard_codec import Compression, StoredChunk
 from ._shard_facts import write_facts
 from ._shard_file import ShardFile
@@ -114,7 +115,13 @@ class ShardBuilder:
         with out_of_space("opening a shard", path.parent):
             self._disk = ShardFile(path)
             try:
-                self._file = h5py.File(self._disk, "w", driver="fileobj")
+                self._file = h5py.File(
+                    self._disk,
+                    "w",
+                    driver="fileobj",
+                    alignment_threshold=DIRECT_FROM_BYTES,
+                    alignment_interval=BLOCK_BYTES,
+                )
                 self._entry = self._file.create_group("entry")
             except BaseException:
                 self._disk.release()

@@ -2,8 +2,8 @@
 
 HDF5 writes under a lock of its own that also holds up every other Python thread, and copies a frame into the
 kernel meanwhile. Through this file (h5py's `fileobj` driver) a direct chunk write costs only the bookkeeping:
-the chunk's buffer is remembered with its place, and `write_chunks` writes many at once, with no lock held.
-Everything else that HDF5 writes is written at once.
+the chunk's buffer is remembered with its place, and `write_chunks` writes many at once, with no lock held,
+past the page cache where there is a way (`_direct`). All else that HDF5 writes waits with them, in order.
 """
 
 from __future__ import annotations
@@ -13,15 +13,33 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+
+from ._direct import BLOCK_BYTES, DIRECT_FROM_BYTES, DirectFile, address_of, aligned_memory, whole_blocks
 
 __all__ = ["ShardFile"]
 
 _MOST_BUFFERS = 64
+_STAGED_BYTES = 4 << 20
+_MOST_WAITING_BYTES = 8 << 20
+"""Of what HDF5 writes beside chunks, which is copied until it is written."""
 _HAS_VECTORS = hasattr(os, "pwritev")
 
 _Buffer = bytes | memoryview
+
+
+class _Waiting(NamedTuple):
+    """What is to be written. `alone`: it begins a block, and nothing older shares the last one."""
+
+    offset: int
+    buffer: _Buffer
+    alone: bool
+
+    @property
+    def end(self) -> int:
+        return self.offset + len(self.buffer)
 
 
 class ShardFile(io.RawIOBase):
@@ -39,10 +57,16 @@ class ShardFile(io.RawIOBase):
         self._descriptor = os.open(
             path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666
         )
+        try:
+            self._direct = DirectFile(path)
+        except BaseException:
+            self.release()
+            raise
         self._position = 0
         self._end = 0
         self._chunk: _Buffer | None = None
-        self._waiting: list[tuple[int, _Buffer]] = []
+        self._waiting: list[_Waiting] = []
+        self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._abandoned = False
 
@@ -57,14 +81,18 @@ class ShardFile(io.RawIOBase):
             OSError: it is not written, and is tried no more.
         """
         with self._lock:
-            waiting, self._waiting = self._waiting, []
+            waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         begin = 0
         for index in range(1, len(waiting) + 1):
-            if index < len(waiting) and index - begin < _MOST_BUFFERS:
-                offset, buffer = waiting[index - 1]
-                if waiting[index][0] == offset + len(buffer):
-                    continue
-            self._write_at(waiting[begin][0], [buffer for _, buffer in waiting[begin:index]])
+            if (
+                index < len(waiting)
+                and index - begin < _MOST_BUFFERS
+                and _follows(waiting[index - 1 : index + 1])
+            ):
+                continue
+            run = waiting[begin:index]
+            if not (run[0].alone and self._direct.is_open and self._write_past_cache(run)):
+                self._write_through_cache(run)
             begin = index
 
     def sync(self) -> None:
@@ -73,6 +101,7 @@ class ShardFile(io.RawIOBase):
         Raises:
             OSError: it is not.
         """
+        self.write_chunks()
         os.fsync(self._descriptor)
 
     def abandon(self) -> None:
@@ -83,6 +112,7 @@ class ShardFile(io.RawIOBase):
 
     def release(self) -> None:
         """Close the file."""
+        self._direct.close()
         # Its number may soon be another file's.
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
@@ -98,21 +128,28 @@ class ShardFile(io.RawIOBase):
         return self._position
 
     def write(self, content: memoryview) -> int:  # type: ignore[override]
-        """For HDF5: write, or remember the chunk that it was just given."""
-        offset, size_bytes = self._position, len(content)
-        self._end = max(self._end, offset + size_bytes)
+        """For HDF5: remember the chunk that it was just given, or a copy of whatever else it is."""
+        offset, size_bytes, end = self._position, len(content), self._end
+        self._end = max(end, offset + size_bytes)
         self._position = offset + size_bytes
         if self._abandoned:
             return size_bytes
         chunk = self._chunk
         # HDF5 may write something else meanwhile: what counts is that this is the chunk's own memory.
-        if chunk is not None and len(chunk) == size_bytes and _address(chunk) == _address(content):
+        if chunk is not None and len(chunk) == size_bytes and address_of(chunk) == address_of(content):
             self._chunk = None
-            with self._lock:
-                self._waiting.append((offset, chunk))
+            large = size_bytes >= DIRECT_FROM_BYTES
+            self._keep(_Waiting(offset, chunk, large and offset % BLOCK_BYTES == 0 and offset >= end), 0)
         else:
-            self._write_at(offset, [content])
+            self._keep(_Waiting(offset, bytes(content), False), size_bytes)
+            if self._waiting_bytes >= _MOST_WAITING_BYTES:
+                self.write_chunks()
         return size_bytes
+
+    def _keep(self, part: _Waiting, copied_bytes: int) -> None:
+        with self._lock:
+            self._waiting.append(part)
+            self._waiting_bytes += copied_bytes
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """For HDF5: read back what was written."""
@@ -129,11 +166,12 @@ class ShardFile(io.RawIOBase):
         """For HDF5: the file's length."""
         self._end = self._position if size is None else size
         if not self._abandoned:
+            self.write_chunks()
             os.ftruncate(self._descriptor, self._end)
         return self._end
 
     def flush(self) -> None:
-        """For HDF5: everything is written at once, or on purpose later."""
+        """For HDF5: everything is written on purpose later."""
 
     def readable(self) -> bool:
         """For HDF5."""
@@ -147,6 +185,48 @@ class ShardFile(io.RawIOBase):
         """For HDF5."""
         return True
 
+    def _write_past_cache(self, run: Sequence[_Waiting]) -> bool:
+        """Write chunks that follow each other, in whole blocks; False if the file system takes none so.
+
+        The last block of a chunk is filled up with zeros. What HDF5 puts there is written after it.
+        """
+        staged = aligned_memory(_STAGED_BYTES)
+        blocks: list[memoryview] = []
+        offset, used, length = run[0].offset, 0, 0
+        for part in run:
+            size_bytes, room = len(part.buffer), whole_blocks(len(part.buffer))
+            is_ready = room == size_bytes and address_of(part.buffer) % BLOCK_BYTES == 0
+            if blocks and (length >= _STAGED_BYTES or (not is_ready and used + room > _STAGED_BYTES)):
+                if not self._write_blocks(offset, blocks):
+                    return False
+                offset, blocks, used, length = part.offset, [], 0, 0
+            if is_ready:
+                blocks.append(memoryview(part.buffer))
+            else:
+                place = staged[used : used + room] if room <= _STAGED_BYTES else aligned_memory(room)
+                place[:size_bytes] = np.frombuffer(part.buffer, np.uint8)
+                place[size_bytes:] = 0
+                blocks.append(place.data)
+                used += room
+            length += room
+        return self._write_blocks(offset, blocks)
+
+    def _write_blocks(self, offset: int, blocks: Sequence[memoryview]) -> bool:
+        n_bytes = sum(map(len, blocks))
+        written = self._direct.write(offset, blocks)
+        if 0 < written < n_bytes:
+            # Where the disk ends, the other way says why.
+            self._write_at(offset + written, _without(blocks, written))
+        return written > 0
+
+    def _write_through_cache(self, run: Sequence[_Waiting]) -> None:
+        begin = 0
+        for index in range(1, len(run) + 1):
+            if index < len(run) and run[index].offset == run[index - 1].end:
+                continue
+            self._write_at(run[begin].offset, [part.buffer for part in run[begin:index]])
+            begin = index
+
     def _write_at(self, offset: int, buffers: Sequence[_Buffer]) -> None:
         if not _HAS_VECTORS:
             self._write_after_seeking(offset, buffers)
@@ -155,10 +235,7 @@ class ShardFile(io.RawIOBase):
         while left:
             written = os.pwritev(self._descriptor, left, offset)
             offset += written
-            while left and written >= len(left[0]):
-                written -= len(left.pop(0))
-            if left and written:
-                left[0] = memoryview(left[0])[written:]
+            left = _without(left, written)
 
     def _write_after_seeking(self, offset: int, buffers: Sequence[_Buffer]) -> None:
         # Windows has no write at an offset.
@@ -170,5 +247,19 @@ class ShardFile(io.RawIOBase):
                     left = left[os.write(self._descriptor, left) :]
 
 
-def _address(buffer: _Buffer) -> int:
-    return int(np.frombuffer(buffer, np.uint8).__array_interface__["data"][0])
+def _without(buffers: Sequence[_Buffer], n_bytes: int) -> list[_Buffer]:
+    """What is left of buffers behind so many bytes."""
+    left = list(buffers)
+    while left and n_bytes >= len(left[0]):
+        n_bytes -= len(left.pop(0))
+    if left and n_bytes:
+        left[0] = memoryview(left[0])[n_bytes:]
+    return left
+
+
+def _follows(parts: Sequence[_Waiting]) -> bool:
+    """Whether the second of two parts can be written with the first."""
+    first, second = parts
+    if first.alone != second.alone:
+        return False
+    return second.offset == (first.offset + whole_blocks(len(first.buffer)) if first.alone else first.end)

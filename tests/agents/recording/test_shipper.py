@@ -210,7 +210,7 @@ def test_shards_of_a_batch_go_before_their_documents(site: Any, journal: Any) ->
     shipper.ship_once()
     shards, documents = mover.put_names
     assert [name.removeprefix("incoming/") for name in shards] == [
-        entry.name for entry in journal.ledger.outbox("delivered")
+        entry.name for entry in journal.ledger.outbox("delivered") if entry.kind == "shard"
     ]
     assert documents[:3] == [f"{name}.json" for name in shards]
     assert documents[3] == "incoming/twin.s1.dataset.json"
@@ -383,18 +383,15 @@ def test_whatever_fails_once_shipping_goes_on_and_says_so(
     shipper = site.shipper(journal)
     shipper.start()
     wait_until(lambda: shipper.status().awaiting_receipt == 3)
-    backlog, failing = journal.ledger.backlog, threading.Event()
+    look, failing = journal.ledger.is_something_pending, threading.Event()
 
-    def fail_in_the_shipper() -> Any:
-        # Not for whoever asks for its status.
-        if threading.current_thread().name == "shipper":
-            monkeypatch.setattr(journal.ledger, "backlog", backlog)
-            failing.set()
-            raise error
-        return backlog()
+    def fail_at_the_look() -> Any:
+        monkeypatch.setattr(journal.ledger, "is_something_pending", look)
+        failing.set()
+        raise error
 
     # Once while it waits for work, and once while it works.
-    monkeypatch.setattr(journal.ledger, "backlog", fail_in_the_shipper)
+    monkeypatch.setattr(journal.ledger, "is_something_pending", fail_at_the_look)
     assert failing.wait(WAIT_S)
     outbox, worked = journal.ledger.outbox, threading.Event()
 

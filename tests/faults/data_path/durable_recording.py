@@ -12,7 +12,7 @@ from ...frames import build_frame
 
 ACQUISITIONS = 10
 FRAMES_PER_SHARD = 3
-SHAPE = (32, 48)
+SHAPE = (160, 128)
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from ...frames import build_frame
 from .outbox import brought_home
 
 FRAMES = 6
-SHAPE = (32, 48)
+SHAPE = (160, 128)
 CASES, NIGHTLY_CASES = 20, 1000
 
 

@@ -149,7 +149,7 @@ def test_a_repository_without_room_for_its_own_books_registers_nothing_by_halves
         filler.leave(left_bytes)
         repository = chain.start_repository()
         time.sleep(FULL_FOR_S)
-        receipts = len(list((chain.store / "receipts").glob("*.json")))
+        receipts = len(list((chain.store / "receipts").glob("*.h5.json")))
         assert len(chain.shards_here()) >= 3 - receipts
         filler.go()
         if repository.ended:

@@ -11,9 +11,18 @@ import pytest
 
 from eucentric_agents.recording import Journal
 from eucentric_core import DatasetManifest, OutOfSpaceError, Shard, sha256_file, utc_now
-from eucentric_data_repository import Catalogue, Registrar, RepositoryFolders, ingest_once, verify_shards
+from eucentric_data_repository import (
+    Catalogue,
+    Inbox,
+    Registrar,
+    RepositoryFolders,
+    Selection,
+    fetch_dataset,
+    ingest_once,
+    verify_shards,
+)
 from eucentric_data_repository.export import Citation, export_crate, export_ome_zarr
-from eucentric_transfer import write_shard
+from eucentric_transfer import PosixMover, write_shard
 
 from ...frames import build_frame, frame_around
 from ...small_disk import MIB, Filler, small_disk
@@ -62,10 +71,10 @@ def test_poison_that_finds_no_room_is_not_acknowledged_and_set_aside_once_there_
     journal.close()
 
 
-def deliver(folders: RepositoryFolders, sequences: range, index: int) -> Shard:
-    """A shard and its document, in the incoming folder."""
-    work = folders.incoming / ".work"
-    frames = [build_frame(number, shape=SHAPE) for number in sequences]
+def deliver(folders: RepositoryFolders, sequences: range, index: int, *, more: tuple[str, ...] = ()) -> Shard:
+    """A shard of the stream `haadf` and perhaps `more`, and its document, in the incoming folder."""
+    work, streams = folders.incoming / ".work", (*more, "haadf")
+    frames = [build_frame(number, stream, shape=SHAPE) for number in sequences for stream in streams]
     write_shard(work, frames, software="eucentric 0.test")
     shard = Shard(
         instrument="twin",
@@ -74,7 +83,7 @@ def deliver(folders: RepositoryFolders, sequences: range, index: int) -> Shard:
         first_sequence=sequences[0],
         last_sequence=sequences[-1],
         frames=len(sequences),
-        streams=("haadf",),
+        streams=streams,
         sha256=sha256_file(work),
         size_bytes=work.stat().st_size,
         sealed_utc=utc_now(),
@@ -163,3 +172,79 @@ def test_an_export_that_finds_no_room_leaves_nothing_under_its_name(
     assert all(found.state == "intact" for found in verify_shards(catalogue))
     written = export(catalogue, out, lambda _done, _total: None)
     assert [path.name for path in out.iterdir()] == [written.name]
+
+
+@pytest.mark.parametrize("streams", [(), ("haadf",)], ids=["whole shards", "one stream of them"])
+@pytest.mark.parametrize("when", ["at once", "in between"])
+def test_a_copy_that_finds_no_room_keeps_what_is_whole_and_goes_on_later(
+    disk: Path, tmp_path: Path, when: str, streams: tuple[str, ...]
+) -> None:
+    folders = RepositoryFolders(tmp_path / "repository")
+    folders.make()
+    shards = [
+        deliver(folders, range(4 * index, 4 * index + 4), index, more=("bf",) if streams else ())
+        for index in range(2)
+    ]
+    with Registrar(folders.database, registered_by="repository-1") as registrar:
+        ingest_once(folders.root, registrar)
+    filler, done = Filler(disk), 0
+
+    def note(n_bytes: int) -> None:
+        nonlocal done
+        done += n_bytes
+        if done >= shards[0].size_bytes:
+            filler.leave(0)
+
+    with Catalogue(folders.database) as catalogue:
+
+        def fetch(on_bytes: Callable[[int], None]) -> list[Path]:
+            return fetch_dataset(
+                catalogue, "twin.s1", disk / "out", Selection(streams=streams), on_bytes=on_bytes
+            )
+
+        if when == "at once":
+            filler.leave(shards[0].size_bytes // 4)
+        with pytest.raises(OutOfSpaceError) as caught:
+            fetch(note)
+        assert "free space" in caught.value.next_step
+        left = sorted(path for path in disk.rglob("*") if path.is_file() and path.name != "filler")
+        assert len(left) <= 1, "half a file stays"
+        filler.go()
+        before = [path.stat().st_ino for path in left]
+        files = fetch(lambda _bytes: None)
+        assert len(files) == 2
+        assert [path.stat().st_ino for path in left] == before
+        if not streams:
+            assert [sha256_file(path) for path in files] == [shard.sha256 for shard in shards]
+
+
+def take_from(inbox: Inbox, folders: RepositoryFolders, registrar: Registrar) -> None:
+    inbox.fetch()
+    ingest_once(folders.root, registrar)
+
+
+def test_an_inbox_that_finds_no_room_here_empties_nothing_there(disk: Path, tmp_path: Path) -> None:
+    far, folders = RepositoryFolders(tmp_path / "far"), RepositoryFolders(disk)
+    far.make()
+    folders.make()
+    shards = [deliver(far, range(4 * index, 4 * index + 4), index) for index in range(2)]
+    before = {path.name: path.read_bytes() for path in far.incoming.iterdir()}
+    inbox, filler = Inbox(PosixMover(far.root), folders), Filler(disk)
+    with Registrar(folders.database, registered_by="repository-1") as registrar:
+        for left_bytes in (0, shards[0].size_bytes // 2, shards[0].size_bytes + (8 << 10)):
+            filler.leave(left_bytes)
+            with pytest.raises(OutOfSpaceError):
+                take_from(inbox, folders, registrar)
+            inbox.answer()
+            there = {path.name: path.read_bytes() for path in far.incoming.iterdir()}
+            for name in before.keys() - there.keys():
+                assert (far.receipts / f"{name.removesuffix('.json')}.json").exists(), f"{name} went without"
+            filler.go()
+        take_from(inbox, folders, registrar)
+        inbox.answer()
+    inbox.close()
+    assert list(far.incoming.iterdir()) == []
+    assert {path.name for path in far.receipts.iterdir()} == {f"{shard.file_name}.json" for shard in shards}
+    with Catalogue(folders.database) as catalogue:
+        assert [entry.shard for entry in catalogue.shards()] == shards
+        assert all(found.state == "intact" for found in verify_shards(catalogue))

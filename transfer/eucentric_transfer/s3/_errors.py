@@ -10,7 +10,7 @@ from eucentric_core import EucentricError, OutOfSpaceError, TransferFailedError
 
 from .._mover import FarEndError
 
-__all__ = ["client_error", "error_code", "is_missing", "s3_errors"]
+__all__ = ["client_error", "error_code", "is_missing", "s3_errors", "whole"]
 
 _KEPT = "the source is kept; it does not count as arrived."
 _MAX_TEXT = 200
@@ -58,6 +58,22 @@ def is_missing(error: Any) -> bool:
     return error_code(error) in _MISSING
 
 
+class _AnswerCutError(Exception):
+    """A connection ended in the middle of an answer, which its reader took for the whole of it."""
+
+
+def whole(answer: Any, *fields: str) -> Any:
+    """An answer of the SDK's that has what such an answer always has; for use inside `s3_errors`.
+
+    Where the connection ends between two headers, or before an empty-looking body, the SDK says nothing: a
+    listing without its own fields is no empty listing.
+    """
+    missing = [field for field in fields if field not in answer]
+    if missing:
+        raise _AnswerCutError(", ".join(missing))
+    return answer
+
+
 @contextmanager
 def s3_errors(name: str, where: str) -> Iterator[None]:
     """Turn the SDK's errors into typed ones.
@@ -74,8 +90,30 @@ def s3_errors(name: str, where: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _refused(*_code(error), _text(error), name, where) from error
+    except _AnswerCutError as error:
+        raise _cut(f"without {error}", where) from error
     except (BotoCoreError, HTTPError) as error:
         raise _unreachable(error, where) from error
+    except Exception as error:
+        if not _is_of_the_sdk(error):
+            raise
+        raise _cut(type(error).__name__, where) from error
+
+
+def _is_of_the_sdk(error: Exception) -> bool:
+    """Whether the SDK itself has tripped over an answer, such as a header that ends in the middle."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("botocore.")
+
+
+def _cut(why: str, where: str) -> FarEndError:
+    return FarEndError(
+        f"{where} hung up in the middle of an answer ({why}).",
+        safe=_KEPT,
+        next_step="check the network and the store; it is tried again.",
+    )
 
 
 def _text(error: Any) -> str:

@@ -133,11 +133,12 @@ class S3Mover:
     def get(self, name: str, target: Path, *, sha256: str | None = None) -> RemoteFile:
         """See `Mover.get`."""
         with self._store.asking(name) as (client, where):
-            answer = client.get_object(**where)
+            answer = self._store.get(client, where)
             size_bytes = int(answer["ContentLength"])
             chunks = self._store.chunks(answer, self._store.passage(name, size_bytes))
             arrived = receive(chunks, target, name=name, size_bytes=size_bytes, sha256=sha256)
-            self._remember(name, answer["ETag"], arrived.sha256)
+            if "ETag" in answer:
+                self._remember(name, answer["ETag"], arrived.sha256)
         return arrived
 
     def remove(self, name: str, *, sha256: str) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 from eucentric_core import DataFormatError, TransferFailedError
 
+from .._mover import FarEndError
 from .._options import MoverOptions
 from .._passage import Passage
 from ._address import S3Address
 from ._body import pay_for_bodies
 from ._client import open_client
-from ._errors import client_error, is_missing, s3_errors
+from ._errors import client_error, is_missing, s3_errors, whole
 from ._upload import MAX_PAGES, pages
 
 __all__ = ["S3Store", "Where"]
@@ -75,7 +76,7 @@ class S3Store:
         """What the store says of an object, None if there is none."""
         checked = {"ChecksumMode": "ENABLED"} if self._options.s3.confirm == "checksums" else {}
         try:
-            return client.head_object(**where, **checked)
+            return whole(client.head_object(**where, **checked), "ContentLength", "ETag")
         except client_error() as error:
             if not is_missing(error):
                 raise
@@ -96,9 +97,13 @@ class S3Store:
                 passage.let_through(len(chunk))
                 yield chunk
 
+    def get(self, client: Any, where: Where) -> Any:
+        """An object's content, to be read, with its length."""
+        return whole(client.get_object(**where), "ContentLength")
+
     def hash(self, client: Any, where: Where, name: str) -> str:
         """SHA-256 of an object's content, read back."""
-        answer = client.get_object(**where)
+        answer = self.get(client, where)
         digest = hashlib.sha256()
         length = 0
         for chunk in self.chunks(answer, self.passage(name, 0)):
@@ -114,13 +119,20 @@ class S3Store:
 
     def read(self, client: Any, where: Where, name: str, max_bytes: int) -> bytes:
         """A small object."""
-        with client.get_object(**where)["Body"] as stream:
+        answer = self.get(client, where)
+        with answer["Body"] as stream:
             content: bytes = stream.read(max_bytes + 1)
         if len(content) > max_bytes:
             raise DataFormatError(
                 f"{name} is longer than {max_bytes} bytes.",
                 safe="it was not used.",
                 next_step="check who wrote it.",
+            )
+        if len(content) != answer["ContentLength"]:
+            raise FarEndError(
+                f"{self.address} hung up in the middle of {name}.",
+                safe="nothing was changed.",
+                next_step="check the network and the store; it is tried again.",
             )
         return content
 

@@ -15,7 +15,7 @@ from eucentric_core import TransferFailedError, utc_now
 from .._passage import Passage
 from ._body import Body
 from ._digests import FileDigests, PartDigests
-from ._errors import client_error, error_code
+from ._errors import client_error, error_code, whole
 
 __all__ = ["MAX_PAGES", "ListingCutError", "PartsUpload", "abandon_old_uploads", "pages"]
 
@@ -48,7 +48,7 @@ def pages(
     """
     seen: set[str] = set()
     for _ in range(max_pages):
-        page = call(**wanted)
+        page = whole(call(**wanted), "IsTruncated")
         yield page
         if not page.get("IsTruncated"):
             return
@@ -153,7 +153,7 @@ class PartsUpload:
         answer = self.client.create_multipart_upload(
             Bucket=self.bucket, Key=self.key, Metadata={"sha256": self.digests.sha256}, **more
         )
-        return str(answer["UploadId"])
+        return str(whole(answer, "UploadId")["UploadId"])
 
     def _resume(self) -> tuple[str, dict[int, str]] | None:
         """The newest unfinished upload of this file, and the tags of the parts it has whole."""
@@ -190,7 +190,7 @@ class PartsUpload:
                 ContentMD5=part.content_md5,
                 **more,
             )
-        return str(answer["ETag"])
+        return str(whole(answer, "ETag")["ETag"])
 
     def _listed(self, part: PartDigests, tag: str) -> dict[str, Any]:
         more = {"ChecksumSHA256": part.checksum_sha256} if self.checksums else {}

@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness import arguments, quantile, report
-from netlab import HPC, OTHER, PC, Host, LabUnavailableError, NetworkLab, end, wait_for_line
+from netlab import HPC, OTHER, PC, Host, LabUnavailableError, NetworkLab, end, tell, wait_for_line
 
 from eucentric.certs import Authority
 from eucentric_core import Role, TlsSettings
@@ -33,8 +33,17 @@ UNPACED_STREAMS = 4
 CONTROL_PORT, DATA_PORT, DOOR_PORT = 4310, 4311, 4312
 BULK_PORT, OTHER_PORT, PROXY_PORT = 4390, 4391, 4392
 PERIOD_S = 0.01
+PROXY_S = 10.0
 
 Figures = dict[str, Any]
+
+
+class Program(NamedTuple):
+    """A role of `netlab_roles`, and the host that plays it."""
+
+    host: Host
+    role: str
+    options: Figures
 
 
 class Bench:
@@ -46,6 +55,7 @@ class Bench:
         authority = Authority.create(folder / "authority", name="bench", days=60)
         server = authority.issue("agent", hosts=[lab.addresses[PC]], days=60)
         person = authority.issue("scientist", role=Role.SCIENTIST, days=60)
+        self._client: subprocess.Popen[str] | None = None
         self._server_tls, self._client_tls = (
             TlsSettings(
                 authority=issued.folder / "authority.pem",
@@ -55,99 +65,92 @@ class Bench:
             for issued in (server, person)
         )
 
-    def start(self, machine: Host, role: str, /, **options: Any) -> subprocess.Popen[str]:
-        """Start a role on a host and wait until it is ready."""
-        process = self._lab.start_python(machine, ROLES, role, json.dumps(options))
-        ready = wait_for_line(process)
-        if ready != "ready":
-            raise RuntimeError(f"{role} said {ready!r}")
-        return process
+    def start(self, *programs: Program) -> list[subprocess.Popen[str]]:
+        """Start roles on their hosts, one after the other ready. Their imports go side by side."""
+        started = [
+            self._lab.start_python(program.host, ROLES, program.role, json.dumps(program.options))
+            for program in programs
+        ]
+        for program, process in zip(programs, started, strict=True):
+            tell(process)
+            if (ready := wait_for_line(process)) != "ready":
+                raise RuntimeError(f"{program.role} said {ready!r}")
+        return started
 
     @contextmanager
-    def running(self, machine: Host, role: str, /, **options: Any) -> Iterator[subprocess.Popen[str]]:
-        """A role, while the block runs."""
-        process = self.start(machine, role, **options)
+    def running(self, *programs: Program) -> Iterator[list[subprocess.Popen[str]]]:
+        """Roles, while the block runs."""
+        processes = self.start(*programs)
         try:
-            yield process
+            yield processes
         finally:
-            end(process)
+            for process in reversed(processes):
+                end(process)
 
-    def control_server(self) -> subprocess.Popen[str]:
-        """The control channel, until the lab is closed."""
-        return self.start(
-            PC, "control_server", host=self._lab.addresses[PC], port=CONTROL_PORT, tls=self._server_tls
+    def open_control(self) -> None:
+        """The control channel and whoever calls it from the far end, until the lab is closed."""
+        address = {"host": self._lab.addresses[PC], "port": CONTROL_PORT}
+        _, self._client = self.start(
+            Program(PC, "control_server", {**address, "tls": self._server_tls}),
+            Program(HPC, "control_client", {**address, "tls": self._client_tls, "period_s": PERIOD_S}),
         )
 
-    def round_trips_ms(self) -> list[float]:
-        """Round trips of control from the far end, over the link as it is now."""
-        options = {
-            "host": self._lab.addresses[PC],
-            "port": CONTROL_PORT,
-            "tls": self._client_tls,
-            "duration_s": self._duration_s,
-            "period_s": PERIOD_S,
-        }
-        with self.running(HPC, "control_client", **options) as client:
-            return [float(sample) for sample in json.loads(wait_for_line(client, timeout_s=120))]
+    def round_trips_ms(self, *, longer: float = 1.0) -> list[float]:
+        """Round trips of control from the far end, over the link as it is now; `longer` than usual."""
+        if self._client is None:
+            raise RuntimeError("the control channel is not open")
+        tell(self._client, f"{longer * self._duration_s}")
+        return [float(sample) for sample in json.loads(wait_for_line(self._client, timeout_s=120))]
 
     def beside_frames(
-        self, link: Figures, *, others_bit_s: float = 0.0, settle_s: float
+        self, link: Figures, *, settle_s: float, others_bit_s: float = 0.0, longer: float = 1.0
     ) -> tuple[list[float], float]:
         """Round trips while the data server sends frames, and their rate (bit/s)."""
         data = {"host": self._lab.addresses[PC], "port": DATA_PORT, "door_port": DOOR_PORT}
-        with (
-            self.running(PC, "frame_source", **data, tls=self._server_tls, link=link, side_px=SIDE_PX),
-            self.running(HPC, "frame_sink", **data, tls=self._client_tls) as sink,
-            self._others(others_bit_s),
-        ):
-            return self._beside(sink, settle_s)
+        there = {"host": self._lab.addresses[HPC], "port": OTHER_PORT}
+        others = (
+            Program(HPC, "bulk_sink", {**there, "streams": 1}),
+            Program(OTHER, "other_traffic", {**there, "bit_s": others_bit_s}),
+        )
+        return self._beside(
+            Program(PC, "frame_source", {**data, "tls": self._server_tls, "link": link, "side_px": SIDE_PX}),
+            Program(HPC, "frame_sink", {**data, "tls": self._client_tls}),
+            *(others if others_bit_s else ()),
+            sink=1,
+            settle_s=settle_s,
+            longer=longer,
+        )
 
     def beside_plain_tcp(self, *, settle_s: float) -> tuple[list[float], float]:
         """The same while separate TCP connections that nothing holds back fill the link."""
         bulk = {"host": self._lab.addresses[HPC], "port": BULK_PORT, "streams": UNPACED_STREAMS}
-        with (
-            self.running(HPC, "bulk_sink", **bulk) as sink,
-            self.running(PC, "bulk_source", **bulk, link=None),
-        ):
-            return self._beside(sink, settle_s)
+        return self._beside(
+            Program(HPC, "bulk_sink", bulk),
+            Program(PC, "bulk_source", {**bulk, "link": None}),
+            sink=0,
+            settle_s=settle_s,
+        )
 
-    def _beside(self, sink: subprocess.Popen[str], settle_s: float) -> tuple[list[float], float]:
-        time.sleep(settle_s)
-        _tell(sink)
-        samples = self.round_trips_ms()
-        _tell(sink)
-        return samples, float(json.loads(wait_for_line(sink))["bit_s"])
-
-    @contextmanager
-    def _others(self, bit_s: float) -> Iterator[None]:
-        if not bit_s:
-            yield
-            return
-        there = self._lab.addresses[HPC]
-        with (
-            self.running(HPC, "bulk_sink", host=there, port=OTHER_PORT, streams=1),
-            self.running(OTHER, "other_traffic", host=there, port=OTHER_PORT, bit_s=bit_s),
-        ):
-            yield
+    def _beside(
+        self, *programs: Program, sink: int, settle_s: float, longer: float = 1.0
+    ) -> tuple[list[float], float]:
+        """Round trips beside what one of the programs receives, and the rate of that."""
+        with self.running(*programs) as processes:
+            time.sleep(settle_s)
+            tell(processes[sink])
+            samples = self.round_trips_ms(longer=longer)
+            tell(processes[sink])
+            return samples, float(json.loads(wait_for_line(processes[sink]))["bit_s"])
 
     def through_proxy(self) -> tuple[list[float], float]:
         """The same with stock Pyro5, frames and control through one proxy."""
         address = {"host": self._lab.addresses[PC], "port": PROXY_PORT}
-        with (
-            self.running(PC, "proxy_server", **address, frame_bytes=FRAME_BYTES),
-            self.running(
-                HPC, "proxy_client", **address, duration_s=max(self._duration_s, 10.0), period_s=PERIOD_S
-            ) as client,
-        ):
+        with self.running(
+            Program(PC, "proxy_server", {**address, "frame_bytes": FRAME_BYTES}),
+            Program(HPC, "proxy_client", {**address, "duration_s": PROXY_S, "period_s": PERIOD_S}),
+        ) as (_, client):
             answer = json.loads(wait_for_line(client, timeout_s=120))
             return answer["samples"], float(answer["bit_s"])
-
-
-def _tell(process: subprocess.Popen[str]) -> None:
-    if process.stdin is None:
-        raise RuntimeError("the process has no input")
-    process.stdin.write("\n")
-    process.stdin.flush()
 
 
 def measure(lab: NetworkLab, bench: Bench, rate_bit_s: float) -> Figures:
@@ -160,8 +163,8 @@ def measure(lab: NetworkLab, bench: Bench, rate_bit_s: float) -> Figures:
 
     lab.dumb(rate_bit_s)
     idle = bench.round_trips_ms()
-    paced, paced_bit_s = bench.beside_frames(fixed, settle_s=2)
-    unpaced, unpaced_bit_s = bench.beside_plain_tcp(settle_s=8)
+    paced, paced_bit_s = bench.beside_frames(fixed, settle_s=2, longer=2)
+    unpaced, unpaced_bit_s = bench.beside_plain_tcp(settle_s=4)
     known, known_bit_s = bench.beside_frames(knowing, settle_s=2)
     adaptive, adaptive_bit_s = bench.beside_frames(searching, settle_s=6)
     crossed, crossed_bit_s = bench.beside_frames(knowing, others_bit_s=others_bit_s, settle_s=4)
@@ -199,7 +202,9 @@ def measure(lab: NetworkLab, bench: Bench, rate_bit_s: float) -> Figures:
         "crossed_marked_p99_ratio": ratio(crossed_marked),
         "crossed_marked_bulk_fraction": crossed_marked_bit_s / rate_bit_s,
         "crossed_fixed_p99_ratio": ratio(crossed_fixed),
-        "samples_per_case": len(paced),
+        "idle_samples": len(idle),
+        "loaded_samples": len(paced),
+        "samples_per_case": min(map(len, (unpaced, known, adaptive, crossed, crossed_fixed, marked))),
     }
 
 
@@ -212,7 +217,7 @@ def main() -> None:
     try:
         with NetworkLab() as lab, tempfile.TemporaryDirectory(prefix="bench-channels-") as folder:
             bench = Bench(lab, Path(folder), duration_s=3.0 if options.quick else 5.0)
-            bench.control_server()
+            bench.open_control()
             links = {name: measure(lab, bench, LINKS[name]) for name in chosen}
     except LabUnavailableError as error:
         print(f"skipped: {error}", file=sys.stderr)

@@ -38,6 +38,7 @@ __all__ = [
     "NetworkLab",
     "end",
     "require_lab",
+    "tell",
     "wait_for_line",
 ]
 
@@ -286,6 +287,18 @@ def _run(*words: str, check: bool = True) -> str:
             outcome.returncode, f"{' '.join(words)}: {outcome.stderr.strip()}", outcome.stdout, outcome.stderr
         )
     return outcome.stdout
+
+
+def tell(process: subprocess.Popen[str], line: str = "") -> None:
+    """Write a line to a process's standard input.
+
+    Raises:
+        RuntimeError: it has none.
+    """
+    if process.stdin is None:
+        raise RuntimeError("the process has no input")
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
 
 
 def wait_for_line(process: subprocess.Popen[str], *, timeout_s: float = 30.0) -> str:

@@ -1,7 +1,7 @@
 """The programs of `channels.py`, one for each machine of the lab: `python netlab_roles.py ROLE JSON`.
 
-Each says `ready` on a line of its own when others may begin, and ends with one line of JSON or when its
-standard input is closed.
+Each begins at the first line on its standard input, says `ready` on a line of its own when others may begin,
+and ends with one line of JSON or when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from eucentric_core.transport import (
 )
 
 _BLOCK_BYTES = 1 << 18
+_WARM_UP_CALLS = 10
 
 OPTICS = Optics(
     high_tension_v=60e3,
@@ -77,14 +78,19 @@ def control_server(options: Options) -> None:
 
 
 def control_client(options: Options) -> None:
-    """Calls it over and over: one call at a time, the next no sooner than `period_s` after the one before."""
+    """Calls it over and over for as many seconds as each line on its standard input says.
+
+    One call at a time, the next no sooner than `period_s` after the one before.
+    """
     client = PyroControlClient(
         options["host"], options["port"], credentials=TlsSettings.model_validate(options["tls"]), timeout_s=20
     )
-    for _ in range(10):
-        client.call("stage.get", {})
+    client.call("stage.get", {})
     say("ready")
-    say(_round_trips_ms(lambda: client.call("stage.get", {}), options))
+    for line in sys.stdin:
+        for _ in range(_WARM_UP_CALLS):
+            client.call("stage.get", {})
+        say(_round_trips_ms(lambda: client.call("stage.get", {}), {**options, "duration_s": float(line)}))
     client.close()
 
 
@@ -333,4 +339,6 @@ _ROLES: dict[str, Callable[[Options], None]] = {
 
 
 if __name__ == "__main__":
+    # What takes long, the imports, is behind; several of these were started together.
+    sys.stdin.readline()
     _ROLES[sys.argv[1]](json.loads(sys.argv[2]))

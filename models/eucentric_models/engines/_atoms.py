@@ -13,6 +13,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from ..decoding import Decoding
 from ..drift import DriftReference
+from ..edge_doubles import without_edge_doubles
 from ..lattice_scale import guessed_pixel_size_m
 from ..network_spec import NetworkSpec
 from ..preprocessing import Preprocessing
@@ -70,7 +71,8 @@ class AtomsModel:
             pixel_size_m = guessed_pixel_size_m(image)
             guesses = _about_guess(pixel_size_m)
         inference = self._ensemble.infer(image, pixel_size_m=pixel_size_m)
-        found = inference.detections(self._decoding)
+        shape = (image.shape[0], image.shape[1])
+        found = without_edge_doubles(inference.detections(self._decoding), shape)
         reference = self._drift_reference
         drift_score = None if reference is None else reference.score(inference.features)
         return Findings(

@@ -85,13 +85,15 @@ class FrameShape:
             embedding: (batch, m * embedding_size).
         """
         ny, nx = self.shape
-        own = np.array(maps[:count, :, :ny, :nx], np.float32)
+        own = np.array(maps[:count, :, :ny, :nx], np.float32, order="C")  # as decoding reads it
         return EnsembleOutput(
             maps=own,
             deviation=np.zeros((count, ny, nx), np.float32)
             if deviation is None
             else np.array(deviation[:count, :ny, :nx], np.float32),
-            strongest=own if strongest is None else np.array(strongest[:count, :, :ny, :nx], np.float32),
+            strongest=own
+            if strongest is None
+            else np.array(strongest[:count, :, :ny, :nx], np.float32, order="C"),
             embedding=np.array(embedding[:count], np.float32),
         )
 

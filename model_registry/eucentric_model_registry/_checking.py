@@ -70,8 +70,8 @@ def verify_registered(settings: Settings, registry: Registry, name: str, version
             *_checked(folder, manifest, registry.trusted),
         ]
         if ReleaseBook.of(settings) is None:
-            notes = ("this site has no root yet: edges go by keys alone (`eucentric keys init`)",)
-            return Checked(name=name, version=version, checked=tuple(checked), notes=notes)
+            alone = "this site has no root yet: edges go by keys alone (`eucentric keys init`)"
+            return Checked(name=name, version=version, checked=tuple(checked), notes=(alone,))
         trust = ReleaseTrust(Path(place) / "trust", settings.trust_root_path)
         release = trust.newest(name, PosixMover(settings.releases_path))
         until = trust.view.fresh_until_utc
@@ -80,13 +80,13 @@ def verify_registered(settings: Settings, registry: Registry, name: str, version
             + ("" if until is None else f", fresh for {(until - utc_now()).days} days")
         )
         if release is None:
-            notes = ("no version of this model was released",)
+            notes = ["no version of this model was released"]
         elif release.envelope_sha256 == sha256_file(folder / BUNDLE_ENVELOPE):
             checked.append(f"release {release.number} names this very bundle ({release.reason})")
-            notes = ()
+            notes = []
         else:
-            notes = (f"the newest release, number {release.number}, names v{release.bundle_version}",)
-        return Checked(name=name, version=version, checked=tuple(checked), notes=notes)
+            notes = [f"the newest release, number {release.number}, names v{release.bundle_version}"]
+        return Checked(name=name, version=version, checked=tuple(checked), notes=tuple(notes))
 
 
 def _checked(folder: Path, manifest: BundleManifest, trusted: TrustedKeys) -> tuple[str, ...]:

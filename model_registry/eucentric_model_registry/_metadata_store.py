@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from securesystemslib.signer import CryptoSigner
 from tuf.api.exceptions import RepositoryError, StorageError, UnsignedMetadataError
-from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, Targets, Timestamp
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 from tuf.api.serialization.json import JSONSerializer
 
 from eucentric_core import utc_now, write_atomic
@@ -19,7 +19,7 @@ from ._errors import RegistryError
 
 __all__ = ["Lifetimes", "MetadataStore", "ReleaseState"]
 
-_T = TypeVar("_T", bound=Signed)
+_T = TypeVar("_T", Root, Timestamp, Snapshot, Targets)
 _SERIALIZER = JSONSerializer(compact=False)
 _KEPT_VERSIONS = 8
 """Superseded snapshots and targets that stay for readers who are on their way through the metadata."""
@@ -85,10 +85,9 @@ class MetadataStore:
         """
         root, now = self.root(), utc_now()
         if not (self.folder / "timestamp.json").exists():
-            empty = Targets(expires=now), Snapshot(expires=now), Timestamp(expires=now)
-            for signed in empty:
-                signed.version = 0
-            return ReleaseState(root, *(Metadata(signed) for signed in empty))
+            targets, snapshot, timestamp = Targets(expires=now), Snapshot(expires=now), Timestamp(expires=now)
+            targets.version = snapshot.version = timestamp.version = 0
+            return ReleaseState(root, Metadata(targets), Metadata(snapshot), Metadata(timestamp))
         timestamp_file = self._read(Timestamp, "timestamp.json")
         version = timestamp_file.signed.snapshot_meta.version
         snapshot_file = self._read(Snapshot, f"{version}.snapshot.json")
@@ -132,7 +131,7 @@ class MetadataStore:
             RegistryError: too few of a role's keys are at hand; nothing was written.
         """
         root, targets, snapshot, timestamp = state.root, state.targets, state.snapshot, state.timestamp
-        written: list[tuple[str, Metadata[Signed]]] = []
+        written: list[tuple[str, Metadata[Any]]] = []
         if change is not None:
             change(targets.signed)
             targets.signed.version += 1
@@ -163,18 +162,21 @@ class MetadataStore:
     def _until(self, lifetime: timedelta) -> datetime:
         return (utc_now() + lifetime).replace(microsecond=0)
 
-    def _write(self, name: str, metadata: Metadata[Signed]) -> None:
+    def _write(self, name: str, metadata: Metadata[Any]) -> None:
         write_atomic(self.folder / name, metadata.to_bytes(_SERIALIZER))
 
     def _read(self, kind: type[_T], name: str) -> Metadata[_T]:
         try:
-            return Metadata[kind].from_file(str(self.folder / name))  # type: ignore[valid-type]
+            found: Metadata[_T] = Metadata.from_file(str(self.folder / name))
+            if not isinstance(found.signed, kind):
+                raise RepositoryError(f"it holds {found.signed.type} metadata")
         except (StorageError, RepositoryError) as error:
             raise RegistryError(
                 f"{self.folder / name} cannot be read: {error}.",
                 safe="nothing was signed; edges keep what they have.",
                 next_step="restore the folder of releases from its copy (docs/registry.md, 'Restore').",
             ) from error
+        return found
 
     def _forget_old(self) -> None:
         for role in ("snapshot", "targets"):

@@ -54,7 +54,8 @@ class MlflowSession:
             # MLflow wraps the transport's exception without naming it as the cause.
             if isinstance(error.__context__, requests.RequestException):
                 raise self._unavailable(what, error.__context__) from error
-            if error.get_http_status_code() in _SERVER_FAILURES:
+            status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+            if status in _SERVER_FAILURES:
                 raise self._unavailable(what, error) from error
             kind = UnknownVersionError if error.error_code == "RESOURCE_DOES_NOT_EXIST" else RegistryError
             raise kind(

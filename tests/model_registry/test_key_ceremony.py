@@ -6,6 +6,7 @@ import json
 import stat
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -81,7 +82,7 @@ def test_a_signing_key_of_before_becomes_the_key_of_releases(keys: KeyFolder, re
     ],
 )
 def test_thresholds_that_cannot_be_met_are_refused(
-    keys: KeyFolder, releases: Path, numbers: dict[str, int]
+    keys: KeyFolder, releases: Path, numbers: dict[str, Any]
 ) -> None:
     with pytest.raises(ConfigurationError, match="cannot be asked for"):
         create_trust(keys, releases, **numbers)

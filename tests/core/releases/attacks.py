@@ -236,6 +236,41 @@ def rotate_often(times: int) -> Step:
     return run
 
 
+def keep(site: Site) -> None:
+    """Remember what is published, and publish release 2."""
+    site.kept = dict(site.files)
+    site.release()
+
+
+def put_back_all(site: Site) -> None:
+    site.files.update(site.kept)
+
+
+def forget_targets(site: Site) -> None:
+    site.snapshot.signed.meta.clear()
+    site.put("snapshot", site.sign("snapshot", site.next("snapshot", site.snapshot)))
+    site.publish(only=("timestamp",))
+
+
+def skip_a_root(site: Site) -> None:
+    site.root.signed.version = 3
+    site.sign("root", site.root)
+    site.files["metadata/2.root.json"] = site.root.to_bytes()
+
+
+def succeed_root(site: Site) -> None:
+    site.days["root"] = 700.0
+    site.root.signed.version += 1
+    site.put_root()
+
+
+def rotated(role: str) -> Step:
+    def run(site: Site) -> None:
+        site.rotate(role, f"{role}-b")
+
+    return run
+
+
 def set_gone(site: Site) -> None:
     site.gone = True
 
@@ -254,41 +289,20 @@ CASES: tuple[Case, ...] = (
     *(Case(f"rollback of {role}", older(role), before=release) for role in BELOW_ROOT),
     Case(
         "rollback of everything to release 1",
-        lambda site: site.files.update(site.__dict__["kept"]),
-        before=lambda site: (setattr(site, "kept", dict(site.files)), site.release()),
+        put_back_all,
+        before=keep,
     ),
-    Case(
-        "snapshot without the targets it had",
-        lambda site: (
-            site.snapshot.signed.meta.clear(),
-            site.put("snapshot", site.sign("snapshot", site.next("snapshot", site.snapshot))),
-            site.publish(only=("timestamp",)),
-        ),
-    ),
+    Case("snapshot without the targets it had", forget_targets),
     Case(
         "root of an old version under a new number",
         lambda site: site.files.update({"metadata/2.root.json": site.files["metadata/1.root.json"]}),
     ),
-    Case(
-        "root that skips a version",
-        lambda site: (
-            setattr(site.root.signed, "version", 3),
-            site.sign("root", site.root),
-            site.files.update({"metadata/2.root.json": site.root.to_bytes()}),
-        ),
-    ),
+    Case("root that skips a version", skip_a_root),
     # Freeze.
     *(Case(f"expired {role}", expire(role), ReleaseExpiredError) for role in ANY_ROLE),
     Case(
         "root that expired meanwhile and has a successor",
-        steps(
-            expire("root"),
-            lambda site: (
-                site.days.update(root=700.0),
-                setattr(site.root.signed, "version", site.root.signed.version + 1),
-                site.put_root(),
-            ),
-        ),
+        steps(expire("root"), succeed_root),
         None,
     ),
     Case("the source is gone", set_gone, ReleaseUnreachableError),
@@ -333,7 +347,7 @@ CASES: tuple[Case, ...] = (
     *(
         Case(
             f"rotation of {role}",
-            steps(lambda site, role=role: site.rotate(role, f"{role}-b"), release),
+            steps(rotated(role), release),
             None,
         )
         for role in ANY_ROLE
@@ -369,7 +383,7 @@ CASES: tuple[Case, ...] = (
     *(
         Case(
             f"the old key of {role} after its rotation",
-            steps(lambda site, role=role: site.rotate(role, f"{role}-b"), signed_by(role, f"{role}-1")),
+            steps(rotated(role), signed_by(role, f"{role}-1")),
         )
         for role in ANY_ROLE
     ),

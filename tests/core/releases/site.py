@@ -42,6 +42,7 @@ class Site:
         keys: names of the keys that sign for a role now.
         days: how long what is signed for a role is valid.
         files: what is published, by name.
+        kept: what was published earlier, for whoever shows it again.
         gone: nothing answers.
     """
 
@@ -51,6 +52,7 @@ class Site:
         }
         self.days = {"root": 700.0, "timestamp": 14.0, "snapshot": 60.0, "targets": 300.0}
         self.files: dict[str, bytes] = {}
+        self.kept: dict[str, bytes] = {}
         self.gone = False
         self.number = 0
         self.root = Metadata(Root(consistent_snapshot=True, expires=in_days(self.days["root"])))

@@ -16,11 +16,13 @@ from ._acquisition import (
 from ._explore import AcquisitionLog, AcquisitionRecord, Surrogate, explore
 from ._landscape import PropertyLandscape, simulate_landscape
 from ._patches import PatchGrid, patches_at
+from ._plasmon import PIXEL_SIZE_M, dipole_plasmon_intensity, simulate_plasmon_landscape
 from ._property_map import PropertyMap
 from ._spec import SurrogateSpec
 
 __all__ = [
     "ACQUISITIONS",
+    "PIXEL_SIZE_M",
     "Acquisition",
     "AcquisitionLog",
     "AcquisitionRecord",
@@ -29,10 +31,12 @@ __all__ = [
     "PropertyMap",
     "Surrogate",
     "SurrogateSpec",
+    "dipole_plasmon_intensity",
     "expected_improvement",
     "explore",
     "max_variance",
     "patches_at",
     "simulate_landscape",
+    "simulate_plasmon_landscape",
     "upper_confidence_bound",
 ]

@@ -96,8 +96,8 @@ def retrain(
         outbox=site.outbox,
         datasets=gathered.datasets,
         trained_from=None if champion is None else f"v{champion.manifest.version}",
-        # Edges serve models that find atoms; any other is fetched from the registry by who applies it.
-        installing=draft.engine == DEFAULT_ENGINE,
+        # An edge serves one model by name; any other is fetched from the registry by who applies it.
+        installing=request.model == site.settings.edge.model,
     )
 
 

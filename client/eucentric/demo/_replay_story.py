@@ -53,6 +53,7 @@ class ReplayStory:
                 next_step="name a file or folder with --data.",
             )
         self._seed = options.seed
+        self._begun = False
         path = options.data.expanduser().absolute()
         try:
             self._driver = _tiled(ReplayOptions(path=path, pixel_size_m=options.pixel_size_m, repeat=True))
@@ -103,10 +104,18 @@ class ReplayStory:
         with progress.stage("replay", f"the champion answers {self._frames} recorded frames"):
             scope.start_session(self.session, material=self._conditions.material)
             scope.stream(ScanStream(max_frames_per_s=_FRAMES_PER_S))
+            self._begun = True
             for panel in range(1, _PANELS):
                 wanted = max(1, self._frames * panel // _PANELS)
                 book.keep_frame(f"frame {wanted - 1}", frames=wanted, timeout_s=_PHASE_TIMEOUT_S)
             book.fill("champion", from_sequence=0, frames=self._frames, timeout_s=_PHASE_TIMEOUT_S)
+
+    def carry_on(self, scope: SteeringClient) -> bool:
+        """Play on if the agent stopped the replay because this demo was not heard of."""
+        if not self._begun or scope.state().scanning:
+            return False
+        scope.stream(ScanStream(max_frames_per_s=_FRAMES_PER_S))
+        return True
 
     def recover(self, scope: SteeringClient, book: PhaseBook, progress: Progress, version: int) -> None:
         """Play the frames again for a new champion."""

@@ -6,8 +6,9 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -37,6 +38,7 @@ class Stack:
         self._site = site
         self._servers: list[ManagedProcess] = []
         self._services: list[ManagedProcess] = []
+        self._tend: Callable[[], None] = _nothing
         # Third parties leave files where temporary files go. The folder lies beside the home because
         # sockets are made in it, whose paths may not exceed about a hundred characters.
         self._scratch = tempfile.TemporaryDirectory(prefix="eucentric-scratch-", ignore_cleanup_errors=True)
@@ -112,6 +114,7 @@ class Stack:
         """
         deadline = time.monotonic() + timeout_s
         while not condition():
+            self._tend()
             for process in (*self._servers, *self._services):
                 process.require_running()
             if time.monotonic() > deadline:
@@ -122,9 +125,22 @@ class Stack:
                 )
             time.sleep(_POLL_S)
 
+    @contextmanager
+    def tending(self, tend: Callable[[], None]) -> Iterator[None]:
+        """While waiting inside, look after something as well; `tend` is called at every look."""
+        self._tend = tend
+        try:
+            yield
+        finally:
+            self._tend = _nothing
+
     def _spawn(
         self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
     ) -> ManagedProcess:
         log = self._site.settings.logs / f"{name}.log"
         scratch = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._scratch.name)
         return ManagedProcess(name, command, log=log, environment={**scratch, **(environment or {})})
+
+
+def _nothing() -> None:
+    """Nothing has to be looked after."""

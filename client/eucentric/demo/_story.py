@@ -99,6 +99,10 @@ class Story(Protocol):
         """Open the session, show the champion at work, and bring it into conditions it may not know."""
         ...
 
+    def carry_on(self, scope: SteeringClient) -> bool:
+        """Scan again if the agent has stopped the scan; says whether it had."""
+        ...
+
     def recover(self, scope: SteeringClient, book: PhaseBook, progress: Progress, version: int) -> None:
         """Show a new champion at work in the same conditions."""
         ...

@@ -21,7 +21,7 @@ _FRAMES_PER_S = 6.0
 
 _PHASE_FRAMES = 24
 _DRIFT_FRAMES = 10
-_PHASE_TIMEOUT_S = 120.0
+_PHASE_TIMEOUT_S = 300.0
 _BEAM_ON_S = 900.0
 
 
@@ -29,11 +29,12 @@ class TwinStory:
     """Plays the operator: opens a session, lets the conditions drift, and then only watches."""
 
     session = "demo-session"
-    trigger_timeout_s = 90.0
+    trigger_timeout_s = 300.0
     trigger_required = True
 
     def __init__(self, options: DemoOptions) -> None:
         self._seed = options.seed
+        self._begun = False
 
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
         """The twin with the demo's initial imaging conditions."""
@@ -58,7 +59,9 @@ class TwinStory:
 
     def policy(self) -> str:
         """Retrain when frames have left what the model knows and the model has become less sure."""
-        return (files(__package__) / "policies" / "twin.toml").read_text(encoding="utf-8")
+        text = (files(__package__) / "policies" / "twin.toml").read_text(encoding="utf-8")
+        # Else the training's chance would come from the event that triggers it, another in every demo.
+        return f"{text}\n[action.parameters]\nseed = {self._seed}\n"
 
     def bootstrap(self, home: Path) -> Sequence[str]:
         """The first champion knows simulated frames around the initial conditions."""
@@ -85,8 +88,23 @@ class TwinStory:
             )
 
     def _begin(self, scope: SteeringClient) -> None:
-        ny, nx = DEMO_CONDITIONS.shape
         scope.start_session(self.session, sample="twin-sample", material=DEMO_CONDITIONS.material)
+        self._scan(scope)
+        self._begun = True
+
+    def carry_on(self, scope: SteeringClient) -> bool:
+        """Unblank and scan again: an agent that has not heard of its operator for two seconds stops both."""
+        if not self._begun:
+            return False
+        state = scope.state()
+        if state.scanning and not state.beam_blanked:
+            return False
+        self._scan(scope)
+        return True
+
+    @staticmethod
+    def _scan(scope: SteeringClient) -> None:
+        ny, nx = DEMO_CONDITIONS.shape
         scope.unblank(max_duration_s=_BEAM_ON_S)
         scope.stream(
             ScanStream(

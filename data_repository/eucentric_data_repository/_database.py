@@ -30,6 +30,14 @@ __all__ = ["Database", "database_of", "reading", "writing"]
 _BUSY_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 10
 _STATEMENT_TIMEOUT_MS = 60_000
+_SILENT_LINK = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""When a server that has gone without a word counts as gone (s, and ms for what is not acknowledged). By
+itself the system waits a quarter of an hour, and registration would wait with it."""
 _MAX_PASSWORD_BYTES = 4096
 _WRITERS_LOCK = 0x65756365
 """Key of the advisory lock that lets one writer at a time into a PostgreSQL catalogue, as SQLite does."""
@@ -143,7 +151,7 @@ def _postgres(url: URL, read_only: bool) -> Engine:
         pool_pre_ping=True,
         pool_size=4,
         max_overflow=4,
-        connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, "options": options},
+        connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, "options": options, **_SILENT_LINK},
     )
 
 

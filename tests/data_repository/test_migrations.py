@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sqlite3
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -232,6 +235,23 @@ def test_a_password_is_never_part_of_the_settings_nor_of_what_is_said_about_the_
             flags={"repository": {"database": f"postgresql+psycopg://user:{CANARY}@h/d"}}, environment={}
         )
     assert CANARY not in str(refused.value) + repr(refused.value.__cause__)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the option is Linux's")
+def test_a_database_that_goes_without_a_word_is_not_waited_for_for_a_quarter_of_an_hour(
+    made_postgres: str, postgres: Any, tmp_path: Path
+) -> None:
+    password = tmp_path / "password"
+    password.touch(mode=0o600)
+    password.write_text(postgres.password)
+    engine = Database(postgres.create_database(made_postgres), tmp_path, password).open()
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        with socket.socket(fileno=os.dup(driver.fileno())) as end:
+            assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+            assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
+    engine.dispose()
 
 
 def test_a_password_file_that_others_may_read_is_refused(tmp_path: Path) -> None:

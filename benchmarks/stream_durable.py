@@ -4,8 +4,11 @@ Two processes, as at an instrument: a driver publishes, the data process serves,
 runs from the first frame until the last one is acknowledged: it is on the disk, and so is the record that
 vouches for it. A second one runs on until all shards are hashed and recorded (`sealed_fraction_of_disk`):
 that is what can be kept up for longer than `max_unsealed_bytes` last. What both are compared with is measured
-in between, in the same folder, at the same durability: the frames' own bytes into one file, `fdatasync` for
-each group of as many bytes as the recorder acknowledges at a time. `python stream_durable.py` runs it alone.
+in between, in the same folder: the frames' own bytes into one file by a program that does nothing else
+(`stream_disk.py`), through the page cache and past it, with a flush for each group of as many bytes as the
+recorder acknowledges at a time. The faster of the two is the disk's limit. Reported beside it: the limit
+through the cache alone, and that of a file that is flushed once, at its end, which promises less.
+`python stream_durable.py` runs it alone; `stream_budget.py` tells where the time goes.
 """
 
 from __future__ import annotations
@@ -23,10 +26,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 import zmq
 from harness import arguments, report
+from stream_disk import WAYS, Pool, timed, write_h5py
 
 from eucentric_agents.drivers import open_driver
 from eucentric_agents.recording import Journal, Recorder
@@ -41,7 +44,6 @@ CONTENTS = ("counts", "noise")
 POOL = {512: 16, 2048: 4}
 SESSION_BYTES = 1 << 30
 QUICK_BYTES = 256 << 20
-GROUP_BYTES = 32 << 20
 SHARD_BYTES = 128 << 20
 RING_BYTES = 512 << 20
 MAX_WAIT_S = 300.0
@@ -122,15 +124,29 @@ class Line:
         self.driver.start()
         self.orders.recv()
 
+    @property
+    def pid(self) -> int:
+        """Of the driver's process."""
+        return self.driver.pid or 0
+
     def record(self, session: str, size_px: int, content: str, frames: int) -> Took:
         """Record a session of so many frames, and wait until it is sealed."""
+        durable_s = self.acknowledge(session, size_px, content, frames)
+        return Took(durable_s, durable_s + self.settle())
+
+    def acknowledge(self, session: str, size_px: int, content: str, frames: int) -> float:
+        """Record a session; the seconds from its first frame until its last was acknowledged."""
         wanted = self.recorder.frames_durable + frames
         self.orders.send((session, size_px, content, frames))
         began_s = self.orders.recv()
         self._wait(lambda: self.recorder.frames_durable >= wanted, session, began_s)
-        durable_s = time.monotonic() - began_s
-        self._wait(lambda: not self.journal.open_sessions, session, began_s)
-        return Took(durable_s, time.monotonic() - began_s)
+        return time.monotonic() - began_s
+
+    def settle(self) -> float:
+        """Wait until everything is sealed; the seconds that took."""
+        began_s = time.monotonic()
+        self._wait(lambda: not self.journal.open_sessions, "a session", began_s)
+        return time.monotonic() - began_s
 
     def _wait(self, is_so: Callable[[], bool], session: str, began_s: float) -> None:
         while not is_so():
@@ -149,82 +165,58 @@ class Line:
         self.context.term()
 
 
-def write_raw(path: Path, arrays: list[_Array], frames: int) -> None:
-    """What the disk does at this durability, and nothing else."""
-    unsafe = 0
-    with path.open("wb", buffering=0) as file:
-        for array in islice(cycle(arrays), frames):
-            file.write(array.data)
-            unsafe += array.nbytes
-            if unsafe >= GROUP_BYTES:
-                os.fdatasync(file.fileno())
-                unsafe = 0
-        os.fdatasync(file.fileno())
-
-
-def write_h5py(path: Path, arrays: list[_Array], frames: int) -> None:
-    """As scripts do it: one data set that grows by a frame at a time; flushed once, at the end."""
-    shape = arrays[0].shape
-    with h5py.File(path, "w") as file:
-        data = file.create_dataset(
-            "data", (0, *shape), np.uint16, maxshape=(None, *shape), chunks=(1, *shape)
-        )
-        for index, array in enumerate(islice(cycle(arrays), frames)):
-            data.resize(index + 1, axis=0)
-            data[index] = array
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def timed(
-    write: Callable[[Path, list[_Array], int], None], path: Path, arrays: list[_Array], frames: int
-) -> float:
-    """Seconds, with a disk that has nothing else to do before and after."""
-    os.sync()
-    began_s = time.monotonic()
-    write(path, arrays, frames)
-    took_s = time.monotonic() - began_s
-    path.unlink()
-    return took_s
-
-
 def measure(folder: Path, size_px: int, content: str, *, quick: bool) -> dict[str, float]:
-    """Frames per second of recorder, disk and h5py, and their ratio, each the median of interleaved runs."""
+    """Frames per second of recorder, disk and h5py, and their ratios, each the median of interleaved runs."""
     frames = (QUICK_BYTES if quick else SESSION_BYTES) // (2 * size_px * size_px)
     _, arrays = frames_of(size_px, content)
+    pool = Pool(arrays, frames)
     line = Line(folder / "recording", size_px)
     recorded: list[Took] = []
-    disk_s, h5py_s = [], []
+    limits: dict[str, list[float]] = {name: [] for name in WAYS}
+    h5py_s: list[float] = []
     stored_bytes = 0
     try:
         line.record("warm-up", size_px, content, max(4, frames // 8))
-        timed(write_raw, folder / "raw", arrays, frames)
+        for way in WAYS:
+            timed(WAYS[way], folder / "raw", pool)
         for run in range(3 if quick else 5):
-            disk_s.append(timed(write_raw, folder / "raw", arrays, frames))
+            before_s = {way: timed(WAYS[way], folder / "raw", pool) for way in WAYS}
             for path in line.journal.folders.shards.glob("*.h5"):
                 path.unlink()
             os.sync()
             recorded.append(line.record(f"run-{run}", size_px, content, frames))
             shards = list(line.journal.folders.shards.glob("*.h5"))
             stored_bytes = sum(path.stat().st_size for path in shards)
-            disk_s.append(timed(write_raw, folder / "raw", arrays, frames))
-            h5py_s.append(timed(write_h5py, folder / "plain.h5", arrays, frames))
+            for way in WAYS:
+                limits[way].append((before_s[way] + timed(WAYS[way], folder / "raw", pool)) / 2)
+            h5py_s.append(timed(write_h5py, folder / "plain.h5", pool))
     finally:
         line.close()
         shutil.rmtree(folder / "recording")
-    beside_s = [(before + after) / 2 for before, after in zip(disk_s[::2], disk_s[1::2], strict=True)]
-    raw_bytes = 2 * size_px * size_px
-    durable = frames / statistics.median(took.durable_s for took in recorded)
+    return _figures(recorded, limits, h5py_s, pool, stored_bytes)
+
+
+def _figures(
+    recorded: list[Took], limits: dict[str, list[float]], h5py_s: list[float], pool: Pool, stored_bytes: int
+) -> dict[str, float]:
+    frames, frame_bytes = pool.frames, pool.arrays[0].nbytes
+    disk_s = [min(times) for times in zip(limits["cached"], limits["direct"], strict=True)]
+    durable_s = [took.durable_s for took in recorded]
+    durable = frames / statistics.median(durable_s)
     disk = frames / statistics.median(disk_s)
     return {
         "durable": round(durable, 1),
         "disk": round(disk, 1),
+        "disk_through_cache": round(frames / statistics.median(limits["cached"]), 1),
+        "disk_flushed_once": round(frames / statistics.median(limits["once"]), 1),
         "h5py_resize_write": round(frames / statistics.median(h5py_s), 1),
-        "durable_mb_per_s": round(durable * raw_bytes / 1e6, 1),
-        "disk_mb_per_s": round(disk * raw_bytes / 1e6, 1),
-        "stored_fraction": round(stored_bytes / (frames * raw_bytes), 3),
-        "fraction_of_disk": _median_ratio(beside_s, [took.durable_s for took in recorded]),
-        "sealed_fraction_of_disk": _median_ratio(beside_s, [took.sealed_s for took in recorded]),
+        "durable_mb_per_s": round(durable * frame_bytes / 1e6, 1),
+        "disk_mb_per_s": round(disk * frame_bytes / 1e6, 1),
+        "stored_fraction": round(stored_bytes / (frames * frame_bytes), 3),
+        "fraction_of_disk": _median_ratio(disk_s, durable_s),
+        "fraction_of_disk_through_cache": _median_ratio(limits["cached"], durable_s),
+        "fraction_of_disk_flushed_once": _median_ratio(limits["once"], durable_s),
+        "sealed_fraction_of_disk": _median_ratio(disk_s, [took.sealed_s for took in recorded]),
     }
 
 
@@ -250,6 +242,9 @@ def durable_figures(*, quick: bool) -> dict[str, Any]:
         "durable_fraction_of_disk": by_case[f"{SIZES_PX[-1]}px_counts"]["fraction_of_disk"],
         "durable_fraction_of_disk_by_case": {
             case: figures["fraction_of_disk"] for case, figures in by_case.items()
+        },
+        "durable_fraction_of_disk_through_cache_by_case": {
+            case: figures["fraction_of_disk_through_cache"] for case, figures in by_case.items()
         },
         "sealed_fraction_of_disk_by_case": {
             case: figures["sealed_fraction_of_disk"] for case, figures in by_case.items()

@@ -24,6 +24,8 @@ from eucentric_core import Frame, SessionStarted, _steps
 HERE = Path(__file__).parent
 ACQUISITIONS = 10
 STREAMS = ("truth", "haadf")
+SHAPES = {"haadf": (160, 128)}
+"""Large enough to be written past the page cache."""
 
 
 def load(path: Path) -> ModuleType:
@@ -79,7 +81,7 @@ def record(root: Path, acknowledged: Path) -> None:
     with acknowledged.open("a", buffering=1) as acknowledgements:
         for sequence in range(ACQUISITIONS):
             for stream in STREAMS:
-                journal.append(frames.build_frame(sequence, stream))
+                journal.append(frames.build_frame(sequence, stream, shape=SHAPES.get(stream)))
             journal.sync()
             acknowledgements.write("".join(f"{sequence} {stream}\n" for stream in STREAMS))
             if sequence == 5:

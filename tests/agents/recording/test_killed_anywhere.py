@@ -45,7 +45,9 @@ def finish_and_check(
             for frame in catalogue.frames("s1", stream)
         ]
         for frame in catalogue.frames("s1", "haadf"):
-            np.testing.assert_array_equal(frame.array, make(frame.header.sequence).array)
+            np.testing.assert_array_equal(
+                frame.array, make(frame.header.sequence, shape=frame.header.shape).array
+            )
         (dataset,) = catalogue.datasets()
         events = [event for _, event in catalogue.events()]
         shards = catalogue.shards(session="s1")

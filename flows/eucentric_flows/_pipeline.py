@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from eucentric_core import Settings, TrustedKeys
-from eucentric_model_registry import Registry
+from eucentric_model_registry import Gates, Registry, Verdict
 
 from ._event_outbox import EventOutbox
 from ._patience import patient
@@ -19,11 +19,13 @@ from .stages import (
     Judgement,
     Publication,
     deliver,
+    explain,
     promote,
     record_lineage,
     register,
     release,
     sign,
+    try_out,
 )
 
 if TYPE_CHECKING:
@@ -84,29 +86,32 @@ def publish(
     datasets: tuple[str, ...],
     trained_from: str | None,
     installing: bool,
+    gates: Gates | None = None,
 ) -> Ending:
     """Sign, register and, if the verdict says so, promote and install a version; each stage may be repeated.
 
     Raises:
         EucentricError: a stage failed; a repeated call goes on where this one stopped.
     """
-    verdict = judgement.verdict
-    run_stage(
-        "sign",
-        patient(
-            lambda _: sign(
-                publication,
-                draft,
-                judgement,
-                material=material,
-                datasets=datasets,
-                trained_from=trained_from,
-            )
-        ),
-    )
+    gates = gates or Gates()
+
+    def sign_and_try(say: Say) -> Verdict:
+        sign(
+            publication,
+            draft,
+            judgement,
+            material=material,
+            datasets=datasets,
+            trained_from=trained_from,
+        )
+        # Only what decides is waited for; the page for people is made once the model serves.
+        return try_out(publication, judgement, gates, say) if gates.on_behaviour else judgement.verdict
+
+    verdict = run_stage("sign", patient(sign_and_try))
     version = run_stage("register", patient(lambda _: register(publication)))
     record_lineage(publication, version.version)
     if not verdict.accepted:
+        explain(publication, version.version, judgement, gates)
         return Ending("rejected", verdict.sentence, version.version)
 
     def promote_and_release(_: Say) -> Release | None:
@@ -117,4 +122,5 @@ def publish(
     if installing:
         run_stage("install", patient(lambda say: deliver(publication, version, released, say)))
         record_lineage(publication, version.version, edge=publication.settings.edge.name)
+    explain(publication, version.version, judgement, gates)
     return Ending("promoted", verdict.sentence, version.version)

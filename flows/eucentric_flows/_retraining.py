@@ -98,6 +98,7 @@ def retrain(
         trained_from=None if champion is None else f"v{champion.manifest.version}",
         # An edge serves one model by name; any other is fetched from the registry by who applies it.
         installing=request.model == site.settings.edge.model,
+        gates=action.gates,
     )
 
 

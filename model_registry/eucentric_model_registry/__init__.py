@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from ._behaviour import BEHAVIOUR_SETS, Sample, measure_behaviour
 from ._bundle_builder import BundleContent, build_and_sign_bundle
 from ._deployments import Deployment, Deployments, DeploymentState
 from ._draft_bundle import BundleIdentity, build_and_sign_draft
 from ._errors import RegistryError, RegistryUnavailableError, UnknownVersionError, VersionConflictError
 from ._figures import Figure, FigureName, Figures
 from ._gates import Comparison, Evidence, Gates, HoldoutScore, judge
-from ._judge import GateCheck, MetricGate, Verdict, judge_figures
+from ._judge import GateCheck, MetricGate, Verdict, judge_figures, with_behaviour
 from ._key_ceremony import create_trust, rotate_key
 from ._key_folder import KeyFolder, KeyRole
 from ._keys import generate_keys, load_signer, trusted_keys_of
 from ._moving import Moved, move_champion, take_back
+from ._page import PageHeader, SideBySide, comparison_page, side_by_side
 from ._registered import Promotion, RegisteredVersion
 from ._registry import Registry
 from ._release_book import ReleaseBook, Renewal
 from ._server import mlflow_server
 
 __all__ = [
+    "BEHAVIOUR_SETS",
     "BundleContent",
     "BundleIdentity",
     "Comparison",
@@ -36,6 +39,7 @@ __all__ = [
     "KeyRole",
     "MetricGate",
     "Moved",
+    "PageHeader",
     "Promotion",
     "RegisteredVersion",
     "Registry",
@@ -43,19 +47,25 @@ __all__ = [
     "RegistryUnavailableError",
     "ReleaseBook",
     "Renewal",
+    "Sample",
+    "SideBySide",
     "UnknownVersionError",
     "Verdict",
     "VersionConflictError",
     "build_and_sign_bundle",
     "build_and_sign_draft",
+    "comparison_page",
     "create_trust",
     "generate_keys",
     "judge",
     "judge_figures",
     "load_signer",
+    "measure_behaviour",
     "mlflow_server",
     "move_champion",
     "rotate_key",
+    "side_by_side",
     "take_back",
     "trusted_keys_of",
+    "with_behaviour",
 ]

@@ -9,6 +9,7 @@ from pydantic import Field
 from eucentric_core import FrozenModel
 from eucentric_models import Score
 
+from ._behaviour import BEHAVIOUR_SETS
 from ._figures import Figure, Figures
 from ._judge import MetricGate, Verdict, judge_figures
 
@@ -42,8 +43,18 @@ class Gates(FrozenModel):
     max_position_rmse_m: Annotated[float, Field(gt=0, le=1e-9)] = 30e-12
     metrics: Annotated[tuple[MetricGate, ...], Field(max_length=64)] = ()
 
+    @property
+    def on_data(self) -> tuple[MetricGate, ...]:
+        """The declared limits on figures that a recipe measures on held-out data."""
+        return tuple(gate for gate in self.metrics if gate.holdout not in BEHAVIOUR_SETS)
+
+    @property
+    def on_behaviour(self) -> tuple[MetricGate, ...]:
+        """The declared limits on speed, golden chips and unfamiliar frames (`measure_behaviour`)."""
+        return tuple(gate for gate in self.metrics if gate.holdout in BEHAVIOUR_SETS)
+
     def declared(self) -> tuple[MetricGate, ...]:
-        """The six limits for atoms as gates on figures, and then the others."""
+        """The six limits for atoms as gates on figures, and then the others on data."""
         on_start = MetricGate(
             metric="f1",
             holdout="start",
@@ -76,7 +87,7 @@ class Gates(FrozenModel):
             title="position error",
             what="position error on recent frames",
         )
-        return (on_start, on_recent, floor, calibration, position, *self.metrics)
+        return (on_start, on_recent, floor, calibration, position, *self.on_data)
 
 
 class HoldoutScore(FrozenModel):

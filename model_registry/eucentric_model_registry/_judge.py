@@ -12,7 +12,7 @@ from eucentric_core import FrozenModel, Identifier
 
 from ._figures import Figure, FigureName, Figures, readable
 
-__all__ = ["GateCheck", "MetricGate", "Verdict", "judge_figures"]
+__all__ = ["GateCheck", "MetricGate", "Verdict", "judge_figures", "with_behaviour"]
 
 _Pattern = Annotated[str, Field(min_length=1, max_length=120)]
 _Margin = Annotated[float, Field(ge=0)]
@@ -117,6 +117,29 @@ def judge_figures(
         said = "no champion" if before is None else before.said
         sentence += f": {words} {figure.said} (champion: {said})"
     return Verdict(accepted=True, checks=checks, sentence=f"{sentence}.")
+
+
+def with_behaviour(
+    verdict: Verdict, challenger: Figures, champion: Figures | None, gates: Sequence[MetricGate]
+) -> Verdict:
+    """A verdict on data with the gates on behaviour added: what failed there is rejected.
+
+    Args:
+        verdict: on held-out data.
+        challenger: its behaviour.
+        champion: that of the model in production.
+        gates: on behaviour.
+    """
+    checks = tuple(check for gate in gates for check in _checks(gate, challenger, champion))
+    failed = [check for check in checks if not check.passed]
+    if not checks:
+        return verdict
+    everything = (*verdict.checks, *checks)
+    if verdict.accepted and failed:
+        reasons = "; ".join(check.sentence for check in failed)
+        sentence = f"Rejected, {len(failed)} of {len(everything)} gates failed: {reasons}."
+        return Verdict(accepted=False, checks=everything, sentence=sentence)
+    return verdict.model_copy(update={"checks": everything})
 
 
 def _checks(gate: MetricGate, challenger: Figures, champion: Figures | None) -> Iterator[GateCheck]:

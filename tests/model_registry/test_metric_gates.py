@@ -103,12 +103,13 @@ def test_gates_of_any_figure_are_declared_in_a_policy() -> None:
     holdout = "target"
     at_most = 12.0
     [[metrics]]
-    metric = "drift_flagged_share"
-    holdout = "unfamiliar"
-    at_least = 0.9
+    metric = "energy_rmse_ev"
+    at_most = 0.2
     """
     gates = Gates.model_validate(tomllib.loads(text))
-    assert [gate.metric for gate in gates.declared()][-2:] == ["latency_p99_ms", "drift_flagged_share"]
+    assert gates.declared()[-1].metric == "energy_rmse_ev"
+    assert [gate.metric for gate in gates.on_data] == ["energy_rmse_ev"]
+    assert [gate.metric for gate in gates.on_behaviour] == ["latency_p99_ms"]
     with pytest.raises(ValidationError, match="give one of"):
         MetricGate(metric="f1", at_least=0.1, at_most=0.2)
 

@@ -12,6 +12,7 @@ from ._plan import TrainingPlan, require_retrainable, retraining_plan, seed_of, 
 from ._publish import Publication, promote, record_lineage, register, sign
 from ._release import deliver, release
 from ._train import train
+from ._try_out import explain, try_out
 from ._workspace import StartData, Workspace, start_data
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "TrainingPlan",
     "Workspace",
     "deliver",
+    "explain",
     "fetch_champion",
     "gather",
     "install",
@@ -41,4 +43,5 @@ __all__ = [
     "start_data",
     "start_plan",
     "train",
+    "try_out",
 ]

@@ -42,7 +42,7 @@ def judge_by_merits(
         draft: the trained model.
         champion: the model in production; None before the first one.
         workspace: where the judgement is kept.
-        gates: `metrics` are the limits; without any, those of the recipe (see `gates_of`).
+        gates: `on_data` are the limits; without any, those of the recipe (see `gates_of`).
         holdout: inputs that nobody trained on.
 
     Raises:
@@ -75,7 +75,7 @@ def judge_by_merits(
     verdict = judge_figures(
         own,
         opponent,
-        gates.metrics or gates_of(merits),
+        gates.on_data or gates_of(merits),
         headline=(_RECENT, first, f"{first} on held-out data"),
     )
     judgement = Judgement(verdict=verdict, challenger=own, champion=opponent)

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from eucentric_core import DatasetManifest
 from eucentric_data_repository import Database, DatasetEntry
 from eucentric_data_repository.data_cli import app
+from eucentric_data_repository.data_cli._completeness import completeness
 from eucentric_data_repository.data_cli._look import print_datasets
 
 
@@ -108,6 +110,49 @@ def test_a_data_set_is_described_and_shown(filled: Path) -> None:
     run(filled, "release", "twin.s1")
     assert answer(filled, "show", "twin.s1")["hold"] is None
     assert "no data set" in run(filled, "tag", "twin.nothing", "x", status=2).stderr
+
+
+def test_what_a_data_set_lacks_is_said(filled: Path, repository: Any, sender: Any) -> None:
+    assert "open: its manifest has not come" in run(filled, "show", "twin.s2").stdout
+    # Of two shards that the manifest lists one has not come.
+    first, second = sender.seal([0, 4, 6], session="s3"), sender.seal([30], index=1, session="s3")
+    sender.deliver(first)
+    missing = tuple(n for n in range(30) if n not in (0, 4, 6))
+    sender.deliver_manifest(sender.manifest(first, second, missing=missing, session="s3"))
+    repository.ingest()
+    shown = run(filled, "show", "twin.s3").stdout
+    assert "open: 1 of its 2 shards have not come" in shown
+    assert "missing acquisitions: 1-3, 5, 7-29" in shown
+
+
+def test_many_gaps_are_named_in_one_line() -> None:
+    entry = DatasetEntry.model_validate(
+        {
+            "dataset_id": "twin.s1",
+            "instrument": "twin",
+            "session": "s1",
+            "sample": None,
+            "material": None,
+            "simulated": True,
+            "state": "complete",
+            "shards": 0,
+            "frames": 0,
+            "size_bytes": 0,
+            "missing": 500,
+            "first_registered_utc": datetime.now(UTC),
+            "completed_utc": None,
+        }
+    )
+    manifest = DatasetManifest(
+        instrument="twin",
+        session="s1",
+        shards=(),
+        missing_sequences=tuple(range(0, 1000, 2)),
+        closed_utc=datetime.now(UTC),
+    )
+    assert list(completeness(entry, manifest)) == [
+        "missing acquisitions: 0, 2, 4, 6, 8, 10, 12, 14 and 492 more"
+    ]
 
 
 @pytest.mark.parametrize(("terminal", "columns"), [(False, "80"), (True, "40")])

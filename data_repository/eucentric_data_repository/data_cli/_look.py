@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 import typer
 from pydantic import ValidationError
 
-from eucentric_core import ConfigurationError, clear_errors, explain_problem
+from eucentric_core import ConfigurationError, DatasetManifest, clear_errors, explain_problem
 
 from .._entries import DatasetDetails, DatasetEntry, SearchResult
 from .._search import DatasetOrder, SearchQuery
+from ._completeness import completeness
 from ._options import AsJson, Config, DatasetId, Root, open_for_reading, print_json
 from ._ranges import QUANTITY_OPTIONS, parse_range, parse_time
 
@@ -174,13 +175,14 @@ def show(dataset_id: DatasetId, config: Config = None, root: Root = None, as_jso
     """Everything that is known of one data set."""
     with clear_errors(), open_for_reading(config, root) as catalogue:
         details = catalogue.dataset(dataset_id)
+        manifest = catalogue.manifest(dataset_id)
     if as_json:
         print_json(details)
     else:
-        typer.echo("\n".join(_lines(details)))
+        typer.echo("\n".join(_lines(details, manifest)))
 
 
-def _lines(details: DatasetDetails) -> list[str]:
+def _lines(details: DatasetDetails, manifest: DatasetManifest | None) -> list[str]:
     entry = details.entry
     pruned = f", {entry.pruned} of them pruned" if entry.pruned else ""
     lines = [
@@ -189,6 +191,7 @@ def _lines(details: DatasetDetails) -> list[str]:
         f"material {entry.material or '-'}, operator {entry.operator or '-'}",
         f"  {entry.frames} frames ({entry.missing} missing) in {entry.shards} shards{pruned}, "
         f"{entry.size_bytes / 2**20:.1f} MiB",
+        *(f"  {lack}" for lack in completeness(entry, manifest)),
     ]
     if entry.first_acquired_utc is not None and entry.last_acquired_utc is not None:
         lines.append(

@@ -9,11 +9,12 @@ docs/elit.md explains the keys.
 from __future__ import annotations
 
 import argparse
-import math
+import json
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import elit_data
 import elit_own
 import numpy as np
 import torch
+from elit_figures import GOOD_F1, ratio, summary
 from elit_peer import Checkpoint, Peer, PeerError
 from harness import arguments, quantile, report
 from threadpoolctl import threadpool_limits
@@ -29,7 +31,6 @@ from threadpoolctl import threadpool_limits
 from eucentric_hpc import TrainingSet
 
 SAME_F1 = 0.002
-GOOD_F1 = 0.95
 ELIT_FRAMES = 4
 TIMED_SIDE_PX = 512
 
@@ -44,6 +45,9 @@ def main() -> None:
         materials: dict[str, dict[str, Any]] = {}
         skipped = None if chosen.atomai_python else "no --atomai-python was given"
         for name in chosen.materials:
+            if (kept := _kept(work, name, chosen)) is not None:
+                materials[name] = kept
+                continue
             frames = elit_data.training_frames(name, 40 if chosen.quick else 160)
             judged = elit_data.judged_frames(name, chosen.frames)
             materials[name], champion = _own(name, frames, judged, Path(scratch) / name, chosen)
@@ -55,7 +59,8 @@ def main() -> None:
                     )
                 except PeerError as error:
                     skipped = str(error)
-        figures = _figures(materials) | {"materials": materials}
+            _keep(work, name, chosen, materials[name])
+        figures = summary(materials) | {"materials": materials}
     if skipped is not None:
         figures["atomai_skipped"] = skipped
     report(figures, as_json=chosen.json, packages=["torch"])
@@ -65,6 +70,11 @@ def _options() -> argparse.Namespace:
     options = arguments(str(__doc__).splitlines()[0])
     options.add_argument("--atomai-python", type=Path, help="interpreter of an environment that has AtomAI")
     options.add_argument("--work", type=Path, help="where AtomAI's trainings are kept (default: nowhere)")
+    options.add_argument(
+        "--resume",
+        action="store_true",
+        help="do not measure again what an earlier run with the same options left in --work",
+    )
     options.add_argument(
         "--materials", nargs="+", choices=list(elit_data.SUBJECTS), default=list(elit_data.SUBJECTS)
     )
@@ -78,6 +88,34 @@ def _options() -> argparse.Namespace:
     if chosen.quick:
         chosen.materials, chosen.frames, chosen.cycles = chosen.materials[:1], 2, 40
     return chosen
+
+
+def _kept(work: Path, name: str, chosen: argparse.Namespace) -> dict[str, Any] | None:
+    path = work / f"figures-{name}.json"
+    if not chosen.resume or not path.exists():
+        return None
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if kept["options"] != _what_matters(chosen):
+        return None
+    _tell(f"{name}: measured {kept['at']}")
+    return {**kept["figures"], "measured": kept["at"]}
+
+
+def _keep(work: Path, name: str, chosen: argparse.Namespace, figures: Mapping[str, Any]) -> None:
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    kept = {"options": _what_matters(chosen), "at": at, "figures": figures}
+    work.mkdir(parents=True, exist_ok=True)
+    (work / f"figures-{name}.json").write_text(json.dumps(kept), encoding="utf-8")
+
+
+def _what_matters(chosen: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "quick": chosen.quick,
+        "frames": chosen.frames,
+        "cycles": chosen.cycles,
+        "atomai": chosen.atomai_python is not None,
+        "recipe": elit_own.TRAINING.model_dump(mode="json"),
+    }
 
 
 def _own(
@@ -148,7 +186,7 @@ def _beside(
     scores = peer.judge(last, judged)
     _tell(f"{peer.name}: AtomAI: " + _in_short({key: score.f1 for key, score in scores.items()}))
     ratios, ratios_without_prior = (
-        {key: _ratio(own["own"][key].get(figure), score.position_rmse_m) for key, score in scores.items()}
+        {key: ratio(own["own"][key].get(figure), score.position_rmse_m) for key, score in scores.items()}
         for figure in ("position_rmse_m", "position_rmse_without_prior_m")
     )
     _tell(
@@ -219,68 +257,6 @@ def _predictions(
     return result
 
 
-def _figures(materials: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    own = {name: figures["own"] for name, figures in materials.items()}
-    before = {
-        f"{name}/{condition}": conditions[condition]["f1"]
-        for name, conditions in own.items()
-        for condition in elit_data.DRIFTED
-    }
-    after = before | {
-        f"{name}/{condition}": max(metrics["f1"], before[f"{name}/{condition}"])
-        for name, figures in materials.items()
-        for condition, metrics in figures["after_one_iteration"].items()
-    }
-    figures: dict[str, Any] = {
-        "f1_own": min(conditions["own"]["f1"] for conditions in own.values()),
-        "f1_min_drifted": min(after.values()),
-        "f1_min_drifted_before": min(before.values()),
-        "iterated": sorted(key for key in before if before[key] < GOOD_F1),
-        "f1_lowest_dose": min(conditions["dose_1"]["f1"] for conditions in own.values()),
-        "ece": max(conditions["own"]["calibration_error"] for conditions in own.values()),
-        "ece_worst_condition": max(
-            metrics["calibration_error"] for conditions in own.values() for metrics in conditions.values()
-        ),
-    }
-    figures["rmse_over_bound_worst"] = max(
-        ratio for entry in materials.values() for ratio in entry["rmse_over_bound"].values()
-    )
-    compared = [entry for entry in materials.values() if "atomai" in entry]
-    if compared:
-        figures |= {
-            # None when our network did not get there in any of the trainings that were tried.
-            "time_ratio_vs_atomai": max(
-                entry["own_to_same_f1"]["cpu_s"] / entry["atomai_to_same_f1"]["cpu_s"] for entry in compared
-            )
-            if all(entry["own_to_same_f1"]["reached"] for entry in compared)
-            else None,
-            "training_ratio_vs_atomai": max(
-                entry["training_cpu_s"] / entry["atomai_training_cpu_s"] for entry in compared
-            ),
-            # The geometric mean over conditions and materials, and on own frames alone.
-            "rmse_ratio_vs_atomai": _mean_ratio(
-                [r for entry in compared for r in entry["rmse_ratio"].values()]
-            ),
-            "rmse_ratio_without_prior": _mean_ratio(
-                [r for entry in compared for r in entry["rmse_ratio_without_prior"].values()]
-            ),
-            "rmse_ratio_own_frames": max(entry["rmse_ratio"]["own"] for entry in compared),
-            "predict_speedup_vs_atomai": min(
-                entry["prediction"]["atomai_p50_ms"] / entry["prediction"]["own_network_p50_ms"]
-                for entry in compared
-            ),
-            "predict_speedup_by_the_clock": min(
-                entry["prediction"]["atomai_wall_p50_ms"] / entry["prediction"]["own_network_wall_p50_ms"]
-                for entry in compared
-            ),
-            "predict_speedup_of_ensemble": min(
-                entry["prediction"]["atomai_p50_ms"] / entry["prediction"]["own_ensemble_p50_ms"]
-                for entry in compared
-            ),
-        }
-    return figures
-
-
 def _when(ours: Mapping[str, float]) -> str:
     return f"{ours['cpu_s']:.0f}" if ours["reached"] else f"not reached ({ours['f1']:.4f})"
 
@@ -291,15 +267,6 @@ def _tell(sentence: str) -> None:
 
 def _in_short(f1: Mapping[str, float]) -> str:
     return "F1 " + ", ".join(f"{key} {value:.4f}" for key, value in f1.items())
-
-
-def _ratio(own: float | None, other: float | None) -> float | None:
-    return None if own is None or other is None else own / other
-
-
-def _mean_ratio(ratios: Sequence[float | None]) -> float | None:
-    known = [ratio for ratio in ratios if ratio is not None]
-    return math.exp(sum(map(math.log, known)) / len(known)) if known else None
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._augmentation import Augmentation
 from ._checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ._crops import CropSampler
+from ._decoding_choices import calibrated, with_best_threshold, with_lattice_prior
 from ._elit import StageProgress, select_members, train_ensemble
 from ._elit_models import (
     AssembledData,
@@ -15,15 +16,7 @@ from ._elit_models import (
     MemberOutcome,
 )
 from ._elit_tasks import assemble_task, finish_task, member_task
-from ._evaluation import (
-    DEFAULT_JUDGING,
-    Judging,
-    calibrated,
-    drift_reference,
-    evaluate_ensemble,
-    with_best_threshold,
-    with_lattice_prior,
-)
+from ._evaluation import DEFAULT_JUDGING, Judging, drift_reference, evaluate_ensemble
 from ._focus import missed_rows, with_focus
 from ._member_config import MemberConfig
 from ._node_cache import NodeCache, staged

@@ -14,14 +14,9 @@ import numpy as np
 from eucentric_core import sha256_file, write_atomic
 from eucentric_models.networks import Ensemble
 
+from ._decoding_choices import calibrated, with_best_threshold, with_lattice_prior
 from ._elit_models import AssembledData, EnsembleRequest, GoldenFiles, MemberOutcome
-from ._evaluation import (
-    calibrated,
-    drift_reference,
-    evaluate_ensemble,
-    with_best_threshold,
-    with_lattice_prior,
-)
+from ._evaluation import drift_reference, evaluate_ensemble
 from ._focus import with_focus
 from ._label_check import label_agreement, label_warnings
 from ._node_cache import staged

@@ -10,15 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from eucentric_models import (
     DEFAULT_DECODING,
-    Calibration,
     Decoding,
     Detections,
     DriftReference,
     FrameJudgement,
     Score,
     expected_calibration_error,
-    fit_calibration,
-    fit_lattice_prior,
     judge_frame,
     total,
 )
@@ -42,9 +39,6 @@ class Judging(BaseModel):
 
 
 DEFAULT_JUDGING = Judging()
-
-_THRESHOLDS = np.round(np.arange(0.15, 0.91, 0.01), 2)
-_AS_GOOD = 5e-4
 
 _WINDOWS_PER_FRAME = 2
 _WINDOW_SHARE = 15 / 16
@@ -72,7 +66,7 @@ def evaluate_ensemble(
         ``f1``, ``precision``, ``recall`` (micro), ``calibration_error``, ``mean_entropy``, ``frames``,
         ``f1_<class>`` for each class, and ``position_rmse_m`` when anything was found.
     """
-    score, confidence, correct, entropies = _looked_at(ensemble, data, decoding, judging)
+    score, confidence, correct, entropies = looked_at(ensemble, data, decoding, judging)
     names = [classes[i] if i < len(classes) else str(i) for i in range(ensemble.spec.n_classes)]
     metrics = {
         "f1": score.f1,
@@ -86,76 +80,6 @@ def evaluate_ensemble(
     if score.position_rmse_m is not None:
         metrics["position_rmse_m"] = score.position_rmse_m
     return metrics
-
-
-def with_best_threshold(
-    ensemble: Ensemble, data: TrainingSet, *, decoding: Decoding, judging: Judging = DEFAULT_JUDGING
-) -> Decoding:
-    """The decoding with the threshold of the highest F1 on the labelled frames of a set.
-
-    Where many thresholds are as good, as on easy frames, it is the middle one of them: farthest from both
-    mistakes.
-
-    Args:
-        ensemble: the model.
-        data: frames that it was not trained on; those without truth are left out.
-        decoding: separation; what it says of threshold and calibration is replaced.
-        judging: tolerance and border.
-    """
-    plain = decoding.model_copy(update={"calibration": Calibration(), "threshold": float(_THRESHOLDS[0])})
-    score, height, correct, _ = _looked_at(ensemble, data, plain, judging)
-    kept = height[None] >= _THRESHOLDS[:, None]
-    right, said = (kept & correct).sum(axis=1), kept.sum(axis=1)
-    demanded = score.micro.true_positives + score.micro.false_negatives
-    if not demanded or not right.any():
-        return decoding
-    f1 = 2 * right / (said + demanded)
-    as_good = _THRESHOLDS[f1 >= f1.max() - _AS_GOOD]
-    return decoding.model_copy(update={"calibration": Calibration(), "threshold": float(np.median(as_good))})
-
-
-def calibrated(
-    ensemble: Ensemble, data: TrainingSet, *, decoding: Decoding, judging: Judging = DEFAULT_JUDGING
-) -> Decoding:
-    """The decoding with confidences that keep their word on the labelled frames of a set.
-
-    Args:
-        ensemble: the model.
-        data: frames that it was not trained on; those without truth are left out.
-        decoding: threshold and separation; what it says of calibration is replaced.
-        judging: tolerance and border.
-    """
-    plain = decoding.model_copy(update={"calibration": Calibration()})
-    confidence, correct = _looked_at(ensemble, data, plain, judging)[1:3]
-    return plain.model_copy(update={"calibration": fit_calibration(confidence, correct)})
-
-
-def with_lattice_prior(
-    ensemble: Ensemble, data: TrainingSet, *, decoding: Decoding, judging: Judging = DEFAULT_JUDGING
-) -> Decoding:
-    """The decoding with a lattice prior that knows how far off its positions are in the frames of a set.
-
-    Args:
-        ensemble: the model.
-        data: frames that it was not trained on; those without truth, or at another pixel size than the
-            network's, are left out.
-        decoding: threshold and separation; what it says of a prior is replaced.
-        judging: tolerance and border.
-    """
-    plain = decoding.model_copy(update={"lattice_prior": None})
-    powers, variances_px2 = [], []
-    for index in data.labelled:
-        frame, pixel_size_m = data.frames[index], data.pixel_sizes_m[index]
-        inference = ensemble.infer(frame, pixel_size_m=pixel_size_m)
-        if inference.scale != 1:
-            continue
-        score = _judged(inference.detections(plain), data, int(index), ensemble.spec.n_classes, judging).score
-        if score.position_rmse_m is not None:
-            powers.append(inference.noise_power)
-            # The error is that of two axes together.
-            variances_px2.append((score.position_rmse_m / pixel_size_m) ** 2 / 2)
-    prior = fit_lattice_prior(np.array(powers), np.array(variances_px2))
-    return plain.model_copy(update={"lattice_prior": prior})
 
 
 def drift_reference(
@@ -193,7 +117,7 @@ def _window(frame: NDArray[np.generic], rng: np.random.Generator) -> NDArray[np.
     return np.ascontiguousarray(window[::-1] if rng.random() < 0.5 else window)
 
 
-def _looked_at(
+def looked_at(
     ensemble: Ensemble, data: TrainingSet, decoding: Decoding, judging: Judging
 ) -> tuple[Score, NDArray[np.float32], NDArray[np.bool_], list[float]]:
     """Score, confidence and correctness of every counted detection, and mean entropy of every frame."""
@@ -205,7 +129,7 @@ def _looked_at(
     for index in data.labelled:
         inference = ensemble.infer(data.frames[index], pixel_size_m=data.pixel_sizes_m[index])
         detections = inference.detections(decoding)
-        judgement = _judged(detections, data, int(index), n_classes, judging)
+        judgement = judged(detections, data, int(index), n_classes, judging)
         scores.append(judgement.score)
         confidences.append(detections.confidence[judgement.counted])
         hits.append(judgement.correct[judgement.counted])
@@ -218,9 +142,10 @@ def _looked_at(
     )
 
 
-def _judged(
+def judged(
     detections: Detections, data: TrainingSet, index: int, n_classes: int, judging: Judging
 ) -> FrameJudgement:
+    """What the truth says of the detections of one frame of a set; one without truth has no columns."""
     frame, truth = data.frames[index], data.truths[index]
     return judge_frame(
         detections,

@@ -232,4 +232,4 @@ def _abtem() -> ModuleType:
             next_step="pip install 'eucentric[multislice]', or use the fast model (material_from_atoms).",
         ) from error
     abtem.config.set({"device": "cpu", "diagnostics.progress_bar": False})
-    return abtem  # type: ignore[no-any-return]
+    return abtem

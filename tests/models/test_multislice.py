@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ COARSE = MultisliceOptions(
 )
 
 
-def strontium_titanate(side_pm: float = 390.5) -> ase.Atoms:
+def strontium_titanate(side_pm: float = 390.5) -> Any:
     a = side_pm / 100
     return ase.Atoms(
         "SrTiO3",

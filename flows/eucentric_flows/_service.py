@@ -18,6 +18,7 @@ from ._bridge import EventBridge, event_keys, event_sources
 from ._deployment import DEPLOYMENT
 from ._event_outbox import EventOutbox, outbox_path
 from ._prefect_events import PrefectEventSink
+from ._renewal import renewing
 from ._retrain_flow import SETTINGS_VARIABLE, retrain
 from ._server import is_healthy
 from .policy import Policy, load_policies
@@ -48,7 +49,7 @@ def run_service(settings: Settings, lifetime: ServiceLifetime) -> None:
     sink = PrefectEventSink(settings.hub.prefect_api_url)
     try:
         # On the main thread Prefect's runner would take SIGTERM for itself; it belongs to the lifetime.
-        with ThreadPoolExecutor(1, thread_name_prefix="flows") as thread:
+        with renewing(settings), ThreadPoolExecutor(1, thread_name_prefix="flows") as thread:
             thread.submit(asyncio.run, _serve(settings, lifetime, policies, outbox, sink)).result()
     finally:
         sink.close()

@@ -1,9 +1,9 @@
 """Where the processors' time goes while frames become durable: ms per frame, by process and thread.
 
-The same line of a driver's process and a data process as in `stream_durable.py`. Linux tells each thread's time
-in `/proc`, in steps of 10 ms; what the kernel does for nobody in particular (writing back, interrupts) is in the
-machine's own sums only. `roofline_ms` is what a frame costs whoever writes it past the page cache, with its copy
-into shared memory and its checksum: the least that any program in this place has to do.
+The same line of a driver's process and a data process as in `stream_durable.py`. Linux tells each thread's
+time in `/proc`, in steps of 10 ms; what the kernel does for nobody in particular (writing back, interrupts)
+is in the machine's own sums only. `roofline_ms` is what a frame costs whoever writes it past the page cache,
+with its copy into shared memory and its checksum: the least that any program in this place has to do.
 """
 
 from __future__ import annotations

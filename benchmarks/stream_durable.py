@@ -13,6 +13,7 @@ through the cache alone, and that of a file that is flushed once, at its end, wh
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import shutil
@@ -123,6 +124,9 @@ class Line:
         self.driver = _SPAWN.Process(target=drive, args=(theirs, self.server.ingest_endpoint))
         self.driver.start()
         self.orders.recv()
+        # As the data process does when it is ready.
+        gc.collect()
+        gc.freeze()
 
     @property
     def pid(self) -> int:

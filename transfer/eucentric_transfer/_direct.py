@@ -9,18 +9,27 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BLOCK_BYTES", "DIRECT_FROM_BYTES", "DirectFile", "address_of", "aligned_memory", "whole_blocks"]
+__all__ = [
+    "BLOCK_BYTES",
+    "DIRECT_FROM_BYTES",
+    "DirectFile",
+    "address_of",
+    "aligned_memory",
+    "in_blocks",
+    "whole_blocks",
+]
 
 BLOCK_BYTES = 4096
 DIRECT_FROM_BYTES = 64 << 10
 """What is smaller costs more to write past the cache than through it."""
 
+_STAGED_BYTES = 4 << 20
 _REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
 
 _Buffer = bytes | memoryview
@@ -43,6 +52,41 @@ def aligned_memory(n_bytes: int) -> npt.NDArray[np.uint8]:
     memory = np.empty(n_bytes + BLOCK_BYTES, np.uint8)
     begin = -int(memory.__array_interface__["data"][0]) % BLOCK_BYTES
     return memory[begin : begin + n_bytes]
+
+
+def in_blocks(offset: int, chunks: Sequence[_Buffer]) -> Iterator[tuple[int, list[memoryview]]]:
+    """Chunks that follow each other, each from the beginning of a block, as writes of a few MiB.
+
+    They consist of whole blocks. What begins and ends at blocks in memory is written from there; all else is
+    copied, its last block filled up with zeros, and the copy is good until the next write is asked for.
+
+    Args:
+        offset: of the first chunk in the file.
+        chunks: as they are to lie there.
+
+    Yields:
+        Where the write begins in the file, and its blocks.
+    """
+    staged = aligned_memory(_STAGED_BYTES)
+    blocks: list[memoryview] = []
+    begin, used = offset, 0
+    for chunk in chunks:
+        size_bytes, room = len(chunk), whole_blocks(len(chunk))
+        is_ready = room == size_bytes and address_of(chunk) % BLOCK_BYTES == 0
+        if blocks and (offset - begin >= _STAGED_BYTES or (not is_ready and used + room > _STAGED_BYTES)):
+            yield begin, blocks
+            begin, blocks, used = offset, [], 0
+        if is_ready:
+            blocks.append(memoryview(chunk))
+        else:
+            place = staged[used : used + room] if room <= _STAGED_BYTES else aligned_memory(room)
+            place[:size_bytes] = np.frombuffer(chunk, np.uint8)
+            place[size_bytes:] = 0
+            blocks.append(place.data)
+            used += room
+        offset += room
+    if blocks:
+        yield begin, blocks
 
 
 class DirectFile:

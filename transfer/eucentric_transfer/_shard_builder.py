@@ -163,7 +163,7 @@ class ShardBuilder:
         return ChunkPlace(info.byte_offset, info.size, chunk.filter_mask)
 
     def write_chunks(self) -> None:
-        """Write every chunk that was added. Any thread, one at a time, also beside what else is called.
+        """Write every chunk that was added. Any thread, also beside what else is called.
 
         Raises:
             OutOfSpaceError, OSError: some are not written; the file is only good for what was written before.

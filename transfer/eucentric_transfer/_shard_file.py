@@ -15,14 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from ._direct import BLOCK_BYTES, DIRECT_FROM_BYTES, DirectFile, address_of, aligned_memory, whole_blocks
+from ._direct import BLOCK_BYTES, DIRECT_FROM_BYTES, DirectFile, address_of, in_blocks, whole_blocks
 
 __all__ = ["ShardFile"]
 
 _MOST_BUFFERS = 64
-_STAGED_BYTES = 4 << 20
 _MOST_WAITING_BYTES = 8 << 20
 """Of what HDF5 writes beside chunks, which is copied until it is written."""
 _HAS_VECTORS = hasattr(os, "pwritev")
@@ -60,7 +57,7 @@ class ShardFile(io.RawIOBase):
         try:
             self._direct = DirectFile(path)
         except BaseException:
-            self.release()
+            os.close(self._descriptor)
             raise
         self._position = 0
         self._end = 0
@@ -68,6 +65,7 @@ class ShardFile(io.RawIOBase):
         self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._abandoned = False
 
     def expect(self, chunk: _Buffer | None) -> None:
@@ -75,25 +73,26 @@ class ShardFile(io.RawIOBase):
         self._chunk = chunk
 
     def write_chunks(self) -> None:
-        """Write what waits. One thread at a time.
+        """Write what waits. Any thread; one waits for the other.
 
         Raises:
             OSError: it is not written, and is tried no more.
         """
-        with self._lock:
-            waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        begin = 0
-        for index in range(1, len(waiting) + 1):
-            if (
-                index < len(waiting)
-                and index - begin < _MOST_BUFFERS
-                and _follows(waiting[index - 1 : index + 1])
-            ):
-                continue
-            run = waiting[begin:index]
-            if not (run[0].alone and self._direct.is_open and self._write_past_cache(run)):
-                self._write_through_cache(run)
-            begin = index
+        with self._writing:
+            with self._lock:
+                waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+            begin = 0
+            for index in range(1, len(waiting) + 1):
+                if (
+                    index < len(waiting)
+                    and index - begin < _MOST_BUFFERS
+                    and _follows(waiting[index - 1 : index + 1])
+                ):
+                    continue
+                run = waiting[begin:index]
+                if not (run[0].alone and self._direct.is_open and self._write_past_cache(run)):
+                    self._write_through_cache(run)
+                begin = index
 
     def sync(self) -> None:
         """Wait until the file is on the disk.
@@ -186,38 +185,18 @@ class ShardFile(io.RawIOBase):
         return True
 
     def _write_past_cache(self, run: Sequence[_Waiting]) -> bool:
-        """Write chunks that follow each other, in whole blocks; False if the file system takes none so.
+        """Write chunks that follow each other; False if the file system takes none in this way.
 
-        The last block of a chunk is filled up with zeros. What HDF5 puts there is written after it.
+        What HDF5 puts behind a chunk, into its last block, is written after it.
         """
-        staged = aligned_memory(_STAGED_BYTES)
-        blocks: list[memoryview] = []
-        offset, used, length = run[0].offset, 0, 0
-        for part in run:
-            size_bytes, room = len(part.buffer), whole_blocks(len(part.buffer))
-            is_ready = room == size_bytes and address_of(part.buffer) % BLOCK_BYTES == 0
-            if blocks and (length >= _STAGED_BYTES or (not is_ready and used + room > _STAGED_BYTES)):
-                if not self._write_blocks(offset, blocks):
-                    return False
-                offset, blocks, used, length = part.offset, [], 0, 0
-            if is_ready:
-                blocks.append(memoryview(part.buffer))
-            else:
-                place = staged[used : used + room] if room <= _STAGED_BYTES else aligned_memory(room)
-                place[:size_bytes] = np.frombuffer(part.buffer, np.uint8)
-                place[size_bytes:] = 0
-                blocks.append(place.data)
-                used += room
-            length += room
-        return self._write_blocks(offset, blocks)
-
-    def _write_blocks(self, offset: int, blocks: Sequence[memoryview]) -> bool:
-        n_bytes = sum(map(len, blocks))
-        written = self._direct.write(offset, blocks)
-        if 0 < written < n_bytes:
-            # Where the disk ends, the other way says why.
-            self._write_at(offset + written, _without(blocks, written))
-        return written > 0
+        for offset, blocks in in_blocks(run[0].offset, [part.buffer for part in run]):
+            written = self._direct.write(offset, blocks)
+            if written == 0:
+                return False
+            if written < sum(map(len, blocks)):
+                # Where the disk ends, the other way says why.
+                self._write_at(offset + written, _without(blocks, written))
+        return True
 
     def _write_through_cache(self, run: Sequence[_Waiting]) -> None:
         begin = 0

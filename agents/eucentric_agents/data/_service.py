@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -109,6 +110,9 @@ def _serve_in(
     started.enter_context(checking_flight(settings, desk, journal, publisher))
     register_report(desk, server, recorder, pacer, journal)
     door_port = started.enter_context(desk.open_door(token))
+    # What is here by now stays: looking at all of it again and again would hold up the frames.
+    gc.collect()
+    gc.freeze()
     lifetime.announce_ready(
         {"data_port": agent.data_port, "ingest_port": ingest_port, "door_port": door_port}
     )

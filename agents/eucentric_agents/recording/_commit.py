@@ -1,16 +1,24 @@
-"""Making frames durable beside the thread that records: one thread writes, another waits for the disk."""
+"""Making frames durable beside the thread that records: each step in a thread of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ._segment import Batch, Records, Segment
 
 __all__ = ["Commit", "Committer"]
 
-_Written = list[tuple[Segment, Records, BaseException | None]]
+
+@dataclass
+class _Part:
+    """What one segment has in a commit, and why it failed."""
+
+    segment: Segment
+    batch: Batch
+    records: Records = field(default_factory=list)
+    error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +47,16 @@ class Commit:
 
 
 class Committer:
-    """Two threads: one puts frames into their shards, one flushes them; each in order.
+    """Three threads: one gives frames their places in their shards, one writes, one flushes; each in order.
 
-    While the disk takes one group, the next is written.
+    While the disk is flushed, it takes the next group, and the one after that gets its places: HDF5's
+    bookkeeping never keeps the disk waiting.
     """
 
     def __init__(self) -> None:
+        self._placer = ThreadPoolExecutor(1, thread_name_prefix="placer")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
-        self._flusher = ThreadPoolExecutor(1, thread_name_prefix="committer")
+        self._flusher = ThreadPoolExecutor(1, thread_name_prefix="flusher")
         self._last: Future[None] | None = None
 
     @property
@@ -57,38 +67,48 @@ class Committer:
 
     def submit(self, batches: list[tuple[Segment, Batch]]) -> Commit:
         """Make these frames durable."""
-        written = self._writer.submit(_write, batches)
-        self._last = self._flusher.submit(_flush, batches, written)
+        parts = [_Part(segment, batch) for segment, batch in batches]
+        placed = self._placer.submit(_each, parts, _place)
+        written = self._writer.submit(_each, parts, _write, placed)
+        self._last = self._flusher.submit(_flush, parts, written)
         return Commit((self._last,))
 
     def close(self) -> None:
         """End when everything is decided."""
-        self._writer.shutdown()
-        self._flusher.shutdown()
+        for threads in (self._placer, self._writer, self._flusher):
+            threads.shutdown()
 
 
-def _write(batches: list[tuple[Segment, Batch]]) -> _Written:
-    written: _Written = []
-    for segment, batch in batches:
-        # The others' batches were taken out of their segments, too, and must be decided as well.
-        try:
-            written.append((segment, segment.write(batch), None))
-        except BaseException as error:  # noqa: BLE001
-            written.append((segment, [], error))
-    return written
+def _place(part: _Part) -> None:
+    part.records = part.segment.place(part.batch)
 
 
-def _flush(batches: list[tuple[Segment, Batch]], written: Future[_Written]) -> None:
-    failed: BaseException | None = None
-    try:
-        for segment, records, error in written.result():
-            failed = error or failed
+def _write(part: _Part) -> None:
+    part.segment.write()
+
+
+def _make_durable(part: _Part) -> None:
+    part.segment.make_durable(part.records)
+
+
+def _each(parts: Sequence[_Part], step: Callable[[_Part], None], before: Future[None] | None = None) -> None:
+    """Take a step with every part that has not failed: the others' frames have to be decided, too."""
+    if before is not None:
+        before.result()
+    for part in parts:
+        if part.error is None:
             try:
-                segment.make_durable(records)
+                step(part)
             except BaseException as error:  # noqa: BLE001
-                failed = error
+                part.error = error
+
+
+def _flush(parts: Sequence[_Part], written: Future[None]) -> None:
+    try:
+        _each(parts, _make_durable, written)
     finally:
-        for segment, batch in batches:
-            segment.settle(batch)
-    if failed is not None:
-        raise failed
+        for part in parts:
+            part.segment.settle(part.batch)
+    for part in parts:
+        if part.error is not None:
+            raise part.error

@@ -13,11 +13,12 @@ __all__ = ["CREDIT", "GROUPS_IN_FLIGHT", "WINDOW_BYTES", "Group", "Outcome"]
 
 Outcome = Literal["stored", "duplicate", "late", "quarantined", "refused"]
 
-GROUPS_IN_FLIGHT = 2
+GROUPS_IN_FLIGHT = 3
 _MESSAGES = 64
 _BYTES = 32 << 20
 CREDIT = (GROUPS_IN_FLIGHT + 1) * _MESSAGES
-"""Messages that may be here and not acknowledged: one group is written, one flushed, one is gathered."""
+"""Messages that may be here and not acknowledged: of one group that gets its places, one that is written, one
+that is flushed, and one that is gathered."""
 
 WINDOW_BYTES = 4 * _BYTES
 """The same of large messages, which would fill the shared memory that they come in."""

@@ -10,10 +10,8 @@ closed is not believed: its chunks are copied by the offsets and checksums in th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 from eucentric_core import DataFormatError, Frame, SessionStarted
 from eucentric_transfer import Compression
@@ -23,26 +21,25 @@ from ._commit import Commit
 from ._durability import Durability
 from ._ending import Ending
 from ._errors import disk_errors
-from ._folders import Folders, SegmentName
+from ._folders import Folders
+from ._intake import Accepted, FrameIntake
 from ._ledger import Ledger
 from ._local_copies import LocalCopies
 from ._origin import Origin
-from ._poison import Poison, PoisonKind, poison_in
+from ._poison import Poison, PoisonKind
 from ._quarantine import Quarantine
-from ._recording import GrowingShard, Recording, recording_of
 from ._recovery import Recovery, RecoveryReport
 from ._room import RESERVE_BYTES, Room
-from ._rules import MAX_GAP, missing_between, require_near, seals_before, seals_when_idle
+from ._rules import require_near, seals_when_idle
 from ._sealer import Sealer
 from ._sealing import ShardSealing
+from ._sessions import Sessions
 from ._spool_v1 import take_in_old_spools
 from ._steps import reached
 
 __all__ = ["Accepted", "Journal"]
 
 _MAX_UNSEALED_BYTES = 4 << 30
-
-Accepted = Literal["stored", "duplicate", "late", "quarantined"]
 
 
 class Journal:
@@ -76,7 +73,6 @@ class Journal:
     ) -> None:
         self.folders = Folders(folder)
         self._frames_per_shard = frames_per_shard
-        self._max_unsealed_bytes = max_unsealed_bytes
         software = f"eucentric {version('eucentric')}"
         self.quarantine = Quarantine(self.folders.quarantine, max_quarantine_bytes)
         self.ledger = Ledger(self.folders.database)
@@ -102,6 +98,22 @@ class Journal:
             patience_bytes=max_unsealed_bytes // 2,
         )
         self._ending = Ending(self._recordings, self.ledger, self._sealer, self._room)
+        self._sessions = Sessions(
+            self._recordings,
+            self.ledger,
+            self._durability,
+            self._sealer,
+            self._room,
+            max_unsealed_bytes=max_unsealed_bytes,
+        )
+        self._intake = FrameIntake(
+            self._sessions,
+            self._durability,
+            self._ending,
+            self._aside,
+            self._room,
+            frames_per_shard=frames_per_shard,
+        )
         try:
             self.recovery = self._with_old_spools(recovery.report)
         except BaseException:
@@ -128,10 +140,13 @@ class Journal:
         Raises:
             DataFormatError: a session of this name is already over.
         """
-        for instrument, session in list(self._recordings):
-            if instrument == event.instrument and session != event.session:
-                self.end_session(instrument, session, frames=None)
-        self._admit(self._known(event.instrument, event.session, event.sample, event.material))
+        for recording in self._sessions:
+            row = recording.row
+            if row.instrument == event.instrument and row.session != event.session:
+                self.end_session(row.instrument, row.session, frames=None)
+        self._sessions.admit(
+            self._sessions.known(event.instrument, event.session, event.sample, event.material)
+        )
 
     def append(self, frame: Frame) -> Accepted:
         """Accept a frame; it is durable after the next `sync`. Appending it again does nothing.
@@ -145,42 +160,7 @@ class Journal:
             DataFormatError: the session is over, or the sequence number is not believable.
             OutOfSpaceError, JournalError: not accepted; `sync`, and append again what is not durable.
         """
-        header = frame.header
-        recording = self._known(header.instrument, header.session, header.sample, header.material)
-        if recording.row.state != "open" and recording.has(header):
-            return "duplicate"
-        self._admit(recording)
-        require_near(header.sequence, recording.last_known, "Sequence number")
-        self._durability.refuse_broken()
-        self._ending.hand_over(recording)
-        key = (header.sequence, header.stream)
-        if key in recording.quarantined:
-            return "duplicate"
-        shard = recording.closing_around(header.sequence)
-        if shard is None and header.sequence < recording.next_sequence:
-            return "duplicate" if recording.has(header) else self._too_late(recording, frame)
-        shard = shard or recording.open
-        if shard is not None and header.stream in shard.held.get(header.sequence, ()):
-            return "duplicate"
-        if shard is not None and shard.last is not None and key not in shard.lost:
-            return self._too_late(recording, frame)
-        if poison := poison_in(frame, recording.shapes):
-            return self._set_aside(recording, frame, poison)
-        if shard is not None and shard.last is None:
-            full = seals_before(header.sequence, shard.held, self._frames_per_shard)
-            if full or (header.sequence not in shard.held and not shard.fits(header)):
-                self._shut(recording, shard)
-                shard = None
-        if shard is not None and not shard.fits(header):
-            what = f"Frame {header.sequence} has more streams and shapes than a shard has groups."
-            return self._set_aside(recording, frame, Poison("too_many_shapes", what))
-        self._room.require(2 * header.nbytes)
-        shard = shard or self._begin(recording)
-        shard.note(header)
-        recording.streams.add(header.stream)
-        recording.shapes.note(header)
-        self._durability.take(shard.segment, frame)
-        return "stored"
+        return self._intake.take(frame)
 
     def quarantine_message(
         self,
@@ -199,11 +179,7 @@ class Journal:
         Raises:
             OutOfSpaceError, JournalError: it is not set aside; again later.
         """
-        recording = self._recordings.get((origin.instrument, origin.session))
-        sequence = origin.sequence
-        if recording is not None and (sequence is None or sequence - recording.last_known > MAX_GAP):
-            recording = None
-        self._aside.set_message_aside(recording, stream, header, payload, error, origin=origin, kind=kind)
+        self._intake.set_message_aside(stream, header, payload, error, origin=origin, kind=kind)
 
     def begin_commit(self) -> Commit:
         """Begin to make everything appended durable, beside what is appended next.
@@ -222,7 +198,7 @@ class Journal:
         """
         growing_bytes = self._durability.growing_bytes()
         self._room.again(self._durability.sync, 2 * growing_bytes + RESERVE_BYTES)
-        for recording in self._recordings.values():
+        for recording in self._sessions:
             self._ending.hand_over(recording)
 
     def end_session(self, instrument: str, session: str, *, frames: int | None) -> None:
@@ -237,18 +213,16 @@ class Journal:
             DataFormatError: `frames` is not believable.
             OutOfSpaceError, JournalError: `tidy` will end it if it is marked as over already.
         """
-        row = self._room.again(
-            lambda: self.ledger.open_session(instrument, session, sample=None, material=None)
-        )
-        if row.state == "closed":
+        recording = self._sessions.to_end(instrument, session)
+        if recording is None:
             return
-        recording = self._recordings.setdefault((instrument, session), Recording(row))
         if frames is not None:
             require_near(frames - 1, recording.last_known, "Number of frames")
         self.sync()
-        recording.row = self._room.again(lambda: self.ledger.mark_closing(row.id, frames))
+        self._sessions.mark_over(recording, frames)
         reached("session.closing")
-        self._give_up_the_rest(recording)
+        self._sessions.give_up_the_rest(recording)
+        self.sync()
 
     def stop_session(self, instrument: str, session: str, *, frames: int | None) -> None:
         """End a session, wait until it is sealed, and put its manifest into the outbox.
@@ -268,17 +242,18 @@ class Journal:
             OutOfSpaceError, JournalError: something failed since the last call; it is tried again.
         """
         self.sync()
-        for recording in list(self._recordings.values()):
+        for recording in self._sessions:
             shard = recording.open
             if recording.row.state == "closing":
-                self._give_up_the_rest(recording)
+                self._sessions.give_up_the_rest(recording)
+                self.sync()
             elif shard is not None and seals_when_idle(
                 shard.held,
                 self._frames_per_shard,
                 session_streams=recording.streams,
                 acquisitions=recording.next_sequence + len(shard.held),
             ):
-                self._shut(recording, shard)
+                self._sessions.shut(recording, shard)
         self.sync()
         if (error := self._sealer.retry()) is not None:
             raise error
@@ -306,12 +281,12 @@ class Journal:
     @property
     def open_sessions(self) -> int:
         """Number of sessions that are not finished."""
-        return len(self._recordings)
+        return len(self._sessions)
 
     @property
     def ends_a_session(self) -> bool:
         """Whether a session is over and not closed: `tend` closes it once it is sealed."""
-        return any(recording.row.state == "closing" for recording in self._recordings.values())
+        return any(recording.row.state == "closing" for recording in self._sessions)
 
     @property
     def shards_sealed(self) -> int:
@@ -321,7 +296,7 @@ class Journal:
     @property
     def shards_unsealed(self) -> int:
         """Number of shards that are open, or full and not sealed yet."""
-        return self._sealer.waiting + sum(len(r.growing) for r in list(self._recordings.values()))
+        return self._sealer.waiting + sum(len(recording.growing) for recording in self._sessions)
 
     @property
     def unsealed_bytes(self) -> int:
@@ -332,75 +307,15 @@ class Journal:
         """Close the files. What is not sealed stays where it is and is found at the next start."""
         self._durability.close()
         self._sealer.close()
-        for recording in self._recordings.values():
+        for recording in self._sessions:
             for shard in recording.growing:
                 shard.segment.close()
         self.ledger.close()
 
-    def _known(self, instrument: str, session: str, sample: str | None, material: str | None) -> Recording:
-        known = self._recordings.get((instrument, session))
-        if known is not None and not known.says_more(sample, material):
-            return known
-        row = self._room.again(
-            lambda: self.ledger.open_session(instrument, session, sample=sample, material=material)
-        )
-        if known is None:
-            return recording_of(self.ledger, row)
-        known.row = replace(known.row, sample=row.sample, material=row.material)
-        return known
-
-    def _admit(self, recording: Recording) -> None:
-        row = recording.row
-        if row.state != "open":
-            raise DataFormatError(
-                f"Session {row.session} of {row.instrument} is over.",
-                safe="its data set is complete and unchanged.",
-                next_step="start a session under a new name.",
-            )
-        self._recordings.setdefault((row.instrument, row.session), recording)
-
-    def _begin(self, recording: Recording) -> GrowingShard:
-        if self._sealer.waiting_bytes > self._max_unsealed_bytes:
-            self._sealer.wait(most_bytes=self._max_unsealed_bytes)
-        name = SegmentName(recording.row.id, recording.next_index, 0)
-        return recording.add(self._durability.open_segment(name))
-
-    def _set_aside(self, recording: Recording, frame: Frame, poison: Poison) -> Literal["quarantined"]:
-        self._aside.set_frame_aside(recording, frame, poison)
-        return "quarantined"
-
-    def _too_late(self, recording: Recording, frame: Frame) -> Literal["late"]:
-        header = frame.header
-        what = f"Frame {header.sequence} of stream {header.stream!r} came after its shard was closed."
-        self._set_aside(recording, frame, Poison("late", what))
-        return "late"
-
-    def _shut(self, recording: Recording, shard: GrowingShard) -> None:
-        """The open shard takes no new acquisition; it goes to the sealer once it is durable."""
-        if not shard.held:
-            # Nothing of it became durable.
-            recording.growing.remove(shard)
-            recording.next_index = shard.index
-            shard.segment.discard()
-            return
-        gaps = missing_between(recording.next_sequence, max(shard.held) + 1, shard.held)
-        recording.missing.update(gaps)
-        recording.shut(shard)
-        self._durability.shut(shard)
-
-    def _give_up_the_rest(self, recording: Recording) -> None:
-        """Nothing more comes: what failed and was not sent again is missing."""
-        shard = recording.open
-        if shard is not None:
-            self._shut(recording, shard)
-        for growing in recording.growing:
-            growing.lost.clear()
-        self.sync()
-
     def _with_old_spools(self, report: RecoveryReport) -> RecoveryReport:
         sessions = {recording.row.id: recording.row for recording in self._recordings.values()}
         found = take_in_old_spools(
-            self.folders.spool, sessions, self.quarantine, self._append_found, self.sync
+            self.folders.spool, sessions, self.quarantine, self._intake.take_found, self.sync
         )
         return report.model_copy(
             update={
@@ -409,15 +324,3 @@ class Journal:
                 "damaged_records": report.damaged_records + found.damaged,
             }
         )
-
-    def _append_found(self, frame: Frame) -> bool:
-        header = frame.header
-        recording = self._recordings[(header.instrument, header.session)]
-        if recording.row.state == "open":
-            return self.append(frame) == "stored"
-        # The session is over, but what was acknowledged in it still belongs to it.
-        recording.row, row = recording.row.reopened(), recording.row
-        try:
-            return self.append(frame) == "stored"
-        finally:
-            recording.row = row

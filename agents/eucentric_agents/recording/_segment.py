@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from eucentric_core import Frame, FrameHeader, Shard, fsync_directory
 from eucentric_transfer import Compression, ShardBuilder, StoredChunk, flush_to_disk, is_table
@@ -23,7 +24,7 @@ Batch = list[tuple[Frame, Packing | None]]
 """Frames that were taken and are not written; without a packing, one that is kept in the journal."""
 
 Records = list[tuple[tuple[int, str], bytes]]
-"""Frames, as (sequence number, stream), with their records; written, but not durable."""
+"""Frames, as (sequence number, stream), with their records; they have their places, but are not durable."""
 
 
 def is_inline(header: FrameHeader) -> bool:
@@ -32,8 +33,8 @@ def is_inline(header: FrameHeader) -> bool:
 
 
 class Segment:
-    """An open shard with its journal. One thread appends; another writes batches, in their order; a third
-    may make durable what was written meanwhile.
+    """An open shard with its journal. One thread appends; another gives batches their places, in their order;
+    a third writes what has its place, and a fourth may make durable what was written meanwhile.
 
     `durable` are the frames in the journal; what is not in there was never acknowledged. Once `broken`,
     the segment is only good for being copied from its journal into a new one.
@@ -93,31 +94,43 @@ class Segment:
         self._waiting.append((frame, packing))
 
     def take_batch(self) -> Batch:
-        """What was appended since; `write` is to be called with it, and `settle` in the end."""
+        """What was appended since; `place` is to be called with it, and `settle` in the end."""
         batch, self._waiting = self._waiting, []
         with self._lock:
             self.commits_running += bool(batch)
         return batch
 
-    def write(self, batch: Batch) -> Records:
-        """Write frames into the shard; what `make_durable` needs to know.
+    def place(self, batch: Batch) -> Records:
+        """Give frames their places in the shard; what `make_durable` needs to know. `write` comes first.
 
         Raises:
             OutOfSpaceError, JournalError: none of them counts, and the segment is broken.
         """
         if not batch:
             return []
+        with self._breaking("placing a frame"):
+            return [self._place(frame, packing) for frame, packing in batch]
+
+    def write(self) -> None:
+        """Write the frames that have their places.
+
+        Raises:
+            OutOfSpaceError, JournalError: none of them counts, and the segment is broken.
+        """
+        with self._breaking("writing frames"):
+            self.builder.write_chunks()
+
+    @contextmanager
+    def _breaking(self, doing: str) -> Iterator[None]:
         self._refuse_broken()
         try:
-            with disk_errors("writing a frame"):
-                records = [self._write(frame, packing) for frame, packing in batch]
-                self.builder.write_chunks()
+            with disk_errors(doing):
+                yield
         except BaseException:
             self.broken = True
             raise
-        return records
 
-    def _write(self, frame: Frame, packing: Packing | None) -> tuple[tuple[int, str], bytes]:
+    def _place(self, frame: Frame, packing: Packing | None) -> tuple[tuple[int, str], bytes]:
         header = frame.header
         if packing is None:
             self.builder.append_rows(header, frame.array)
@@ -157,16 +170,11 @@ class Segment:
         """
         if not records:
             return
-        self._refuse_broken()
-        try:
-            with disk_errors("making frames durable"):
-                flush_to_disk(self.shard_path)
-                reached("journal.chunks.durable")
-                self._write_records([record for _, record in records])
-                reached("journal.durable")
-        except BaseException:
-            self.broken = True
-            raise
+        with self._breaking("making frames durable"):
+            flush_to_disk(self.shard_path)
+            reached("journal.chunks.durable")
+            self._write_records([record for _, record in records])
+            reached("journal.durable")
         self.durable.update(frame for frame, _ in records)
 
     def settle(self, batch: Batch) -> None:

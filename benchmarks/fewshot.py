@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fewshot_simulated import simulated
 from harness import arguments, quantile, report
 from numpy.typing import NDArray
 from PIL import Image
@@ -106,13 +107,15 @@ def agreement(image: Labelled, encoder: ChipEncoder, vectors: NDArray[np.float32
     support = SupportSet.build(encoder, image.chips, _chosen(image))
     model = FewShotModel(support, encoder)
     names = np.array(model.classes)
-    answer = model.refined_by(vectors).classifier.classify(vectors, model.false_reject_rate)
+    answer, alone = model.class_map(image.chips, vectors), model.classify(vectors)
     judged, labels = image.judged, image.labels
+    nearest = answer.classification.nearest
     return {
         "default": float((names[answer.class_id] == labels)[judged].mean()),
-        "always_answering": float((names[answer.nearest] == labels)[judged].mean()),
-        "support_alone": float((names[model.classify(vectors).class_id] == labels)[judged].mean()),
-        "none_of_these": float((answer.class_id < 0)[judged].mean()),
+        "always_answering": float((names[nearest] == labels)[judged].mean()),
+        "each_chip_by_itself": float((names[alone.nearest] == labels)[judged].mean()),
+        "none_of_these": float((alone.class_id < 0)[judged].mean()),
+        "confidence": float(answer.classification.confidence[judged].mean()),
     }
 
 
@@ -142,7 +145,7 @@ def unseen_rejected(image: Labelled, encoder: ChipEncoder, vectors: NDArray[np.f
     for left_out in chosen:
         rest = {label: places for label, places in chosen.items() if label != left_out}
         model = FewShotModel(SupportSet.build(encoder, image.chips, rest), encoder)
-        answer = model.refined_by(vectors).classifier.classify(vectors, model.false_reject_rate)
+        answer = model.classify(vectors)
         shares.append(float((answer.class_id < 0)[image.labels == left_out].mean()))
     return float(np.mean(shares))
 
@@ -206,6 +209,7 @@ def main() -> None:
     figures: dict[str, Any] = {
         "agreement_fig2a": None,
         **{name: round(value, 4) for name, value in timings(encoder, 2 if options.quick else 5).items()},
+        "simulated": simulated(encoder, 5 if options.quick else 40),
         "chips": SIDE_CHIPS**2,
         "encoder": encoder.version,
     }

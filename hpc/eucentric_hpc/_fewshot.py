@@ -14,6 +14,7 @@ from eucentric_models.engines import ModelDescription, read_plain_array
 from eucentric_models.fewshot import (
     DEFAULT_ENCODER,
     DEFAULT_FALSE_REJECT_RATE,
+    DEFAULT_SMOOTHNESS,
     NONE_OF_THESE,
     ChipEncoder,
     ChipGrid,
@@ -42,6 +43,7 @@ class FewShotParameters(FrozenModel):
             shipped.
         grid: how images will be cut; None for chips of the size of the support set.
         false_reject_rate: share of chips of the classes that may be called "none of these".
+        smoothness: how much the neighbours of a chip count; 0 for not at all.
         grey_scale: `frame` for the percentiles of each image, `support` for the grey scale of the support
             set.
         pixel_size_m: of the image that chips in a folder were cut from, None if unknown.
@@ -51,6 +53,7 @@ class FewShotParameters(FrozenModel):
     checkpoint: Path | None = None
     grid: ChipGrid | None = None
     false_reject_rate: Annotated[float, Field(ge=0, le=0.5)] = DEFAULT_FALSE_REJECT_RATE
+    smoothness: Annotated[float, Field(ge=0, le=10)] = DEFAULT_SMOOTHNESS
     grey_scale: Literal["frame", "support"] = "frame"
     pixel_size_m: Annotated[float, Field(gt=0, le=1e-3)] | None = None
 
@@ -118,6 +121,7 @@ def make_few_shot(request: FewShotRequest) -> FewShotResult:
         support=support.without_pixels(),
         grid=given.grid,
         false_reject_rate=given.false_reject_rate,
+        smoothness=given.smoothness,
         grey_scale=given.grey_scale,
     )
     model = ChipsModel(_description(parameters), encoder, parameters)

@@ -15,6 +15,7 @@ from ._encoder import ChipEncoder, CombinedEncoder
 from ._encoders import DEFAULT_ENCODER, open_encoder
 from ._engine import CHIPS, ChipsEngine, ChipsModel, ChipsParameters
 from ._few_shot_model import DEFAULT_FALSE_REJECT_RATE, FewShotModel
+from ._neighbourhood import DEFAULT_SMOOTHNESS, Neighbourhood
 from ._prototypes import (
     NONE_OF_THESE,
     Classification,
@@ -22,17 +23,18 @@ from ._prototypes import (
     distances_to,
     fit_prototypes,
 )
-from ._refinement import ImageRefinement
 from ._reject_reference import RejectReference
 from ._support_check import ChipDoubt, SupportReport, check_support
 from ._support_folder import read_support, read_support_images
 from ._support_set import SupportChip, SupportSet
+from ._typical_distance import TypicalDistances
 from .errors import ChipError, EncoderError, FewShotError, SupportSetError
 
 __all__ = [
     "CHIPS",
     "DEFAULT_ENCODER",
     "DEFAULT_FALSE_REJECT_RATE",
+    "DEFAULT_SMOOTHNESS",
     "NONE_OF_THESE",
     "ChipDoubt",
     "ChipEncoder",
@@ -52,13 +54,14 @@ __all__ = [
     "FewShotError",
     "FewShotModel",
     "GreyScale",
-    "ImageRefinement",
+    "Neighbourhood",
     "PrototypeClassifier",
     "RejectReference",
     "SupportChip",
     "SupportReport",
     "SupportSet",
     "SupportSetError",
+    "TypicalDistances",
     "check_support",
     "cut_chips",
     "distances_to",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from pathlib import Path
+from types import ModuleType
 from typing import Literal, cast
 
 import numpy as np
@@ -86,22 +88,13 @@ class BackboneEncoder:
         return features.mean(dim=(2, 3)) if features.ndim == 4 else features
 
 
-def _without_head(library: str, model: str) -> nn.Module:
+def _without_head(library: Literal["torchvision", "timm"], model: str) -> nn.Module:
     """The network, empty, whose answer is its pooled features."""
+    package = _imported(library)
     try:
         if library == "timm":
-            import timm
-
-            return cast(nn.Module, timm.create_model(model, pretrained=False, num_classes=0))
-        import torchvision
-
-        network = cast(nn.Module, torchvision.models.get_model(model, weights=None))
-    except ImportError as error:
-        raise EncoderError(
-            f"The encoder {library}:{model} needs {library}, which is not installed.",
-            safe="no chip was embedded.",
-            next_step=f"install {library} in the version that fits the installed torch, or use 'textures'.",
-        ) from error
+            return cast(nn.Module, package.create_model(model, pretrained=False, num_classes=0))
+        network = cast(nn.Module, package.models.get_model(model, weights=None))
     except (RuntimeError, ValueError) as error:
         raise _refused(model, f"{library} has no network of this name ({error})") from error
     for name in ("fc", "classifier", "head", "heads"):
@@ -109,6 +102,21 @@ def _without_head(library: str, model: str) -> nn.Module:
             setattr(network, name, nn.Flatten())
             return network
     raise _refused(model, "its classification head was not found")
+
+
+def _imported(library: str) -> ModuleType:
+    try:
+        return importlib.import_module(library)
+    except ImportError as error:
+        reason = f"{library} is not installed" if error.name == library else f"{library} is broken ({error})"
+    except (OSError, RuntimeError) as error:
+        # What is built for another torch fails in its own ways.
+        reason = f"the installed {library} does not fit the installed torch ({error})"
+    raise EncoderError(
+        f"The encoder {library} cannot be opened: {reason}.",
+        safe="no chip was embedded.",
+        next_step=f"install {library} in the version that fits the installed torch, or use 'textures'.",
+    )
 
 
 def _refused(model: str, reason: str) -> EncoderError:

@@ -53,6 +53,7 @@ class ClassMap:
         class_id: (n,) index into `classes`.
         uncertainty: (n,) float32, standard deviation of the nearest class's probability over resampled
             support.
+        changed: (n,) chips that would be of another class but for their neighbours.
         shares: statistics of each class, in order.
     """
 
@@ -61,6 +62,7 @@ class ClassMap:
     classification: Classification
     class_id: NDArray[np.intp]
     uncertainty: NDArray[np.float32]
+    changed: NDArray[np.bool_]
     shares: tuple[ClassShare, ...]
 
     def grid(self) -> NDArray[np.intp]:
@@ -88,6 +90,7 @@ class ClassMap:
                 "row": self.chips.rows,
                 "column": self.chips.columns,
                 "typicality": self.classification.typicality,
+                "changed by neighbours": self.changed.astype(np.intp),
                 **distances,
             },
             shares=self.shares,

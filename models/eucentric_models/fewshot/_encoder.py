@@ -51,13 +51,22 @@ class CombinedEncoder:
         total = sum(weight for _, weight in parts)
         if not parts or any(weight <= 0 for _, weight in parts):
             raise ValueError("an encoder is combined of at least one part, of positive weight")
-        self._parts = tuple((encoder, float(np.sqrt(weight / total))) for encoder, weight in parts)
+        self._parts = tuple((encoder, weight / total) for encoder, weight in parts)
         self.version = "+".join(f"{encoder.version}:{weight / total:.3g}" for encoder, weight in parts)
         self.dimension = sum(encoder.dimension for encoder, _ in parts)
 
     def embed(self, chips: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`ChipEncoder`."""
-        return np.concatenate([share * encoder.embed(chips) for encoder, share in self._parts], axis=1)
+        vectors = [encoder.embed(chips) for encoder, _ in self._parts]
+        return self.joined(vectors, [share for _, share in self._parts])
+
+    @staticmethod
+    def joined(vectors: Sequence[NDArray[np.float32]], weights: Sequence[float]) -> NDArray[np.float32]:
+        """Embeddings (n, d_i) of several encoders as one of length 1; weights sum to 1."""
+        return np.concatenate(
+            [np.float32(np.sqrt(weight)) * part for part, weight in zip(vectors, weights, strict=True)],
+            axis=1,
+        )
 
     def files(self) -> dict[str, bytes]:
         """See :class:`ChipEncoder`."""

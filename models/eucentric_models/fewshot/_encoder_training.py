@@ -205,6 +205,17 @@ def held_out_scores(network: TextureNetwork, training: EncoderTraining) -> Itera
             yield _score(all_logits, training.episode)
 
 
+def mean_held_out(network: TextureNetwork, training: EncoderTraining) -> EpisodeScore:
+    """Mean of :func:`held_out_scores`."""
+    scores = list(held_out_scores(network, training))
+    return EpisodeScore(
+        *(
+            sum(values) / len(scores)
+            for values in zip(*((one.loss, one.accuracy, one.within_image) for one in scores), strict=True)
+        )
+    )
+
+
 def _step(state: _State, training: EncoderTraining) -> EpisodeScore:
     rng = np.random.default_rng((training.seed, _TRAINING_STREAM, state.done))
     embedded = _embedded(state.network, draw_episode(training.episode, rng))

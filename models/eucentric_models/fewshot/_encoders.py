@@ -11,6 +11,7 @@ from .errors import EncoderError
 DEFAULT_ENCODER = "textures+handmade"
 HANDMADE_SHARE = 0.7
 """Weight of the hand-made features beside the network: chosen on simulated textures."""
+DEFAULT_WEIGHTS = (1 - HANDMADE_SHARE, HANDMADE_SHARE)
 
 _LIBRARIES = ("torchvision", "timm")
 
@@ -42,7 +43,7 @@ def open_encoder(
         return parts[0]
     if name != DEFAULT_ENCODER:
         raise _unknown(f"there is no encoder {name!r}", _known())
-    return CombinedEncoder(((parts[0], 1 - HANDMADE_SHARE), (parts[1], HANDMADE_SHARE)))
+    return CombinedEncoder(tuple(zip(parts, DEFAULT_WEIGHTS, strict=True)))
 
 
 def _part(name: str, folder: Path | None, device: str) -> ChipEncoder:

@@ -17,6 +17,7 @@ from ._class_map import ChipFindings, ClassMap
 from ._encoder import ChipEncoder
 from ._encoders import DEFAULT_ENCODER, open_encoder
 from ._few_shot_model import DEFAULT_FALSE_REJECT_RATE, FewShotModel
+from ._neighbourhood import DEFAULT_SMOOTHNESS
 from ._prototypes import NONE_OF_THESE
 from ._reject_reference import RejectReference
 from ._support_check import check_support
@@ -35,6 +36,7 @@ class ChipsParameters(FrozenModel):
         support: named chips; None for a model that is given them when it is applied.
         grid: how images are cut; None for chips of the size of the support set.
         false_reject_rate: share of chips of the classes that may be called "none of these".
+        smoothness: how much the neighbours of a chip count; 0 for not at all.
         grey_scale: `frame` for the percentiles of each image, `support` for the grey scale of the support
             set, which
             suits a series with unchanged detector settings.
@@ -44,6 +46,7 @@ class ChipsParameters(FrozenModel):
     support: SupportSet | None = None
     grid: ChipGrid | None = None
     false_reject_rate: Annotated[float, Field(ge=0, le=0.5)] = DEFAULT_FALSE_REJECT_RATE
+    smoothness: Annotated[float, Field(ge=0, le=10)] = DEFAULT_SMOOTHNESS
     grey_scale: Literal["frame", "support"] = "frame"
 
 
@@ -63,8 +66,16 @@ class ChipsModel:
         self.parameters = parameters
         self._reference = reference
         self._doubts = doubts
-        support, rate = parameters.support, parameters.false_reject_rate
-        self._model = None if support is None else FewShotModel(support, encoder, false_reject_rate=rate)
+        self._model = (
+            None
+            if parameters.support is None
+            else FewShotModel(
+                parameters.support,
+                encoder,
+                false_reject_rate=parameters.false_reject_rate,
+                smoothness=parameters.smoothness,
+            )
+        )
 
     def with_support(
         self, path: Path, *, image: NDArray[np.generic] | None = None, pixel_size_m: float | None = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ._chips import Chips
 from ._class_map import ClassMap, class_shares
 from ._encoder import ChipEncoder
+from ._neighbourhood import DEFAULT_SMOOTHNESS, Neighbourhood
 from ._prototypes import (
     NONE_OF_THESE,
     Classification,
@@ -16,11 +19,12 @@ from ._prototypes import (
     fit_prototypes,
     probabilities_at,
 )
-from ._refinement import ImageRefinement
 from ._support_set import SupportSet
+from ._typical_distance import shipped_distances
 from .errors import SupportSetError
 
-DEFAULT_FALSE_REJECT_RATE = 0.005
+DEFAULT_FALSE_REJECT_RATE = 0.002
+"""Every chip that is not far outside gets a class: holes in a sound region are worse than few mistakes."""
 _RESAMPLES = 40
 
 
@@ -32,6 +36,7 @@ class FewShotModel:
         support: named chips.
         encoder: that made the embeddings of the support set.
         false_reject_rate: share of chips of the classes that may be called "none of these"; 0 for never.
+        smoothness: how much neighbours in an image count (:class:`Neighbourhood`); 0 for not at all.
 
     Raises:
         SupportSetError: the support set was embedded by another encoder.
@@ -43,6 +48,7 @@ class FewShotModel:
         encoder: ChipEncoder,
         *,
         false_reject_rate: float = DEFAULT_FALSE_REJECT_RATE,
+        smoothness: float = DEFAULT_SMOOTHNESS,
     ) -> None:
         if support.encoder != encoder.version:
             raise SupportSetError(
@@ -53,21 +59,19 @@ class FewShotModel:
         self.support = support
         self.encoder = encoder
         self.false_reject_rate = false_reject_rate
+        self.smoothness = smoothness
         self.classes = (*support.classes, NONE_OF_THESE)
-        self.classifier = PrototypeClassifier.fit(support.vectors, support.class_id)
+        typical = shipped_distances().get(encoder.version)
+        self.classifier = PrototypeClassifier.fit(support.vectors, support.class_id, typical)
 
     def classify(self, embeddings: NDArray[np.float32]) -> Classification:
-        """Classes of embedded chips (n, d), each by the support set alone whatever else is in the image."""
+        """Classes of embedded chips (n, d), each by itself, whatever else is in the image."""
         return self.classifier.classify(embeddings, self.false_reject_rate)
-
-    def refined_by(self, embeddings: NDArray[np.float32]) -> ImageRefinement:
-        """Prototypes, metric and typical distances refined by the embedded chips (n, d) of one image."""
-        return ImageRefinement.of(self.classifier, self.support.vectors, self.support.class_id, embeddings)
 
     def class_map(
         self, chips: Chips, embeddings: NDArray[np.float32] | None = None, *, seed: int = 0
     ) -> ClassMap:
-        """Classify every chip of a frame, by prototypes that all of its chips have refined.
+        """Classify every chip of a frame, with its neighbours.
 
         Args:
             chips: of the frame.
@@ -75,41 +79,53 @@ class FewShotModel:
             seed: of the resampling of support chips.
         """
         vectors = self.encoder.embed(chips.pixels) if embeddings is None else embeddings
-        refinement = self.refined_by(vectors)
-        result = refinement.classifier.classify(vectors, self.false_reject_rate)
+        alone = self.classify(vectors)
+        around = Neighbourhood.of(chips, self.classifier.metric.applied(vectors), self.smoothness)
+        result = _among(alone, around.smoothed(alone.probabilities))
         none = len(self.classes) - 1
         class_id = np.where(result.class_id < 0, none, result.class_id)
-        fractions, uncertainty = self._resampled(vectors, refinement, result, np.random.default_rng(seed))
+        fractions, uncertainty = self._resampled(vectors, around, result, np.random.default_rng(seed))
         return ClassMap(
             chips=chips,
             classes=self.classes,
             classification=result,
             class_id=class_id,
             uncertainty=uncertainty,
+            changed=result.nearest != alone.nearest,
             shares=class_shares(chips, self.classes, class_id, result.confidence, fractions),
         )
 
     def _resampled(
         self,
         vectors: NDArray[np.float32],
-        refinement: ImageRefinement,
+        around: Neighbourhood,
         result: Classification,
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Area fractions (resamples, n_classes + 1) and uncertainty (n,) with other support chips."""
         support, class_id = self.support.vectors, self.support.class_id
-        bounds = refinement.classifier.reject_distances(self.false_reject_rate)
+        bounds = self.classifier.reject_distances(self.false_reject_rate)
         count = len(self.support.classes)
         members = [np.flatnonzero(class_id == index) for index in range(count)]
         fractions = np.empty((_RESAMPLES, count + 1))
         own = np.empty((_RESAMPLES, len(vectors)), np.float32)
         for index in range(_RESAMPLES):
             drawn = np.concatenate([rng.choice(chips, len(chips)) for chips in members])
-            alone = distances_to(*fit_prototypes(support[drawn], class_id[drawn]), vectors)
-            distances = refinement.distances_with(alone, drawn)
-            nearest = distances.argmin(axis=1)
-            rejected = distances.min(axis=1) > bounds[nearest]
-            fractions[index] = np.bincount(np.where(rejected, count, nearest), minlength=count + 1)
-            probabilities = probabilities_at(distances, self.classifier.temperature)
+            distances = distances_to(*fit_prototypes(support[drawn], class_id[drawn]), vectors)
+            probabilities = around.smoothed(probabilities_at(distances, self.classifier.temperature))
+            rejected = distances.min(axis=1) > bounds[distances.argmin(axis=1)]
+            found = np.where(rejected, count, probabilities.argmax(axis=1))
+            fractions[index] = np.bincount(found, minlength=count + 1)
             own[index] = probabilities[np.arange(len(vectors)), result.nearest]
         return fractions / len(vectors), own.std(axis=0)
+
+
+def _among(alone: Classification, probabilities: NDArray[np.float32]) -> Classification:
+    """The same chips, with what their neighbours say; what is far from every class stays none of these."""
+    nearest = probabilities.argmax(axis=1)
+    return replace(
+        alone,
+        nearest=nearest,
+        class_id=np.where(alone.class_id < 0, -1, nearest),
+        probabilities=probabilities,
+    )

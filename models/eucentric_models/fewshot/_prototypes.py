@@ -11,11 +11,15 @@ from scipy import stats
 
 from ._encoder import unit_rows
 from ._metric import SupportMetric, class_means
+from ._typical_distance import OWN_SHARE, TypicalDistances
 
 NONE_OF_THESE = "none of these"
 """What a chip is called that is farther from its nearest class than chips of that class are."""
 
 _TEMPERATURES = np.geomspace(0.01, 1.0, 61)
+_TEMPERATURE_SHARE = 0.35
+"""Of the temperature by Laplace's rule, which is too modest: with it confidence is the share of right
+answers on simulated specimens."""
 _CLASS_PRIOR_CHIPS = 2.0
 _SMALLEST_DISTANCE = 1e-4
 _MOST_FREEDOM = 30
@@ -29,12 +33,12 @@ class Classification:
     """What chips are.
 
     Attributes:
-        nearest: (n,) class of the nearest prototype.
+        nearest: (n,) most probable class: of the nearest prototype, unless neighbours say otherwise.
         class_id: (n,) the same, or -1 for "none of these".
         distances: (n, n_classes) float32, cosine distance to each prototype, 0 to 2.
         probabilities: (n, n_classes) float32, given that the chip is of one of the classes; rows sum to 1.
-        typicality: (n,) float32, share of chips of the nearest class that would lie farther from its
-            prototype.
+        typicality: (n,) float32, share of chips of the class with the nearest prototype that would lie
+            farther from it.
     """
 
     nearest: NDArray[np.intp]
@@ -61,6 +65,8 @@ class PrototypeClassifier:
         log_distance: (n_classes,) mean logarithm of the distance of a chip to its own prototype.
         log_spread: (n_classes,) standard error of prediction of that logarithm.
         freedom: degrees of freedom of the spread.
+        typical: what is known of the encoder's distances; None for an encoder that nothing is known of, whose
+            support set alone then says what is typical.
     """
 
     metric: SupportMetric
@@ -69,9 +75,15 @@ class PrototypeClassifier:
     log_distance: NDArray[np.float64]
     log_spread: NDArray[np.float64]
     freedom: int
+    typical: TypicalDistances | None = None
 
     @classmethod
-    def fit(cls, embeddings: NDArray[np.float32], class_id: NDArray[np.intp]) -> Self:
+    def fit(
+        cls,
+        embeddings: NDArray[np.float32],
+        class_id: NDArray[np.intp],
+        typical: TypicalDistances | None = None,
+    ) -> Self:
         """Prototypes, temperature and typical distances; the latter two by leaving out each chip once.
 
         Takes milliseconds: nothing is trained.
@@ -79,11 +91,18 @@ class PrototypeClassifier:
         Args:
             embeddings: (n, d) float32 of length 1.
             class_id: (n,) classes from 0, each with at least two chips.
+            typical: distances of the encoder, where they are known.
         """
         metric, prototypes = fit_prototypes(embeddings, class_id)
         left_out = leave_one_out_distances(embeddings, class_id)
         own = left_out[np.arange(len(class_id)), class_id]
-        return cls(metric, prototypes, _temperature(left_out, class_id), *typical_distances(own, class_id))
+        return cls(
+            metric,
+            prototypes,
+            _temperature(left_out, class_id),
+            *typical_distances(own, class_id),
+            typical,
+        )
 
     def classify(self, embeddings: NDArray[np.float32], false_reject_rate: float) -> Classification:
         """Classes of chips.
@@ -95,8 +114,7 @@ class PrototypeClassifier:
         distances = distances_to(self.metric, self.prototypes, embeddings)
         nearest = distances.argmin(axis=1)
         closest = np.maximum(distances[np.arange(len(nearest)), nearest], _SMALLEST_DISTANCE)
-        excess = (np.log(closest) - self.log_distance[nearest]) / self.log_spread[nearest]
-        typicality = stats.t.sf(excess, self.freedom).astype(np.float32)
+        typicality = self._typicality(np.log(closest), nearest)
         return Classification(
             nearest=nearest,
             class_id=np.where(typicality < false_reject_rate, -1, nearest),
@@ -107,8 +125,18 @@ class PrototypeClassifier:
 
     def reject_distances(self, false_reject_rate: float) -> NDArray[np.float64]:
         """(n_classes,) distance beyond which a chip is none of the class."""
+        if self.typical is not None:
+            return np.exp(self.typical.excess_at(false_reject_rate) + OWN_SHARE * self.log_distance)
         quantile = stats.t.isf(false_reject_rate, self.freedom)
         return np.exp(self.log_distance + quantile * self.log_spread)
+
+    def _typicality(
+        self, log_distance: NDArray[np.float32], nearest: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        if self.typical is not None:
+            return self.typical.share_beyond(log_distance - OWN_SHARE * self.log_distance[nearest])
+        excess = (log_distance - self.log_distance[nearest]) / self.log_spread[nearest]
+        return np.asarray(stats.t.sf(excess, self.freedom), np.float32)
 
 
 def fit_prototypes(
@@ -161,7 +189,7 @@ def _temperature(left_out: NDArray[np.float32], class_id: NDArray[np.intp]) -> f
     expected[np.arange(count), class_id] = 1 - 1 / (count + 2)
     scaled = -left_out[None] / _TEMPERATURES[:, None, None]
     log_p = scaled - np.logaddexp.reduce(scaled, axis=2, keepdims=True)
-    return float(_TEMPERATURES[(expected * log_p).sum(axis=(1, 2)).argmax()])
+    return _TEMPERATURE_SHARE * float(_TEMPERATURES[(expected * log_p).sum(axis=(1, 2)).argmax()])
 
 
 def typical_distances(

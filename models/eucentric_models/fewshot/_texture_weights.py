@@ -53,6 +53,7 @@ class EncoderCard(BaseModel):
         training: configuration, complete.
         training_sha256: of the configuration.
         held_out: measured after training.
+        metric_of: what the metric in the last layer was fitted to (fit_metrics); None for none.
         made_with: versions of the packages that the numbers depend on.
     """
 
@@ -66,6 +67,7 @@ class EncoderCard(BaseModel):
     training: dict[str, object]
     training_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     held_out: HeldOut
+    metric_of: str | None = None
     made_with: dict[str, str]
 
     @property
@@ -75,7 +77,12 @@ class EncoderCard(BaseModel):
 
 
 def write_weights(
-    network: TextureNetwork, training: EncoderTraining, held_out: EpisodeScore, folder: Path
+    network: TextureNetwork,
+    training: EncoderTraining,
+    held_out: EpisodeScore,
+    folder: Path,
+    *,
+    metric_of: str | None = None,
 ) -> EncoderCard:
     """Write ``textures.safetensors`` and ``textures.json`` into a folder.
 
@@ -95,11 +102,24 @@ def write_weights(
         training=training.model_dump(mode="json"),
         training_sha256=training.digest,
         held_out=HeldOut(accuracy=held_out.accuracy, within_image_accuracy=held_out.within_image),
+        metric_of=metric_of,
         made_with={package: importlib.metadata.version(package) for package in ("torch", "numpy")},
     )
     (folder / WEIGHTS_FILE).write_bytes(blob)
     (folder / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return card
+
+
+def read_card(folder: Path) -> EncoderCard:
+    """The card in a folder.
+
+    Raises:
+        EncoderError: there is none.
+    """
+    try:
+        return EncoderCard.model_validate_json((folder / CARD_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _refused(f"its card is not readable ({error})") from error
 
 
 def read_weights(blob: bytes) -> TextureNetwork:

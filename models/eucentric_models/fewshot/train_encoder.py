@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from ._encoder_training import EncoderTraining, EpisodeScore, held_out_scores, train_encoder
+from ._encoder_training import EncoderTraining, EpisodeScore, mean_held_out, train_encoder
 from ._texture_weights import write_weights
 
 _LOG = logging.getLogger("eucentric.train_encoder")
@@ -69,12 +69,9 @@ def main(words: list[str] | None = None) -> int:
     network = train_encoder(
         training, options.output / "checkpoint.safetensors", progress=_Progress(training.steps)
     )
-    scores = list(held_out_scores(network, training))
-    loss, accuracy, within_image = (
-        sum(values) / len(scores) for values in zip(*map(_numbers, scores), strict=True)
-    )
-    card = write_weights(network, training, EpisodeScore(loss, accuracy, within_image), options.output)
-    _LOG.info("held out: right among all %.4f, right within an image %.4f", accuracy, within_image)
+    held_out = mean_held_out(network, training)
+    card = write_weights(network, training, held_out, options.output)
+    _LOG.info("held out: right among all %.4f, right within an image %.4f", *_numbers(held_out)[1:])
     _LOG.info("wrote %s, version %s", card.name, card.version)
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 from pathlib import Path
@@ -20,7 +21,7 @@ from eucentric_models.fewshot._encoder_training import (
 from eucentric_models.fewshot._handmade import HandmadeReference, read_reference
 from eucentric_models.fewshot._texture_network import TextureNetwork, TextureNetworkSpec
 from eucentric_models.fewshot._texture_weights import SHIPPED_FOLDER, EncoderCard, write_weights
-from eucentric_models.fewshot.fit_handmade import fit_reference
+from eucentric_models.fewshot.fit_metrics import fit_statistics, whitening, with_metric
 from eucentric_models.fewshot.textures import EpisodeSpec
 from eucentric_models.fewshot.train_encoder import main
 
@@ -148,13 +149,34 @@ def test_the_script_trains_writes_and_says_how_far_it_is(
     assert open_encoder("textures", tmp_path).dimension == TextureNetworkSpec().embedding_size
 
 
-def test_the_reference_of_handmade_features_depends_on_the_seed_alone() -> None:
+def test_the_statistics_of_handmade_features_depend_on_the_seed_alone() -> None:
     spec = EpisodeSpec(images=4, textures_per_image=3, shots=1, queries=1)
-    first, second = (fit_reference(seed=2, episodes=1, spec=spec) for _ in range(2))
+    first, second = (fit_statistics(seed=2, episodes=1, spec=spec) for _ in range(2))
     assert first.to_bytes() == second.to_bytes()
-    assert fit_reference(seed=3, episodes=1, spec=spec).to_bytes() != first.to_bytes()
+    assert fit_statistics(seed=3, episodes=1, spec=spec).to_bytes() != first.to_bytes()
     shipped = read_reference()
     assert np.corrcoef(first.mean, shipped.mean)[0, 1] > 0.9
     assert HandmadeReference.from_bytes(shipped.to_bytes()).metric.shape == shipped.metric.shape
     with pytest.raises(EncoderError, match="shapes"):
         HandmadeReference.from_bytes(HandmadeReference(first.mean[:3], first.scale, first.metric).to_bytes())
+
+
+def test_a_metric_makes_the_scatter_within_regions_the_same_in_all_directions() -> None:
+    rng = np.random.default_rng(6)
+    truth = np.repeat([0, 1, -1], 200)
+    spread = np.array([5.0, 1.0, 0.2])
+    vectors = (rng.normal(size=(600, 3)) * spread + truth[:, None] * 7).astype(np.float32)
+    vectors[truth < 0] *= 100
+    metric = whitening([vectors], [truth], 0.0)
+    scatter = np.cov((vectors[truth == 0] @ metric).T)
+    np.testing.assert_allclose(scatter / scatter[0, 0], np.eye(3), atol=0.25)
+
+
+def test_a_metric_can_be_folded_into_the_last_layer(trained: TextureNetwork) -> None:
+    network = copy.deepcopy(trained)
+    chips = torch.rand(3, 2, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        before = network(chips).numpy()
+        metric = np.random.default_rng(1).normal(size=(16, 16)).astype(np.float32)
+        with_metric(network, metric)
+        np.testing.assert_allclose(network(chips).numpy(), before @ metric, atol=1e-4)

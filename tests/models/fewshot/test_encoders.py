@@ -164,26 +164,53 @@ class TestANetworkOfTheSite:
         with pytest.raises(EncoderError, match="needs a file with its weights"):
             open_encoder(f"{library}:resnet18")
 
-    @pytest.mark.skipif(
-        importlib.util.find_spec("torchvision") is not None, reason="torchvision is installed here"
-    )
+    @pytest.mark.skipif(importlib.util.find_spec("torchvision") is not None, reason="torchvision is here")
     def test_says_what_is_not_installed(self, tmp_path: Path) -> None:
-        with pytest.raises(EncoderError, match="needs torchvision, which is not installed"):
+        with pytest.raises(EncoderError, match="torchvision is not installed"):
             open_encoder("torchvision:resnet18", tmp_path / "weights.safetensors")
 
-    @pytest.mark.skipif(importlib.util.find_spec("torchvision") is None, reason="needs torchvision")
-    def test_embeds_chips_from_a_local_checkpoint(self, chips: NDArray[np.float32], tmp_path: Path) -> None:
-        import torchvision  # type: ignore[import-not-found, unused-ignore]
+    @pytest.mark.skipif(importlib.util.find_spec("torchvision") is not None, reason="torchvision is here")
+    def test_says_that_a_package_was_built_for_another_torch(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "torchvision.py").write_text(
+            "raise RuntimeError('operator torchvision::nms does not exist')"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        with pytest.raises(EncoderError, match=r"does not fit the installed torch \(operator"):
+            open_encoder("torchvision:resnet18", tmp_path / "weights.safetensors")
 
-        network = torchvision.models.resnet18(weights=None)
+    @pytest.mark.parametrize(
+        ("name", "dimension"),
+        [("torchvision:resnet18", 512), ("torchvision:mobilenet_v3_small", 576), ("timm:resnet18", 512)],
+    )
+    def test_embeds_chips_from_a_local_checkpoint(
+        self, name: str, dimension: int, chips: NDArray[np.float32], tmp_path: Path
+    ) -> None:
+        library, _, model = name.partition(":")
+        package = pytest.importorskip(library, reason=f"{library} is not installed", exc_type=ImportError)
+        torch.manual_seed(0)
+        if library == "timm":
+            network = package.create_model(model, pretrained=False)
+        else:
+            network = package.models.get_model(model, weights=None)
         path = tmp_path / "weights.safetensors"
         safetensors.torch.save_file(dict(network.state_dict()), path)
-        encoder = open_encoder("torchvision:resnet18", path)
-        assert encoder.embed(chips[:2]).shape == (2, 512)
+        encoder = open_encoder(name, path)
+        vectors = encoder.embed(chips)
+        assert vectors.shape == (len(chips), dimension)
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+        np.testing.assert_allclose(encoder.embed(chips[3:4])[0], vectors[3], atol=1e-5)
+        (tmp_path / "bundle").mkdir()
+        for file, blob in encoder.files().items():
+            (tmp_path / "bundle" / file).write_bytes(blob)
+        again = open_encoder(name, tmp_path / "bundle")
+        assert again.version == encoder.version
+        np.testing.assert_allclose(again.embed(chips), vectors, atol=1e-6)
         with pytest.raises(EncoderError, match="no network of this name"):
-            open_encoder("torchvision:resnet0", path)
+            open_encoder(f"{library}:resnet0", path)
         with pytest.raises(EncoderError, match="lacks"):
-            open_encoder("torchvision:resnet34", path)
+            open_encoder(f"{library}:resnet50", path)
 
 
 def test_the_package_is_light_until_an_encoder_is_opened() -> None:

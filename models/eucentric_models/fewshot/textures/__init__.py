@@ -1,8 +1,8 @@
-"""Simulated textures: what few-shot encoders are trained and tested on. SIMULATED, numpy only.
+"""Simulated textures: what few-shot encoders are trained and tested on. SIMULATED.
 
 A :class:`Texture` is a field (lattice, fringes, amorphous film, particles, steps, ramp, interface) with a
 grey level; :class:`TextureImaging` makes an image of it; :func:`draw_episode` gives the chips of a training
-episode.
+episode, :func:`draw_specimen` a whole image of several textures that change from place to place.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from ._other_fields import (
     RampField,
     StepField,
 )
+from ._specimen import Change, Specimen, draw_specimen
 
 __all__ = [
     "KINDS",
     "AmorphousField",
+    "Change",
     "EpisodeSpec",
     "Field",
     "FlatField",
@@ -32,10 +34,12 @@ __all__ = [
     "LatticeField",
     "ParticleField",
     "RampField",
+    "Specimen",
     "StepField",
     "Texture",
     "TextureImaging",
     "draw_episode",
+    "draw_specimen",
     "random_field",
     "textures_of_image",
 ]

@@ -15,7 +15,7 @@ from .._elit_models import ElitParameters, EnsembleRequest, EnsembleResult
 from .._training_progress import TrainingProgress
 from ._data import RecipeData
 from ._elit_check import check_frames
-from ._progress import RecipeProgress, TrainingNote
+from ._progress import RecipeProgress, TrainingNote, note_of
 from ._report import DataReport
 
 __all__ = ["ELIT", "ElitRecipe"]
@@ -68,29 +68,10 @@ class ElitRecipe:
                 progress(TrainingNote(stage=stage, done=done, of=of))
 
         def watch(members: tuple[TrainingProgress, ...], waiting: str | None) -> None:
-            if progress is not None and (note := _note(members, waiting, request.members)) is not None:
+            if progress is not None and (note := note_of(members, waiting, request.members)) is not None:
                 progress(note)
 
         return _draft(train_ensemble(executor, request, progress=tell, watch=watch), request, checked)
-
-
-def _note(members: tuple[TrainingProgress, ...], waiting: str | None, count: int) -> TrainingNote | None:
-    """Of the member that needs longest; None when none trains."""
-    if waiting is not None:
-        return TrainingNote(stage="waiting", done=0, of=1, waiting=waiting)
-    training = [member for member in members if not member.done]
-    if not training:
-        return None
-    last = max(training, key=lambda member: member.remaining_s or 0.0)
-    number = int(last.task.removeprefix("member-")) + 1
-    return TrainingNote(
-        stage=f"member {number} of {count}",
-        unit="step",
-        done=last.step,
-        of=last.steps,
-        loss=last.loss,
-        remaining_s=last.remaining_s,
-    )
 
 
 def _draft(result: EnsembleResult, request: EnsembleRequest, checked: DataReport) -> BundleDraft:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from eucentric_core import GoldenChip
+from eucentric_core import GoldenChip, sha256_file
 from eucentric_models import InvalidSpectraError
 from eucentric_models.engines import BundleDraft, EngineModel, read_plain_array
 from eucentric_models.spectra import ForecasterSpec, check_series
 
+from .._result_store import submit_once
 from .._training_errors import TrainingDataError
+from .._training_progress import TrainingProgress
+from .._watching import looking_at, wait_watching
 from ._data import RecipeData
 from ._forecast_scoring import FORECAST_MERITS, score_forecaster
-from ._forecast_tasks import finish_forecaster, train_forecaster
-from ._progress import RecipeProgress, TrainingNote
+from ._forecast_tasks import PROGRESS_FOLDER, finish_forecaster, train_forecaster
+from ._progress import RecipeProgress, TrainingNote, note_of
 from ._report import DataReport
 
 __all__ = ["FORECAST", "ForecastParameters", "ForecastRecipe"]
@@ -124,19 +130,43 @@ class ForecastRecipe:
         held_out, known = ([str(paths[i]) for i in part] for part in (order[:count], order[count:]))
         spec = _spec(parameters, channels=_series(paths[0]).shape[1])
         plain = (spec.model_dump(mode="json"), parameters.model_dump(mode="json"), known, str(work_dir))
-        futures = [executor.submit(train_forecaster, *plain, member) for member in range(parameters.members)]
-        for done, _ in enumerate(as_completed(futures), start=1):
-            _tell(progress, "members", done, parameters.members)
-        members = [future.result() for future in futures]
-        facts = executor.submit(
-            finish_forecaster, spec.model_dump(mode="json"), members, held_out, str(work_dir)
-        ).result()
+        # Part of what identifies a task: files of the same names may hold something else the next time.
+        said = parameters.model_dump_json() + "".join(sha256_file(path) for path in paths)
+        content = hashlib.sha256(said.encode()).hexdigest()
+        tasks = work_dir / "tasks"
+        futures = [
+            submit_once(executor, tasks, f"member-{member}", train_forecaster, *plain, member, content)
+            for member in range(parameters.members)
+        ]
+        _await_members(executor, futures, work_dir, progress)
+        members = [str(future.result()["weights"]) for future in futures]
+        finish = (spec.model_dump(mode="json"), members, held_out, str(work_dir), content)
+        facts = submit_once(executor, tasks, "finish", finish_forecaster, *finish).result()
         _tell(progress, "finish", 1, 1)
         return _draft(spec, members, facts, checked, work_dir)
 
     def score(self, model: EngineModel, data: RecipeData) -> dict[str, float]:
         """See `ScoringRecipe.score`."""
         return score_forecaster(model, data)
+
+
+def _await_members(
+    executor: Executor,
+    futures: Sequence[Future[dict[str, Any]]],
+    work_dir: Path,
+    progress: RecipeProgress | None,
+) -> None:
+    """Wait for all of them, and say meanwhile how far they are or what they wait for."""
+
+    def watch(members: tuple[TrainingProgress, ...], waiting: str | None) -> None:
+        if progress is not None and (note := note_of(members, waiting, len(futures))) is not None:
+            progress(note)
+
+    look = looking_at(executor, work_dir / PROGRESS_FOLDER, watch)
+    pending = set(futures)
+    while pending:
+        _, pending = wait_watching(pending, math.inf, look)
+        _tell(progress, "members", len(futures) - len(pending), len(futures))
 
 
 def _draft(

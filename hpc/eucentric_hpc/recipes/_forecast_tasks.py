@@ -18,9 +18,12 @@ from eucentric_models.spectra import ForecasterSpec, check_series, fit_basis, un
 from eucentric_models.spectra.forecaster import Forecaster, build_forecaster, member_to_bytes
 
 from .._training_errors import TrainingDivergedError
+from .._training_progress import ProgressWriter
 from ._forecast_scoring import rmse
 
-__all__ = ["finish_forecaster", "train_forecaster"]
+__all__ = ["PROGRESS_FOLDER", "finish_forecaster", "train_forecaster"]
+
+PROGRESS_FOLDER = "progress"
 
 _CLIP = 1.0
 _EDGE_PERCENTILE = 99.0
@@ -32,7 +35,8 @@ def train_forecaster(
     series: Sequence[str],
     work_dir: str,
     member: int,
-) -> str:
+    content: str,
+) -> dict[str, str]:
     """Train one member and write it.
 
     Args:
@@ -41,9 +45,10 @@ def train_forecaster(
         series: files to train on.
         work_dir: where the member goes.
         member: which one, from 0.
+        content: hash of series and parameters, which tells this task from others with the same files.
 
     Returns:
-        The path of its safetensors file.
+        `weights`, the path of its safetensors file.
 
     Raises:
         TrainingDivergedError: the loss is no longer finite.
@@ -61,6 +66,7 @@ def train_forecaster(
         network.parameters(), lr=parameters["learning_rate"], weight_decay=parameters["weight_decay"]
     )
     steps = int(parameters["steps"])
+    said = ProgressWriter(Path(work_dir) / PROGRESS_FOLDER, f"member-{member}")
     for step in range(steps):
         for group in optimiser.param_groups:
             cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
@@ -77,15 +83,23 @@ def train_forecaster(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
         optimiser.step()
+        said(step + 1, steps, float(loss.detach()))
     path = Path(work_dir) / f"member-{member}.safetensors"
     write_atomic(path, member_to_bytes(network, basis))
-    return str(path)
+    return {"weights": str(path)}
 
 
 def finish_forecaster(
-    spec_json: dict[str, Any], members: Sequence[str], series: Sequence[str], work_dir: str
+    spec_json: dict[str, Any], members: Sequence[str], series: Sequence[str], work_dir: str, content: str
 ) -> dict[str, JsonValue]:
     """Measure the members on held-out series beside persistence; write reference and golden files.
+
+    Args:
+        spec_json: a `ForecasterSpec`.
+        members: files of the members.
+        series: files to measure on.
+        work_dir: where files go.
+        content: see `train_forecaster`.
 
     Returns:
         `rmse_relative` and `persistence_rmse_relative` (over the mean intensity of each history, against

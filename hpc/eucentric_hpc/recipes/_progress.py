@@ -9,7 +9,9 @@ from pydantic import Field
 
 from eucentric_core import FrozenModel
 
-__all__ = ["RecipeProgress", "TrainingNote"]
+from .._training_progress import TrainingProgress
+
+__all__ = ["RecipeProgress", "TrainingNote", "note_of"]
 
 
 class TrainingNote(FrozenModel):
@@ -42,6 +44,31 @@ class TrainingNote(FrozenModel):
         left = "" if self.remaining_s is None else f", about {_duration(self.remaining_s)} left"
         counted = f", {self.unit}" if self.unit else ":"
         return f"{self.stage}{counted} {self.done} of {self.of}{loss}{left}"
+
+
+def note_of(members: tuple[TrainingProgress, ...], waiting: str | None, count: int) -> TrainingNote | None:
+    """How far a set of members is, by the one that needs longest; None when none trains.
+
+    Args:
+        members: what `member-0`, `member-1`... say of themselves.
+        waiting: what the work waits for, if it does.
+        count: how many members there will be.
+    """
+    if waiting is not None:
+        return TrainingNote(stage="waiting", done=0, of=1, waiting=waiting)
+    training = [member for member in members if not member.done]
+    if not training:
+        return None
+    last = max(training, key=lambda member: member.remaining_s or 0.0)
+    number = int(last.task.removeprefix("member-")) + 1
+    return TrainingNote(
+        stage=f"member {number} of {count}",
+        unit="step",
+        done=last.step,
+        of=last.steps,
+        loss=last.loss,
+        remaining_s=last.remaining_s,
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -13,6 +13,11 @@ from eucentric_core.transport import find_free_port
 from eucentric_flows import prefect_server
 from eucentric_flows.policy import Policy
 
+from ..hpc.third_party_package import (  # noqa: F401 - fixtures
+    someone_elses_package,
+    someone_elses_site,
+)
+
 
 def drift_event(**changes: object) -> DriftDetected:
     facts: dict[str, object] = {

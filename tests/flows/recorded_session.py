@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +28,37 @@ def register_session(
     seed: int = 0,
 ) -> None:
     """Simulate, write shards and have the repository take them in."""
+    simulated = simulate_frames("mos2", conditions, frames, shape, np.random.default_rng(seed))
+    acquisitions = []
+    for sequence, one in enumerate(simulated):
+        held = [_frame(session, "haadf", sequence, one.frame, conditions)]
+        if labelled:
+            held.append(_frame(session, "truth", sequence, one.truth.astype(np.float32), conditions))
+        acquisitions.append(held)
+    _register(root, session, acquisitions)
+
+
+def register_arrays(root: Path, session: str, acquisitions: Sequence[Mapping[str, np.ndarray]]) -> None:
+    """Have the repository take in a session of arrays, by stream, one mapping an acquisition."""
+    _register(
+        root,
+        session,
+        [
+            [
+                frame_around(array, sequence, stream, instrument="microscope-1", session=session)
+                for stream, array in arrays.items()
+            ]
+            for sequence, arrays in enumerate(acquisitions)
+        ],
+    )
+
+
+def _register(root: Path, session: str, acquisitions: Sequence[Sequence[Frame]]) -> None:
     folders = RepositoryFolders(root)
     folders.make()
-    simulated = simulate_frames("mos2", conditions, frames, shape, np.random.default_rng(seed))
-    for index, start in enumerate(range(0, frames, FRAMES_PER_SHARD)):
-        held: list[Frame] = []
-        for sequence in range(start, min(start + FRAMES_PER_SHARD, frames)):
-            one = simulated[sequence]
-            held.append(_frame(session, "haadf", sequence, one.frame, conditions))
-            if labelled:
-                held.append(_frame(session, "truth", sequence, one.truth.astype(np.float32), conditions))
-        _arrive(folders, session, index, held)
+    for index, start in enumerate(range(0, len(acquisitions), FRAMES_PER_SHARD)):
+        part = acquisitions[start : start + FRAMES_PER_SHARD]
+        _arrive(folders, session, index, [frame for held in part for frame in held])
     registrar = Registrar(folders.database, registered_by="repository-1")
     ingest_once(root, registrar)
     registrar.close()
@@ -67,7 +88,7 @@ def _frame(
     )
 
 
-def _arrive(folders: RepositoryFolders, session: str, index: int, frames: list[Frame]) -> None:
+def _arrive(folders: RepositoryFolders, session: str, index: int, frames: Sequence[Frame]) -> None:
     aside = folders.incoming / f".{index}.part"
     write_shard(aside, frames, software="tests")
     sequences = sorted({frame.header.sequence for frame in frames})
@@ -83,6 +104,7 @@ def _arrive(folders: RepositoryFolders, session: str, index: int, frames: list[F
         size_bytes=aside.stat().st_size,
         sealed_utc=utc_now(),
         simulated=True,
+        material=frames[0].header.material,
     )
     aside.rename(folders.incoming / shard.file_name)
     (folders.incoming / f"{shard.file_name}.json").write_text(shard.model_dump_json())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,15 +12,15 @@ import pytest
 from eucentric_core import ManagedProcess, Settings, load_settings
 from eucentric_core.transport import PyroControlClient, find_free_port
 from eucentric_data_repository import open_catalogue, provenance_tree, trace
-from eucentric_flows import EventOutbox, HeldError, NotEnoughFramesError
+from eucentric_flows import HeldError, NotEnoughFramesError
 from eucentric_flows._first_training import bootstrap
-from eucentric_flows._pipeline import Ending, Say, Site
-from eucentric_flows._retraining import retrain
-from eucentric_flows.policy import RetrainAction, RetrainRequest
+from eucentric_flows._pipeline import Ending
+from eucentric_flows.policy import RetrainAction
 from eucentric_hpc import open_executor, start_training
-from eucentric_model_registry import Gates, generate_keys, mlflow_server
+from eucentric_model_registry import Gates, KeyFolder, ReleaseBook, create_trust
 from eucentric_models import DEMO_CONDITIONS, NetworkSpec
 
+from .hub import Hub, running_mlflow
 from .recorded_session import register_session
 
 pytestmark = pytest.mark.slow
@@ -48,19 +47,8 @@ ACTION = RetrainAction(
 )
 
 
-class Hub:
-    """The stages, run one after the other as the flow runs them, and told by name."""
-
-    def __init__(self, settings: Settings, executor: Executor) -> None:
-        self.site = Site.of(settings, EventOutbox(settings.home / "events.sqlite"))
-        self._executor: Future[Executor] = Future()
-        self._executor.set_result(executor)
-        self.stages: list[str] = []
-        self.said: list[str] = []
-
-    def _run_stage(self, name: str, stage: Callable[[Say], _T], /) -> _T:
-        self.stages.append(name)
-        return stage(self.said.append)
+class AtomsHub(Hub):
+    """A hub whose model finds atoms."""
 
     def bootstrap(self, trigger_id: str) -> Ending:
         return bootstrap(
@@ -71,20 +59,9 @@ class Hub:
             trigger_id=trigger_id,
             members=2,
             installing=True,
-            executor=self._executor,
-            run_stage=self._run_stage,
+            executor=self.executor,
+            run_stage=self.run_stage,
         )
-
-    def retrain(
-        self, trigger_id: str, session: str, *, first_sequence: int = 0, action: RetrainAction = ACTION
-    ) -> Ending:
-        request = RetrainRequest(
-            trigger_id=trigger_id, model="atoms", session=session, first_sequence=first_sequence
-        )
-        return retrain(self.site, request, action, self._executor, self._run_stage)
-
-    def versions(self) -> list[int]:
-        return [version.version for version in self.site.registry.versions("atoms")]
 
 
 @pytest.fixture(scope="module")
@@ -99,42 +76,33 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         },
         environment={},
     )
-    generate_keys(settings.signing_key_path, settings.trusted_keys_path)
+    create_trust(KeyFolder.of(settings), settings.releases_path)
     return settings
 
 
 @pytest.fixture(scope="module")
-def hub(machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+def hub(machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AtomsHub]:
     """Registry, edge and workers of one machine, running."""
     config = machine.home / "eucentric.toml"
     edge = f"control_port = {machine.edge.control_port}\ndata_port = {machine.edge.data_port}"
     config.write_text(f'home = "{machine.home}"\n[edge]\n{edge}\n')
-    port = int(machine.hub.mlflow_url.rpartition(":")[2])
-    server = mlflow_server(machine.home / "mlflow", port=port)
-    processes = [
-        ManagedProcess(
-            "mlflow", server.command, log=machine.logs / "mlflow.log", environment=server.environment
-        ),
-        ManagedProcess(
-            "edge",
-            [sys.executable, "-m", "eucentric_edge", "serve", "--config", str(config)],
-            log=machine.logs / "edge.log",
-        ),
-    ]
+    serving = ManagedProcess(
+        "edge",
+        [sys.executable, "-m", "eucentric_edge", "serve", "--config", str(config)],
+        log=machine.logs / "edge.log",
+    )
     try:
-        with open_executor(machine.hpc, machine.logs / "hpc") as executor:
-            processes[0].wait_ready(server.is_healthy, timeout_s=100)
-            processes[1].wait_ready((machine.home / "run" / "edge.json").exists, timeout_s=60)
-            opened = Hub(machine, executor)
+        with running_mlflow(machine), open_executor(machine.hpc, machine.logs / "hpc") as executor:
+            serving.wait_ready((machine.home / "run" / "edge.json").exists, timeout_s=100)
+            opened = AtomsHub(machine, executor)
             yield opened
             opened.site.outbox.close()
     finally:
-        for process in processes:
-            process.stop()
+        serving.stop()
 
 
 @pytest.fixture(scope="module")
-def first_model(hub: Hub) -> Ending:
+def first_model(hub: AtomsHub) -> Ending:
     return hub.bootstrap("bootstrap-1")
 
 
@@ -155,7 +123,9 @@ def repository(machine: Settings) -> Path:
     return machine.repository_path
 
 
-def test_the_first_model_is_in_service(hub: Hub, first_model: Ending, serving: Callable[[], object]) -> None:
+def test_the_first_model_is_in_service(
+    hub: AtomsHub, first_model: Ending, serving: Callable[[], object]
+) -> None:
     assert (first_model.outcome, first_model.version) == ("promoted", 1)
     assert serving() == 1
     hub.stages.clear()
@@ -164,25 +134,25 @@ def test_the_first_model_is_in_service(hub: Hub, first_model: Ending, serving: C
 
 
 def test_frames_that_do_not_come_are_waited_for_no_longer_than_allowed(
-    hub: Hub, first_model: Ending, repository: Path
+    hub: AtomsHub, first_model: Ending, repository: Path
 ) -> None:
     with pytest.raises(NotEnoughFramesError, match="only 12 of 24 frames of session drifted from 20 on"):
-        hub.retrain("too-few", "drifted", first_sequence=20)
+        hub.retrain("too-few", "drifted", ACTION, first_sequence=20)
 
 
 def test_labels_that_the_champion_is_not_sure_of_hold_the_run(
-    hub: Hub, first_model: Ending, repository: Path
+    hub: AtomsHub, first_model: Ending, repository: Path
 ) -> None:
     with pytest.raises(HeldError, match="too few confident labels"):
-        hub.retrain("unlabelled", "unlabelled")
+        hub.retrain("unlabelled", "unlabelled", ACTION)
     assert hub.versions() == [1]
 
 
 def test_a_better_model_replaces_the_champion_once_per_trigger(
-    hub: Hub, first_model: Ending, repository: Path, serving: Callable[[], object]
+    hub: AtomsHub, first_model: Ending, repository: Path, serving: Callable[[], object]
 ) -> None:
     hub.stages.clear()
-    ending = hub.retrain("drift-1", "drifted")
+    ending = hub.retrain("drift-1", "drifted", ACTION)
     assert (ending.outcome, ending.version) == ("promoted", 2), ending.reason
     assert hub.stages == ["gather", "train", "judge", "sign", "register", "promote", "install"]
     assert serving() == 2
@@ -193,13 +163,26 @@ def test_a_better_model_replaces_the_champion_once_per_trigger(
     assert champion.metrics["recent_f1"] > champion.metrics["recent_f1_of_champion"]
     assert [event.kind for event in hub.site.outbox.pending()] == ["model.promoted", "model.promoted"]
 
+    book = ReleaseBook.of(hub.site.settings)
+    release = None if book is None else book.current("atoms")
+    assert release is not None
+    assert (release.number, release.bundle_version, release.replaces) == (2, 2, 1)
+    deployments = hub.site.registry.deployments.history("atoms")
+    assert [(line.version, line.state) for line in deployments] == [
+        (1, "waiting"), (1, "serving"), (2, "waiting"), (2, "serving"),
+    ]  # fmt: skip
+    page = hub.site.registry.evidence_page("atoms", 2)
+    assert page is not None
+    assert b"challenger v2 against champion v1" in page
+    assert page.count(b"data:image/png") == 8
+
     with open_catalogue(hub.site.settings) as catalogue:
         lines = provenance_tree(trace(catalogue, "model:atoms/2"))
     said = "\n".join(lines)
     for part in ("instrument microscope-1", "data set microscope-1.drifted", "model:atoms/1", "on edge-1"):
         assert part in said
 
-    assert hub.retrain("drift-1", "drifted") == ending
+    assert hub.retrain("drift-1", "drifted", ACTION) == ending
     assert hub.versions() == [2, 1]
     assert len(hub.site.outbox.pending()) == 2
 
@@ -209,13 +192,13 @@ def test_a_better_model_replaces_the_champion_once_per_trigger(
 
 
 def test_a_model_that_is_no_better_stays_a_challenger(
-    hub: Hub, first_model: Ending, repository: Path, serving: Callable[[], object]
+    hub: AtomsHub, first_model: Ending, repository: Path, serving: Callable[[], object]
 ) -> None:
     before = serving()
     # The champion has just been trained for these conditions: so much is not to be gained any more.
     demanding = ACTION.gates.model_copy(update={"min_f1_gain_on_recent": 0.5})
     action = ACTION.model_copy(update={"gates": demanding, "steps": 10})
-    ending = hub.retrain("drift-2", "drifted", action=action)
+    ending = hub.retrain("drift-2", "drifted", action)
     assert ending.outcome == "rejected"
     assert "F1 on recent frames is" in ending.reason
     challenger = hub.site.registry.challenger("atoms")

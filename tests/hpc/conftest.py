@@ -11,6 +11,7 @@ from eucentric_core import GlobusSettings
 
 from ..servers.globus import GlobusEmulator
 from ..servers.slurm import Slurm, running_slurm
+from .third_party_package import someone_elses_package, someone_elses_site  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")

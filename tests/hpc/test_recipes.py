@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,7 +27,6 @@ from eucentric_models.engines import engines, write_model_folder
 
 from .recipe_cases import CASES
 
-THIRD_PARTY = Path(__file__).with_name("third_party")
 POISONS = [(name, poison) for name, case in CASES.items() for poison in case.poisons]
 
 
@@ -166,24 +163,8 @@ def test_a_recipe_that_is_not_there_is_named_with_those_that_are() -> None:
         recipe_named("alchemy")
 
 
-@pytest.fixture(scope="module")
-def third_party(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Somebody else's package, installed into a folder of its own."""
-    target = tmp_path_factory.mktemp("site")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    apart = ["--no-index", "--no-deps", "--no-build-isolation", "--target", str(target)]
-    subprocess.run([*pip, *apart, str(THIRD_PARTY)], check=True, timeout=100, capture_output=True)
-    return target
-
-
-@pytest.fixture
-def installed(third_party: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.syspath_prepend(str(third_party))
-    return third_party
-
-
 def test_somebody_elses_package_brings_a_recipe_and_an_engine(
-    installed: Path, threads: ThreadPoolExecutor, tmp_path: Path
+    someone_elses_package: Path, threads: ThreadPoolExecutor, tmp_path: Path
 ) -> None:
     assert "template" in recipes()
     assert "template" in engines()
@@ -197,7 +178,7 @@ def test_somebody_elses_package_brings_a_recipe_and_an_engine(
     assert (facts["engine"], facts["parameters"]) == ("template", {"weight": 2.0})
 
 
-def test_what_is_no_recipe_or_lacks_a_package_is_refused_by_name(installed: Path) -> None:
+def test_what_is_no_recipe_or_lacks_a_package_is_refused_by_name(someone_elses_package: Path) -> None:
     with pytest.raises(TrainingConfigError, match="someone_elses_recipe:NAME is no recipe"):
         recipe_named("not-a-recipe")
     with pytest.raises(TrainingConfigError, match=r"cannot be imported from someone_elses_recipe\.missing"):

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from eucentric_core import GoldenChip, write_atomic
 from eucentric_hpc import TrainingDataError
-from eucentric_hpc.recipes import BundleDraft, DataReport, RecipeData, RecipeProgress, TrainingNote
-from eucentric_models.engines import Column, ModelDescription
+from eucentric_hpc.recipes import BundleDraft, DataReport, Merit, RecipeData, RecipeProgress, TrainingNote
+from eucentric_models.engines import Column, EngineModel, ModelDescription
 
 NAME = "template"
 
@@ -35,6 +35,7 @@ class Template:
     engine = NAME
     Parameters = TemplateParameters
     inputs: Mapping[str, str] = {"images": "images of one shape (.npy)"}
+    merits = (Merit(name="distance", better="lower", bound=100.0),)
 
     def check(self, data: RecipeData, parameters: TemplateParameters) -> DataReport:
         """Refuse images of several shapes, or none."""
@@ -78,6 +79,11 @@ class Template:
             metrics={"images": float(len(paths))},
             report=report.plan,
         )
+
+    def score(self, model: EngineModel, data: RecipeData) -> dict[str, float]:
+        """Mean distance of images that nobody averaged."""
+        images = [np.load(path, allow_pickle=False) for path in data.many("images")]
+        return {"distance": float(np.mean([model.answer(image)[0] for image in images]))}
 
 
 def mean_of(paths: list[str], weight: float) -> NDArray[np.float32]:

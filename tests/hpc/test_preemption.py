@@ -1,33 +1,51 @@
-"""Trainings on a real Slurm whose jobs are preempted, killed, out of time, or lose their node."""
+"""Retrainings on a real Slurm whose jobs are preempted, killed, out of time, or lose their node.
+
+Each is followed to the registry: whatever happened, its trigger has led to one version, of a model that is
+the same as without faults.
+"""
 
 from __future__ import annotations
 
 import datetime
+import json
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from eucentric_core import HpcSettings, sha256_file, write_atomic
-from eucentric_hpc import open_executor, read_progress, submit_once, waiting_reason
+from eucentric_core import HpcSettings, Settings, TrustedKeys, load_settings, sha256_file, write_atomic
+from eucentric_core.transport import find_free_port
+from eucentric_flows._pipeline import Ending
+from eucentric_flows.policy import ArraysInput, RetrainAction
+from eucentric_flows.stages import Workspace
+from eucentric_hpc import open_executor, read_progress, waiting_reason
+from eucentric_model_registry import Registry, generate_keys
 
+from ..flows.hub import Hub, running_mlflow
+from ..flows.recorded_session import register_arrays
 from ..servers.slurm import Slurm
 from .compute_kinds import write_slurm_site
-from .paced_training import (
-    CHECKPOINT_STEPS,
-    STEPS,
-    paced_training_task,
-    steps_done,
-    train_straight,
-)
+from .paced_recipe import write_paced_package
+from .paced_training import CHECKPOINT_STEPS, STEPS, steps_done, train_straight
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 _PATIENCE_S = 300.0
 _STEPS_BETWEEN_FAULTS = CHECKPOINT_STEPS + 3
+
+TRIGGER, SESSION = "one-trigger", "images"
+ACTION = RetrainAction(
+    recipe="paced",
+    frames=8,
+    gather_timeout_s=10,
+    inputs={"images": ArraysInput(stream="camera")},
+    material="mos2",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +54,30 @@ def straight() -> tuple[bytes, tuple[float, ...]]:
     return result.weights, result.losses
 
 
-class Stage:
-    """One training on a cluster, with somebody who breaks things."""
+@pytest.fixture(scope="module")
+def hub_settings(someone_elses_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A hub with MLflow, keys, a session to learn from and the recipe."""
+    home = tmp_path_factory.mktemp("hub")
+    (home / "site").symlink_to(someone_elses_site)
+    write_paced_package(someone_elses_site)
+    mlflow_url = f"http://127.0.0.1:{find_free_port()}"
+    settings = load_settings(flags={"home": str(home), "hub": {"mlflow_url": mlflow_url}}, environment={})
+    generate_keys(settings.signing_key_path, settings.trusted_keys_path)
+    register_arrays(settings.repository_path, SESSION, [{"camera": np.eye(4, dtype=np.float32)}] * 8)
+    with running_mlflow(settings), pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(str(someone_elses_site))
+        yield settings
 
-    def __init__(self, slurm: Slurm, folder: Path) -> None:
+
+class Stage:
+    """One retraining whose training runs on a cluster, with somebody who breaks things."""
+
+    def __init__(self, slurm: Slurm, settings: Settings, model: str, folder: Path) -> None:
         self.slurm = slurm
+        self.settings = settings
+        self.model = model
         self.folder = folder
+        self.work = Workspace.of(settings, model, TRIGGER).training
         self.dark: str | None = None
         self.waited_for: list[str] = []
 
@@ -80,29 +116,37 @@ class Stage:
         self.dark = self.slurm.node_of(self.job())
         self.slurm.cut_power(self.dark)
 
-    def train(self, faults: list[str]) -> Mapping[str, Any]:
-        """Train, with one fault after the other."""
-        site = write_slurm_site(self.folder / "site.toml")
+    def train(self, faults: list[str]) -> Ending:
+        """Retrain for one trigger, with one fault after the other; the version that it led to."""
+        more = f"export PYTHONPATH=$PYTHONPATH:{self.settings.home / 'site'}"
+        site = write_slurm_site(self.folder / "site.toml", worker_init=more)
         settings = HpcSettings(executor="parsl-slurm", workers=1, site=str(site), retries=5, grace_s=30)
-        work = self.folder / "work"
-        work.mkdir()
         try:
-            with open_executor(settings, self.folder / "run") as executor:
-                future = submit_once(executor, work / "tasks", "member-0", paced_training_task, str(work))
+            with ThreadPoolExecutor(1) as flow, open_executor(settings, self.folder / "run") as executor:
+                ending = flow.submit(self.retrain, executor)
                 for number, fault in enumerate(faults, start=1):
                     # Slurm looks at time limits every half minute; there must be steps left by then.
-                    write_atomic(work / "slow", b"0.5" if fault == "run_out_of_time" else b"0.1")
-                    self.await_steps(work, attempts=number, future=future)
+                    self.work.mkdir(exist_ok=True)
+                    write_atomic(self.work / "slow", b"0.5" if fault == "run_out_of_time" else b"0.1")
+                    self.await_steps(self.work, attempts=number, future=ending)
                     getattr(self, fault)()
-                    self.await_attempt(work, number + 1, future, lambda: waiting_reason(executor))
-                (work / "slow").unlink(missing_ok=True)
-                result = future.result(timeout=_PATIENCE_S)
-                again = submit_once(executor, work / "tasks", "member-0", paced_training_task, str(work))
-                assert again.result(timeout=1) == result
-            return result
+                    self.await_attempt(self.work, number + 1, ending, lambda: waiting_reason(executor))
+                (self.work / "slow").unlink(missing_ok=True)
+                ended = ending.result(timeout=_PATIENCE_S)
+                # The same trigger again, as after a flow that was killed at its very end.
+                assert flow.submit(self.retrain, executor).result(timeout=_PATIENCE_S) == ended
+            return ended
         finally:
             if self.dark is not None:
                 self.slurm.restore_power(self.dark)
+
+    def retrain(self, executor: Executor) -> Ending:
+        """Carry the retraining out, in the thread of a flow."""
+        hub = Hub(self.settings, executor)
+        try:
+            return hub.retrain(TRIGGER, SESSION, ACTION, model=self.model)
+        finally:
+            hub.site.outbox.close()
 
     def await_steps(self, work: Path, attempts: int, future: Future[Any]) -> None:
         def enough() -> bool:
@@ -131,15 +175,16 @@ class Stage:
 
 
 def check(
-    stage: Stage, result: Mapping[str, Any], straight: tuple[bytes, tuple[float, ...]], faults: list[str]
+    stage: Stage, ending: Ending, straight: tuple[bytes, tuple[float, ...]], faults: list[str], folder: Path
 ) -> None:
-    """The training is the same as without faults, no step too many was lost, and there is one result."""
-    work = stage.folder / "work"
+    """The training is the same as without faults, no step too many was lost, and one version came of it."""
     weights, losses = straight
+    work = stage.work
     assert (work / "member.safetensors").read_bytes() == weights
+    (recorded,) = (work / "tasks").glob("*.result.json")
+    result = json.loads(recorded.read_text())
     assert result["sha256"] == sha256_file(work / "member.safetensors")
     assert tuple(result["losses"]) == losses
-    assert len(list((work / "tasks").glob("*.result.json"))) == 1
     attempts = steps_done(work)
     assert len(attempts) == len(faults) + 1
     for fault, before, after in zip(faults, attempts, attempts[1:], strict=False):
@@ -151,15 +196,27 @@ def check(
     (progress,) = read_progress(work / "progress")
     assert (progress.step, progress.done, progress.remaining_s) == (STEPS, True, 0)
     assert stage.slurm.jobs() == {}
+    require_one_version(stage, ending, losses, folder)
+
+
+def require_one_version(stage: Stage, ending: Ending, losses: tuple[float, ...], folder: Path) -> None:
+    """MLflow holds one version, signed, whose model is what the training made."""
+    registry = Registry(stage.settings.hub.mlflow_url, TrustedKeys.read(stage.settings.trusted_keys_path))
+    assert [version.version for version in registry.versions(stage.model)] == [1]
+    assert (ending.outcome, ending.version) == ("promoted", 1), ending.reason
+    manifest = registry.download(stage.model, 1, folder)
+    assert manifest.lineage.trigger_id == TRIGGER
+    (mean,) = load_file(folder / "mean.safetensors").values()
+    assert mean.tolist() == np.array([losses], np.float32).tolist()
 
 
 def test_a_training_survives_one_of_each(
-    slurm: Slurm, straight: tuple[bytes, tuple[float, ...]], tmp_path: Path
+    slurm: Slurm, hub_settings: Settings, straight: tuple[bytes, tuple[float, ...]], tmp_path: Path
 ) -> None:
     faults = ["terminate", "kill", "run_out_of_time", "lose_node"]
-    stage = Stage(slurm, tmp_path)
-    result = stage.train(faults)
-    check(stage, result, straight, faults)
+    stage = Stage(slurm, hub_settings, "one-of-each", tmp_path)
+    ending = stage.train(faults)
+    check(stage, ending, straight, faults, tmp_path / "bundle")
     assert any(reason.startswith("queued in Slurm: ") for reason in stage.waited_for)
 
 
@@ -169,12 +226,13 @@ def test_every_fault_several_times(
     fault: str,
     times: int,
     slurm: Slurm,
+    hub_settings: Settings,
     straight: tuple[bytes, tuple[float, ...]],
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
     if not request.config.getoption("--nightly"):
         pytest.skip("takes half an hour: --nightly")
-    stage = Stage(slurm, tmp_path)
-    result = stage.train([fault] * times)
-    check(stage, result, straight, [fault] * times)
+    stage = Stage(slurm, hub_settings, f"{fault}-{times}", tmp_path)
+    ending = stage.train([fault] * times)
+    check(stage, ending, straight, [fault] * times, tmp_path / "bundle")

@@ -45,8 +45,8 @@ def open_shard(site: Any) -> Path:
     return path
 
 
-def frames_after(site: Any, journal: Journal) -> tuple[list[int], tuple[int, ...]]:
-    """End the session; which frames of it are registered, and which are missing."""
+def frames_after(site: Any, journal: Journal) -> tuple[list[int], int]:
+    """End the session; which frames of it are registered, and how many are missing."""
     journal.stop_session("twin", "s1", frames=FRAMES + 2)
     (entry,) = journal.ledger.outbox("pending", limit=1)
     site.settle(journal)

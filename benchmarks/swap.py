@@ -108,8 +108,9 @@ def _measured(chosen: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         raise SystemExit(f"the two sets of weights answer too alike ({apart:.3g}) to tell them apart")
     signer = CryptoSigner.generate_ed25519()
     (scratch / "trusted-keys.json").write_text(trusted_keys_of(signer).model_dump_json())
+    references = [_reference(source, frames) for source in sources]
     bundles = [
-        _bundle(scratch / f"bundle-{v}", v, sources[v % 2], frames, signer)
+        _bundle(scratch / f"bundle-{v}", v, sources[v % 2], references[v % 2], frames[0], signer)
         for v in range(1, chosen.swaps + 2)
     ]
     _tell(f"{len(bundles)} signed bundles of {MEMBERS} networks, {SIDE_PX} px, {chosen.backend}")
@@ -189,15 +190,20 @@ def _deviations(
     return [served.infer(frame).deviation for frame in frames]
 
 
+def _reference(source: EnsembleSource, frames: list[NDArray[np.float32]]) -> DriftReference:
+    served = _served(source, "torch")
+    known = [served.infer(frame[:, : SIDE_PX - cut]) for cut in (0, 16) for frame in frames]
+    return DriftReference.fit([k.features for k in known], [k.mean_entropy for k in known])
+
+
 def _bundle(
     folder: Path,
     version: int,
     source: EnsembleSource,
-    frames: list[NDArray[np.float32]],
+    reference: DriftReference,
+    frame: NDArray[np.float32],
     signer: CryptoSigner,
 ) -> Path:
-    served = _served(source, "torch")
-    known = [served.infer(frame[index:, : SIDE_PX - 16]) for index in (0, 8) for frame in frames]
     content = BundleContent(
         name="atoms",
         version=version,
@@ -207,8 +213,8 @@ def _bundle(
         preprocessing=Preprocessing(),
         decoding=Decoding(threshold=0.5),
         members=source.members,
-        drift_reference=DriftReference.fit([k.features for k in known], [k.mean_entropy for k in known]),
-        golden_frames=(frames[0][:96, :96],),
+        drift_reference=reference,
+        golden_frames=(frame[:96, :96],),
         metrics={"f1": 0.9},
         lineage=Lineage(
             datasets=("bench",),

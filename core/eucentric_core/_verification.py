@@ -198,7 +198,7 @@ def _parsed(content: bytes) -> Envelope:
     from securesystemslib.dsse import Envelope  # late, as in `TrustedKeys.load`
 
     try:
-        envelope: Envelope = Envelope.from_dict(json.loads(content))
+        envelope: Envelope = Envelope.from_dict(json.loads(content, object_pairs_hook=_once))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, FormatError) as error:
         raise refuse_bundle(
             f"{BUNDLE_ENVELOPE} is not a signed manifest: {error}.", "fetch the bundle again."
@@ -208,6 +208,13 @@ def _parsed(content: bytes) -> Envelope:
             f"The envelope holds {envelope.payload_type!r}, not a bundle.", "check what was published."
         )
     return envelope
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    # Of two values of one name a reader takes one, and it need not be the one that another reader takes.
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a name comes twice")
+    return dict(pairs)
 
 
 def _check_files(folder: Path, manifest: BundleManifest) -> None:

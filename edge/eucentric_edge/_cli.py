@@ -95,6 +95,27 @@ def tune(
 
 
 @app.command()
+def export(
+    output: Annotated[Path, typer.Argument(help="File to write, for example columns.onnx.")],
+    config: _Config = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Folder of a bundle or model, or a shipped model; without: the one in service."),
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="8-bit convolutions, calibrated on frames.")] = False,
+    frames: Annotated[
+        Path | None, typer.Option(help="Folder of .npy frames to calibrate on; without: the golden chips.")
+    ] = None,
+) -> None:
+    """Write the network of a model as one ONNX graph, for other runtimes, hls4ml and FINN."""
+    from ._export_command import export_here
+
+    with clear_errors():
+        settings = load_settings(config)
+        typer.echo(export_here(settings, model=model, output=output, int8=int8, frames=frames))
+
+
+@app.command()
 def status(config: _Config = None) -> None:
     """Print what the running edge says about itself, as JSON."""
     from eucentric_core.transport import PyroControlClient

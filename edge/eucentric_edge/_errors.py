@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eucentric_core import EucentricError
 
-__all__ = ["FrameRefusedError", "SupportRefusedError", "TuningError"]
+__all__ = ["ExportError", "FrameRefusedError", "SupportRefusedError", "TuningError"]
 
 
 class FrameRefusedError(EucentricError):
@@ -23,3 +23,9 @@ class SupportRefusedError(EucentricError):
     """Classes that the model in service cannot be given."""
 
     code = "edge.support_refused"
+
+
+class ExportError(EucentricError):
+    """A network that cannot be written for other runtimes."""
+
+    code = "edge.export"

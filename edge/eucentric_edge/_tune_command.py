@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from eucentric_core import (
     sha256_file,
     verify_bundle,
 )
+from eucentric_models.backends import BACKENDS, Backend
 
 from ._backend_choice import Candidate, TuningRecord, TuningRecords, bundle_hash
 from ._errors import TuningError
@@ -22,7 +23,7 @@ from ._errors import TuningError
 if TYPE_CHECKING:
     from eucentric_models.engines import ModelDescription
 
-__all__ = ["RECORDS_FILE", "line_of", "parse_shapes", "tune_here"]
+__all__ = ["RECORDS_FILE", "line_of", "opened_model", "parse_shapes", "tune_here"]
 
 RECORDS_FILE = "tuning.json"
 """In `<home>/edge`."""
@@ -39,6 +40,7 @@ def tune_here(
     threads: int,
     seconds: float,
     tell: Callable[[Candidate], None],
+    backends: Sequence[Backend] = BACKENDS,
 ) -> TuningRecord:
     """Tune for a model on this machine and keep the record.
 
@@ -50,6 +52,7 @@ def tune_here(
         threads: CPU threads that one frame may use.
         seconds: how long each back end is timed for each shape.
         tell: hears of each candidate as it is done.
+        backends: those to try.
 
     Raises:
         CommandRefusedError: there is no model to tune for.
@@ -60,7 +63,7 @@ def tune_here(
 
     from ._tuning import tune
 
-    folder, description, name = _opened(settings, model)
+    folder, description, name = opened_model(settings, model)
     opened = engine_named(description.engine).open(folder, description)
     record = tune(
         folder,
@@ -71,6 +74,7 @@ def tune_here(
         threads=threads,
         seconds=seconds,
         tell=tell,
+        backends=backends,
     )
     path = settings.home / "edge" / RECORDS_FILE
     TuningRecords.read(path).including(record).write(path)
@@ -112,8 +116,14 @@ def line_of(candidate: Candidate) -> str:
     )
 
 
-def _opened(settings: Settings, model: str | None) -> tuple[Path, ModelDescription, str]:
-    """Folder and description of a model whose files can be believed, and what its record is kept under."""
+def opened_model(settings: Settings, model: str | None) -> tuple[Path, ModelDescription, str]:
+    """Folder and description of a model whose files can be believed, and what its record is kept under.
+
+    Raises:
+        CommandRefusedError: no model was named and none is installed.
+        BundleError: a bundle is not one that this machine trusts.
+        ModelsError: a folder holds no model.
+    """
     from eucentric_models.engines import (
         MODEL_FILE,
         ModelDescription,

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from eucentric_models import NetworkSpec, WeightsError
+from eucentric_models import InvalidFrameError, NetworkSpec, Preprocessing, WeightsError
 from eucentric_models.backends import (
     BACKENDS,
     REFERENCE,
@@ -20,10 +20,13 @@ from eucentric_models.backends import (
     CompiledEnsemble,
     EnsembleOutput,
     EnsembleSource,
+    QuantisedBackend,
+    ServedEnsemble,
     backend_named,
     opened,
+    quantised_graph,
 )
-from eucentric_models.networks import UNet, build_network
+from eucentric_models.networks import Ensemble, UNet, build_network
 
 SHAPE = (40, 56)
 KINDS = ("unet", "resunet", "fast")
@@ -231,3 +234,67 @@ def test_every_back_end_was_tried_here(backend: Backend) -> None:
     if backend.name in LACKING:
         pytest.skip(f"{backend.name}: {LACKING[backend.name]}")
     assert 0 < backend.tolerance < 0.1
+
+
+class TestQuantised:
+    @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_int8_answers_nearly_as_the_networks(self, runtime: str, kind: str) -> None:
+        if runtime in LACKING:
+            pytest.skip(LACKING[runtime])
+        source = source_of(spec_of(kind), 2)
+        chosen = QuantisedBackend(backend_named(runtime), tuple(images(4, seed=3)))  # type: ignore[arg-type]
+        with opened(chosen.compile(source, shape=SHAPE)) as ready:
+            difference = np.abs(ready.run(images()).maps - expected_of(source, images()[0]).maps)
+        assert 0 < difference.mean() < 0.01
+        assert difference.max() < chosen.tolerance
+
+    def test_without_frames_there_is_no_calibration(self) -> None:
+        with pytest.raises(ValueError, match="calibration"):
+            quantised_graph(source_of(spec_of("fast"), 1), [])
+
+
+class TestServed:
+    def test_raw_frames_are_answered_as_ensembles_answer_them(self, backend: Backend) -> None:
+        source = source_of(spec_of("unet"), 2)
+        preprocessing = Preprocessing(working_pixel_size_m=2e-11)
+        frame = np.random.default_rng(1).poisson(20, (64, 48)).astype(np.uint16)
+        served = ServedEnsemble(source, backend, preprocessing=preprocessing)
+        ensemble = Ensemble(source.spec, source.members, preprocessing=preprocessing)
+        for pixel_size_m in (2e-11, 3e-11, None):
+            ours = served.infer(frame, pixel_size_m=pixel_size_m)
+            expected = ensemble.infer(frame, pixel_size_m=pixel_size_m)
+            assert ours.scale == expected.scale
+            assert served.working_shape((64, 48), pixel_size_m) == expected.maps.shape[1:]
+            np.testing.assert_allclose(ours.maps, expected.maps, rtol=0, atol=backend.tolerance)
+            np.testing.assert_allclose(ours.deviation, expected.deviation, rtol=0, atol=backend.tolerance)
+            assert ours.mean_entropy == pytest.approx(expected.mean_entropy, abs=backend.tolerance)
+            np.testing.assert_allclose(ours.features, expected.features, rtol=0.1, atol=0.1)
+
+    def test_frames_of_several_shapes_are_computed_together_and_come_back_in_order(self) -> None:
+        source = source_of(spec_of("fast"), 1)
+        served = ServedEnsemble(source, backend_named(REFERENCE), preprocessing=Preprocessing(), batch=2)
+        frames = [np.random.default_rng(i).random((32 + 8 * (i % 2), 40)) for i in range(5)]
+        together = served.infer_many(frames, pixel_sizes_m=[None] * 5)
+        for frame, inference in zip(frames, together, strict=True):
+            np.testing.assert_allclose(inference.maps, served.infer(frame).maps, rtol=0, atol=1e-5)
+
+    def test_only_the_last_shapes_are_kept_and_a_closed_one_says_so(self) -> None:
+        source = source_of(spec_of("fast"), 1)
+        served = ServedEnsemble(source, backend_named(REFERENCE), preprocessing=Preprocessing())
+        first = served.compile_for((32, 32))
+        for side in (40, 48, 56, 64):
+            served.compile_for((side, side))
+        assert served.compile_for((64, 64)) is served.compile_for((64, 64))
+        assert served.compile_for((32, 32)) is not first
+        first.run(np.zeros((1, 32, 32), np.float32))
+        served.close()
+        with pytest.raises(BackendError, match="closed"):
+            served.infer(np.ones((32, 32)))
+
+    def test_a_frame_that_is_too_small_is_refused_as_ensembles_refuse_it(self) -> None:
+        served = ServedEnsemble(
+            source_of(spec_of("fast"), 1), backend_named(REFERENCE), preprocessing=Preprocessing()
+        )
+        with pytest.raises(InvalidFrameError, match="too small"):
+            served.infer(np.ones((4, 64)))

@@ -7,7 +7,9 @@ gives a :class:`CompiledEnsemble`; `unavailable()` says why a back end cannot be
 from __future__ import annotations
 
 from ._errors import BackendError, BackendUnavailableError
+from ._onnx_graph import onnx_graph
 from ._protocols import Backend, CompiledEnsemble, EnsembleOutput, Precision, opened
+from ._quantised import QuantisedBackend, quantised_graph
 from ._registry import BACKENDS, REFERENCE, backend_named
 from ._served import ServedEnsemble
 from ._source import EnsembleSource
@@ -22,7 +24,10 @@ __all__ = [
     "EnsembleOutput",
     "EnsembleSource",
     "Precision",
+    "QuantisedBackend",
     "ServedEnsemble",
     "backend_named",
+    "onnx_graph",
     "opened",
+    "quantised_graph",
 ]

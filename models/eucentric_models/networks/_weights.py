@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -37,6 +39,7 @@ def load_weights(spec: NetworkSpec, blob: bytes) -> UNet:
     Raises:
         WeightsError: the blob is unreadable or does not fit.
     """
+    _refuse_doubled_names(blob)
     try:
         tensors = safetensors.torch.load(blob)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -58,6 +61,23 @@ def load_weights(spec: NetworkSpec, blob: bytes) -> UNet:
             raise _refused(f"{name} holds NaN or infinity")
     network.load_state_dict(tensors)
     return network.eval()
+
+
+def _refuse_doubled_names(blob: bytes) -> None:
+    """Of two tensors of one name a reader takes one, and it need not be the one that another reader takes."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        if len({name for name, _ in pairs}) != len(pairs):
+            raise _refused("a name comes twice in its header")
+        return dict(pairs)
+
+    length = int.from_bytes(blob[:8], "little")
+    if length > len(blob):
+        raise _refused("the blob is not readable as safetensors (its header is longer than the blob)")
+    try:
+        json.loads(blob[8 : 8 + length], object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        raise _refused(f"the blob is not readable as safetensors ({error})") from error
 
 
 def _refused(reason: str) -> WeightsError:

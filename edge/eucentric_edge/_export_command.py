@@ -1,0 +1,89 @@
+"""`eucentric edge export`: the network of a model as one ONNX file, for runtimes of other people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eucentric_core import Settings, write_atomic
+
+from ._errors import ExportError
+from ._tune_command import opened_model
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from eucentric_models.engines import ModelDescription
+
+__all__ = ["export_here"]
+
+_MAX_FRAMES = 64
+
+
+def export_here(
+    settings: Settings, *, model: str | None, output: Path, int8: bool, frames: Path | None
+) -> str:
+    """Write the network of a model.
+
+    Args:
+        settings: of this machine.
+        model: as `eucentric edge tune` takes it.
+        output: `.onnx`; must not exist.
+        int8: quantise it, calibrated on the frames.
+        frames: folder of `.npy` frames like those to come, at the pixel size of the network; None: the golden
+            chips of the model, which are few.
+
+    Returns:
+        What was written, as a sentence.
+
+    Raises:
+        ExportError: the engine has no such network, there are no frames, or the file exists.
+        ModelsError: the model cannot be used.
+        ImportError: the extra `onnx` is not installed.
+    """
+    from eucentric_models import NetworkSpec, Preprocessing, normalise
+    from eucentric_models.backends import EnsembleSource, onnx_graph, quantised_graph
+
+    if output.exists():
+        raise _refused(f"{output} exists already", "name another file.")
+    folder, description, _ = opened_model(settings, model)
+    if description.engine != "atoms":
+        raise _refused(
+            f"models of the engine {description.engine!r} are not one network",
+            "export a model of the engine `atoms`.",
+        )
+    spec = NetworkSpec.model_validate(description.network)
+    source = EnsembleSource(spec, tuple((folder / name).read_bytes() for name in description.members))
+    if int8:
+        preprocessing = Preprocessing.model_validate(description.preprocessing)
+        images = [normalise(each, preprocessing) for each in _frames(folder, description, frames)]
+        graph = quantised_graph(source, images)
+    else:
+        graph = onnx_graph(source)
+    content = graph.SerializeToString()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(output, content)
+    how = f"INT8, calibrated on {len(images)} frames" if int8 else "float32"
+    return (
+        f"{output}: {len(source)} networks in one graph, {how}, {len(content) / 1e6:.2f} MB. Input `images` "
+        f"(n, 1, ny, nx) float32, normalised, sides multiples of {spec.size_multiple}; output `maps`."
+    )
+
+
+def _frames(folder: Path, description: ModelDescription, given: Path | None) -> list[NDArray[np.number]]:
+    from eucentric_models.engines import read_plain_array
+
+    paths = (
+        [folder / chip.frame for chip in description.golden] if given is None else sorted(given.glob("*.npy"))
+    )
+    if not 1 <= len(paths) <= _MAX_FRAMES:
+        raise _refused(
+            f"{len(paths)} frames to calibrate on are not 1 to {_MAX_FRAMES}",
+            "put .npy frames like those to come into a folder and name it with --frames.",
+        )
+    return [read_plain_array(path) for path in paths]
+
+
+def _refused(reason: str, next_step: str) -> ExportError:
+    return ExportError(f"Nothing was exported: {reason}.", safe="no file was written.", next_step=next_step)

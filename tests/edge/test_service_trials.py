@@ -1,0 +1,109 @@
+"""An edge process with a challenger in the shadow, batches, the newest frames only, and its metrics."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from eucentric_core import EucentricError
+from eucentric_core.transport import StreamPublisher, find_free_port
+
+from .bench import Edge, microscope, publish
+from .bundle_maker import BundleMaker, frame_of, image
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    with zmq.Context() as context:
+        yield context
+
+
+@pytest.fixture
+def agent_port() -> int:
+    return find_free_port()
+
+
+@pytest.fixture
+def scope(context: zmq.Context[zmq.Socket[bytes]], agent_port: int) -> Iterator[StreamPublisher]:
+    with microscope(context, agent_port) as publisher:
+        yield publisher
+
+
+def read(port: int, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def test_a_challenger_is_compared_and_never_answers(
+    tmp_path: Path,
+    bundles: BundleMaker,
+    agent_port: int,
+    scope: StreamPublisher,
+    context: zmq.Context[zmq.Socket[bytes]],
+) -> None:
+    metrics = find_free_port()
+    edge = Edge(tmp_path / "home", bundles.trusted, agent_port, batch=3, metrics_port=metrics)
+    with edge.running(context):
+        assert read(metrics, "/health")[0] == 503
+        with pytest.raises(EucentricError, match="no model is in service"):
+            edge.call("support", path=str(tmp_path))
+        edge.call("install", folder=str(bundles.make(1)))
+        assert edge.call("challenge", folder=str(bundles.make(2)))["model_version"] == 2
+        deadline_s = time.monotonic() + 90
+        sequence, challenger = 0, {}
+        while not challenger.get("frames"):
+            assert time.monotonic() < deadline_s
+            publish(scope, frame_of(image(sequence % 4), sequence))
+            sequence += 1
+            found = edge.status()["challenger"]
+            assert isinstance(found, dict)
+            challenger = found
+        assert (challenger["model_version"], challenger["failed"]) == (2, 0)
+        publish(scope, frame_of(image(1), sequence))
+        edge.listen_until(sequence)
+        assert {header.model_version for header, _ in edge.results} == {1}
+        assert {header.backend for header, _ in edge.results} == {"torch"}
+        code, text = read(metrics, "/metrics")
+        assert code == 200
+        assert "eucentric_edge_challenger_agreement" in text
+        assert read(metrics, "/health")[0] == 200
+        assert edge.call("challenge")["model_version"] is None
+        assert edge.status()["challenger"] is None
+
+
+def test_an_edge_of_the_newest_frames_lets_the_source_run_free(
+    tmp_path: Path,
+    bundles: BundleMaker,
+    agent_port: int,
+    scope: StreamPublisher,
+    context: zmq.Context[zmq.Socket[bytes]],
+) -> None:
+    edge = Edge(tmp_path / "home", bundles.trusted, agent_port, frames='"newest"')  # type: ignore[arg-type]
+    with edge.running(context):
+        edge.call("install", folder=str(bundles.make(1)))
+        sequence = 0
+        while edge.status()["frames_answered"] == 0:
+            publish(scope, frame_of(image(5), sequence))
+            sequence += 1
+        # Far more than an edge that loses none would take without answering.
+        for _ in range(200):
+            publish(scope, frame_of(image(5), sequence))
+            sequence += 1
+        answered = edge.status()["frames_answered"]
+        while edge.status()["last_sequence"] != sequence - 1:
+            publish(scope, frame_of(image(5), sequence))
+            sequence += 1
+        assert int(str(answered)) <= sequence
+        assert edge.status()["frames_refused"] == 0

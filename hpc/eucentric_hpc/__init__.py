@@ -43,6 +43,7 @@ from .executors import (
     WorkerLostError,
     load_site,
     open_executor,
+    until,
     waiting_reason,
 )
 
@@ -106,6 +107,7 @@ __all__ = [
     "sure_labels",
     "train_ensemble",
     "train_member",
+    "until",
     "waiting_reason",
     "with_best_threshold",
     "with_focus",

@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +64,23 @@ def roofline_ms(folder: Path, pool: Pool) -> dict[str, float]:
     """Processor time (ms per frame) of a write past the cache with its flush, of a copy, of a checksum."""
     target = np.empty_like(pool.arrays[0])
 
-    def cost(action: Any) -> float:
+    def copy() -> None:
+        for array in pool.each():
+            np.copyto(target, array)
+
+    def check() -> None:
+        for array in pool.each():
+            google_crc32c.extend(0, array)
+
+    def cost(action: Callable[[], None]) -> float:
         began_s = time.process_time()
         action()
         return round((time.process_time() - began_s) * 1e3 / pool.frames, 4)
 
     figures = {
         "write": cost(lambda: write_direct(folder / "raw", pool)),
-        "copy": cost(lambda: [np.copyto(target, array) for array in pool.each()]),
-        "checksum": cost(lambda: [google_crc32c.extend(0, array) for array in pool.each()]),
+        "copy": cost(copy),
+        "checksum": cost(check),
     }
     (folder / "raw").unlink()
     return figures

@@ -102,7 +102,7 @@ def test_what_waits_is_read_back(file: ShardFile) -> None:
 def test_chunks_are_written_from_where_they_lie_or_through_a_buffer(file: ShardFile, path: Path) -> None:
     ready = aligned_memory(LARGE_BYTES)
     ready[:] = np.frombuffer(noise(2, LARGE_BYTES), np.uint8)
-    larger_than_the_buffer = noise(3, (5 << 20) + 7)
+    larger_than_the_buffer = noise(3, (17 << 20) + 7)
     chunks: list[bytes | memoryview] = [
         ready.data,
         larger_than_the_buffer,

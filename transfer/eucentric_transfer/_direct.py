@@ -29,7 +29,9 @@ BLOCK_BYTES = 4096
 DIRECT_FROM_BYTES = 64 << 10
 """What is smaller costs more to write past the cache than through it."""
 
-_STAGED_BYTES = 4 << 20
+_STAGED_BYTES = 16 << 20
+"""Written at a time: the fewer writes, the less often the writing thread has to wait for Python's lock."""
+
 _REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
 
 _Buffer = bytes | memoryview

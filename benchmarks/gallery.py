@@ -52,7 +52,7 @@ RECORDED = (
         "BaTiO3",
         "permissive/baghizadeh_MIT/BTO_crystal_1.dm4",
         cell_pm=401.3 / np.sqrt(2),
-        source="a = 399.1, c = 403.5 pm: Kwei et al., J. Phys. Chem. 97, 2368 (1993)",
+        source="a from 399 to 400, c from 402 to 404 pm: Kwei et al., J. Phys. Chem. 97, 2368 (1993)",
     ),
     # Its file says 8 nm for 1024 pixels; the pseudo-cubic constant of the orthorhombic cell.
     Recorded(
@@ -65,8 +65,8 @@ RECORDED = (
     Recorded(
         "MoS2",
         "copyleft_gpl3/temul/example_Se_implanted_MoS2.dm3",
-        cell_pm=316.1,
-        source="a = 316.1 pm: Wakabayashi et al., Phys. Rev. B 12, 659 (1975)",
+        cell_pm=316.0,
+        source="a = 316 pm in bulk: Joensen et al., J. Phys. C 20, 4043 (1987)",
     ),
     Recorded("gold", "permissive/atomsegnet_MIT/Grain_boundry_gold_512px.png", uncalibrated=True),
 )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from eucentric_core import ConfigurationError, TrustedKeys, clear_errors, load_settings
 
 from ._cli_options import Catalogue, Config, Json, Model, Which, open_catalogue, person
+
+if TYPE_CHECKING:
+    from ._registered import RegisteredVersion
 
 __all__ = ["moves_app"]
 
@@ -141,7 +145,9 @@ def export(
 
 @moves_app.command("import")
 def import_bundle(
-    folder: Annotated[Path, typer.Argument(help="Folder of a bundle.")],
+    source: Annotated[
+        Path, typer.Argument(help="Folder of a bundle, or an .onnx graph of pixel-wise classes.")
+    ],
     config: Config = None,
     model: Model = None,
     as_json: Json = False,
@@ -150,23 +156,88 @@ def import_bundle(
         typer.Option("--resign", help="Vouch for it: sign it anew with this site's key and next version."),
     ] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why it is taken in; part of its lineage.")] = "",
+    classes: Annotated[str, typer.Option("--classes", help="Of a graph: names, separated by commas.")] = "",
+    frames: Annotated[
+        Path | None, typer.Option("--frames", help="Of a graph: folder of 10 or more usual frames (.npy).")
+    ] = None,
+    activation: Annotated[str, typer.Option(help="Of a graph: none, sigmoid or softmax.")] = "softmax",
+    background: Annotated[
+        int | None, typer.Option(help="Of a graph: the class that stands for nothing.")
+    ] = None,
+    size_multiple: Annotated[int, typer.Option(help="Of a graph: what sides are padded to.")] = 8,
+    threshold: Annotated[float, typer.Option(help="Of a graph: share from which a peak counts.")] = 0.5,
+    material: Annotated[str, typer.Option(help="Of a graph: what it was trained for.")] = "any",
 ) -> None:
-    """Register a bundle from elsewhere, as challenger. What no trusted key signed needs --resign."""
+    """Register a bundle or a graph from elsewhere. A bundle that no trusted key signed needs --resign."""
     from ._carrying import import_folder
 
     with clear_errors():
         catalogue = open_catalogue(config, model)
-        registered = import_folder(
-            catalogue.settings,
-            catalogue.registry,
-            catalogue.name,
-            folder,
-            resign=resign,
-            reason=reason,
-            who=person(),
-        )
+        if source.suffix == ".onnx":
+            registered = _import_graph(
+                catalogue,
+                source,
+                {"activation": activation, "background": background, "size_multiple": size_multiple},
+                classes=tuple(name.strip() for name in classes.split(",") if name.strip()),
+                frames=frames,
+                threshold=threshold,
+                material=material,
+                reason=reason,
+            )
+        else:
+            registered = import_folder(
+                catalogue.settings,
+                catalogue.registry,
+                catalogue.name,
+                source,
+                resign=resign,
+                reason=reason,
+                who=person(),
+            )
     if as_json:
         typer.echo(registered.model_dump_json())
         return
     typer.echo(f"registered    {registered.name} v{registered.version} ({', '.join(registered.aliases)})")
     typer.echo(f"next          eucentric models promote v{registered.version} --reason …")
+
+
+def _import_graph(
+    catalogue: Catalogue,
+    path: Path,
+    parameters: dict[str, Any],
+    *,
+    classes: tuple[str, ...],
+    frames: Path | None,
+    threshold: float,
+    material: str,
+    reason: str,
+) -> RegisteredVersion:
+    from eucentric_models import Decoding
+    from eucentric_models.engines._segmentation import SegmentationParameters
+
+    from ._external import ExternalGraph, import_graph
+
+    if not classes or frames is None or not path.is_file():
+        raise ConfigurationError(
+            f"{path} needs names of its classes and frames that are usual for it.",
+            safe="nothing was registered.",
+            next_step="give --classes NAME,NAME and --frames FOLDER (10 or more .npy).",
+        )
+    try:
+        graph = ExternalGraph(
+            path,
+            classes,
+            frames,
+            SegmentationParameters.model_validate(parameters),
+            Decoding(threshold=threshold),
+            material,
+        )
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"The options of the graph cannot be used: {error}.",
+            safe="nothing was registered.",
+            next_step="see `eucentric models import --help`.",
+        ) from error
+    return import_graph(
+        catalogue.settings, catalogue.registry, catalogue.name, graph, reason=reason, who=person()
+    )

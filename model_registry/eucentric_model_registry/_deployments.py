@@ -73,15 +73,17 @@ class Deployments:
         reason: str = "",
         release: int | None = None,
     ) -> Deployment:
-        """Add a line, unless the last one of this edge says the same already.
+        """Add a line, unless the last one of this edge says the same already, or what it was waiting for.
 
         Raises:
             RegistryUnavailableError: MLflow does not answer.
             UnknownVersionError: there is no such model.
         """
         last = self.latest(name).get(edge)
-        if last is not None and (last.version, last.state) == (version, state):
-            return last
+        if last is not None and last.version == version:
+            arrived = state == "waiting" and last.state == "serving" and last.release == release
+            if last.state == state or arrived:
+                return last
         deployment = Deployment(
             name=name,
             version=version,

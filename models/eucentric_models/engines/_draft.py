@@ -11,7 +11,7 @@ from eucentric_core import FrozenModel, GoldenChip, Identifier
 
 __all__ = ["BundleDraft"]
 
-_SUFFIXES = (".safetensors", ".json", ".npy")
+_SUFFIXES = (".safetensors", ".onnx", ".json", ".npy")
 
 
 class BundleDraft(FrozenModel):
@@ -24,7 +24,7 @@ class BundleDraft(FrozenModel):
         network: architecture; `{}` where the engine has no such thing, as for the next two.
         preprocessing: normalisation that the members were trained with.
         decoding: how maps become detections.
-        files: name in the bundle to where the file lies now; safetensors, JSON and npy only.
+        files: name in the bundle to where the file lies now; safetensors, ONNX, JSON and npy only.
         members: which of them are weights.
         drift_reference: which of them says what normal input looks like.
         golden: inputs with the answers that the model must repeat wherever it is opened.

@@ -1,0 +1,213 @@
+"""The engine `segmentation`: somebody else's network of pixel-wise classes, as one ONNX graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from eucentric_core import FrozenModel
+
+from ..decoding import Decoding, decode
+from ..drift import DriftReference
+from ..preprocessing import check_frame
+from ._description import ModelDescription
+from ._errors import unusable_model
+from ._findings import Findings
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+__all__ = [
+    "SEGMENTATION",
+    "SegmentationEngine",
+    "SegmentationModel",
+    "SegmentationParameters",
+    "graph_features",
+]
+
+_DOMAINS = ("", "ai.onnx")
+_MAX_GRAPH_BYTES = 1 << 30
+
+
+class SegmentationParameters(FrozenModel):
+    """How a graph of pixel-wise classes is used.
+
+    Its input is one image `(1, 1, ny, nx)`, float32, scaled to 0..1 between its own smallest and largest
+    value; its output `(1, k, ny, nx)`.
+
+    Attributes:
+        activation: what turns its output into shares of the classes.
+        background: the class that stands for nothing; None where the graph has none.
+        size_multiple: sides are padded to a multiple of this, by reflection, and cut again.
+    """
+
+    activation: Literal["none", "sigmoid", "softmax"] = "none"
+    background: int | None = Field(default=None, ge=0, le=255)
+    size_multiple: int = Field(default=8, ge=1, le=512)
+
+
+class SegmentationModel:
+    """An open graph; see `EngineModel`."""
+
+    def __init__(
+        self,
+        description: ModelDescription,
+        session: InferenceSession,
+        parameters: SegmentationParameters,
+        decoding: Decoding,
+        drift_reference: DriftReference | None,
+    ) -> None:
+        self.description = description
+        self._session = session
+        self._parameters = parameters
+        self._decoding = decoding
+        self._drift_reference = drift_reference
+
+    def apply(self, image: NDArray[np.generic], *, pixel_size_m: float | None) -> Findings:
+        """Find what the graph sees in one image, as points at the peaks of its classes.
+
+        Args:
+            image: (ny, nx) raw counts.
+            pixel_size_m: not used: such a graph works at the pixel size it was trained at.
+
+        Raises:
+            InvalidFrameError: the image is not a finite real 2D array.
+        """
+        maps = self.answer(image)
+        found = decode(maps, self._decoding)
+        reference = self._drift_reference
+        drift_score = None if reference is None else reference.score(graph_features(image, maps))
+        unsure = () if len(found) else ("Nothing was found.",)
+        return Findings(
+            positions_px=found.positions_px,
+            class_id=found.class_id,
+            confidence=found.confidence,
+            uncertainty=(1 - found.confidence).astype(np.float32),
+            classes=self.description.classes,
+            drift_score=drift_score,
+            unsure=unsure,
+        )
+
+    def answer(self, array: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Shares of the classes without the background, (n_classes, ny, nx) in [0, 1].
+
+        Raises:
+            InvalidFrameError: the image is not a finite real 2D array.
+            EngineError: the graph answers with another shape than it must.
+        """
+        image = _scaled(check_frame(array))
+        ny, nx = image.shape
+        multiple = self._parameters.size_multiple
+        padded = np.pad(image, [(0, -ny % multiple), (0, -nx % multiple)], mode="reflect")
+        (name,) = (given.name for given in self._session.get_inputs())
+        (output, *_) = self._session.run(None, {name: padded[np.newaxis, np.newaxis]})
+        logits = np.asarray(output, np.float32)
+        wanted = len(self.description.classes) + (self._parameters.background is not None)
+        if logits.shape != (1, wanted, *padded.shape):
+            raise unusable_model(f"The graph answers {logits.shape} to an image of {padded.shape}.")
+        shares = _activated(logits[0, :, :ny, :nx], self._parameters.activation)
+        if self._parameters.background is not None:
+            shares = np.delete(shares, self._parameters.background, axis=0)
+        return np.ascontiguousarray(np.clip(shares, 0, 1), np.float32)
+
+
+class SegmentationEngine:
+    """Opens graphs; see `Engine`. Needs the extra `onnx`."""
+
+    name = "segmentation"
+    takes: Literal["image", "spectra"] = "image"
+
+    def open(self, folder: Path, description: ModelDescription, *, device: str = "cpu") -> SegmentationModel:
+        """Open a graph on the CPU.
+
+        Raises:
+            EngineError: the graph is none, needs files or operators from elsewhere, or does not fit.
+            DriftReferenceError: the drift reference is none.
+        """
+        if len(description.members) != 1 or not description.members[0].endswith(".onnx"):
+            raise unusable_model("A model of this engine is one .onnx file.")
+        try:
+            parameters = SegmentationParameters.model_validate(description.parameters)
+            decoding = Decoding.model_validate(description.decoding)
+        except ValidationError as error:
+            raise unusable_model(f"The parameters of the model are not usable: {error}.") from error
+        if parameters.background is not None and parameters.background > len(description.classes):
+            raise unusable_model(f"Class {parameters.background} cannot be the background.")
+        path = folder / description.members[0]
+        if path.stat().st_size > _MAX_GRAPH_BYTES:
+            raise unusable_model(f"{path.name} is larger than {_MAX_GRAPH_BYTES} bytes.")
+        reference = description.drift_reference
+        return SegmentationModel(
+            description,
+            _session(path.read_bytes()),
+            parameters,
+            decoding,
+            None if reference is None else DriftReference.from_json((folder / reference).read_bytes()),
+        )
+
+
+SEGMENTATION = SegmentationEngine()
+
+
+def graph_features(image: NDArray[np.generic], maps: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What a frame looks like to a graph, for its drift reference.
+
+    Args:
+        image: (ny, nx).
+        maps: (n, ny, nx), the graph's shares of classes.
+
+    Returns:
+        (2 + 3 n,): mean and deviation of the scaled image; mean, deviation, 99th percentile of each map.
+    """
+    scaled = _scaled(check_frame(image))
+    return np.array(
+        [scaled.mean(), scaled.std()]
+        + [value for each in maps for value in (each.mean(), each.std(), np.percentile(each, 99))],
+        np.float64,
+    )
+
+
+def _session(content: bytes) -> InferenceSession:
+    try:
+        import onnx
+        from onnxruntime import InferenceSession, SessionOptions
+    except ModuleNotFoundError as error:
+        raise unusable_model(
+            f"Models of the engine 'segmentation' need {error.name}.", "pip install 'eucentric[onnx]'"
+        ) from error
+    try:
+        graph = onnx.load_model_from_string(content)
+        onnx.checker.check_model(graph)
+        _require_contained(graph)
+        options = SessionOptions()
+        options.log_severity_level = 3
+        return InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    # What these two libraries raise of a damaged graph has no common base.
+    except Exception as error:
+        raise unusable_model(f"The graph cannot be opened: {str(error)[:300]}.") from error
+
+
+def _require_contained(graph: Any) -> None:
+    if strange := sorted({each.domain for each in graph.opset_import} - set(_DOMAINS)):
+        raise ValueError(f"it needs operators of {strange}")
+    # Weights in another file would be read from wherever the graph says.
+    if any(weights.data_location for weights in graph.graph.initializer):
+        raise ValueError("its weights lie in another file")
+
+
+def _scaled(image: NDArray[np.floating]) -> NDArray[np.float32]:
+    low, high = float(image.min()), float(image.max())
+    return ((image - low) / (high - low if high > low else 1.0)).astype(np.float32)
+
+
+def _activated(logits: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
+    if activation == "none":
+        return logits
+    if activation == "sigmoid":
+        return (1 / (1 + np.exp(-logits.clip(-60, 60)))).astype(np.float32)
+    grown = np.exp(logits - logits.max(axis=0))
+    return (grown / grown.sum(axis=0)).astype(np.float32)

@@ -93,7 +93,7 @@ def hub(machine: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     )
     try:
         with running_mlflow(machine), open_executor(machine.hpc, machine.logs / "hpc") as executor:
-            serving.wait_ready((machine.home / "run" / "edge.json").exists, timeout_s=100)
+            serving.wait_ready((machine.home / "run" / "edge.json").exists, timeout_s=300)
             opened = AtomsHub(machine, executor)
             yield opened
             opened.site.outbox.close()

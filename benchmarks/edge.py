@@ -42,7 +42,7 @@ from eucentric_models.backends import (
 
 NAME = "graphene"
 MEMBERS = 5
-STEPS = 240
+STEPS = 120
 SIDES_PX = (256, 512, 1024)
 SIDE_PX = 512
 SAME_F1 = 0.002

@@ -1,4 +1,7 @@
-"""Power fails at twelve points of an installation, five times each: the old model boots, or the new."""
+"""Power fails at twelve points of an installation, again and again: the old model boots, or the new.
+
+Twice in a row at each point in a usual run, five times with `--nightly`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from eucentric_edge import Installer, KeyTrust, ModelSlot
 
 from ..edge.bundle_maker import BundleMaker, frame_of, image
 
-ROUNDS = 5
+ROUNDS, NIGHTLY_ROUNDS = 2, 5
 
 # Event of the interpreter, part of the path, which of them; and whether the new version serves afterwards.
 POINTS: dict[str, tuple[str, str, int, bool]] = {
@@ -60,9 +63,14 @@ def opened(home: Path, bundles: BundleMaker) -> tuple[Installer, ModelSlot]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("point", POINTS)
 def test_an_edge_is_killed_at_one_point_again_and_again(
-    point: str, bundles: BundleMaker, dying: subprocess.Popen[str], tmp_path: Path
+    point: str,
+    bundles: BundleMaker,
+    dying: subprocess.Popen[str],
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
 ) -> None:
     event, path, nth, new_serves = POINTS[point]
     home, keys = tmp_path / "edge", tmp_path / "trusted-keys.json"
@@ -73,7 +81,7 @@ def test_an_edge_is_killed_at_one_point_again_and_again(
     serving = 2
     assert dying.stdin is not None
     assert dying.stdout is not None
-    for _ in range(ROUNDS):
+    for _ in range(NIGHTLY_ROUNDS if pytestconfig.getoption("--nightly") else ROUNDS):
         order = {
             "folder": str(home),
             "bundle": str(bundles.make(serving + 1)),

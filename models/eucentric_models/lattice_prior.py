@@ -23,6 +23,7 @@ _FEWEST_FRAMES = 5
 _FEWEST_COLUMNS = 12
 _OUTLIER = 3.5  # robust standard deviations from which a column is believed to be really displaced
 _SMALLEST_DEVIATION_PX = 1e-6
+_TOLERANCE = 2.0  # variance of a position over what the line says, which a frame out of focus may well have
 _ROBUST = 1.4826  # of a median absolute deviation, for the standard deviation of a Gaussian
 
 
@@ -94,7 +95,7 @@ def settled(
 
     Both axes are taken each for itself, since scanning distorts one of them more. Columns that are further
     from their middle than noise and the general disorder explain stay where they were seen, and their
-    neighbours are not asked about them.
+    neighbours are not asked about them. Scatter beyond twice the variance of the noise counts as disorder.
 
     Args:
         positions_px: (n, 2) as found in the image.
@@ -121,9 +122,11 @@ def settled(
     usual = apart[asked & credible]
     if len(usual) < _FEWEST_COLUMNS:
         return seen
-    disorder_px2 = np.maximum(0, np.square(usual).mean(axis=0) - variance_px2)
-    expected_px2 = disorder_px2 + (disorder_px2 + variance_px2) / (2 * np.maximum(pairs, 1))[:, None]
-    weight = expected_px2 / (expected_px2 + variance_px2)
+    scatter_px2 = np.square(usual).mean(axis=0)
+    noise_px2 = np.minimum(scatter_px2, _TOLERANCE * variance_px2)
+    disorder_px2 = scatter_px2 - noise_px2
+    expected_px2 = disorder_px2 + (disorder_px2 + noise_px2) / (2 * np.maximum(pairs, 1))[:, None]
+    weight = expected_px2 / np.maximum(expected_px2 + noise_px2, _SMALLEST_DEVIATION_PX**2)
     moved = middle + weight * (seen - middle)
     return np.where((asked & credible)[:, None], moved, seen)
 

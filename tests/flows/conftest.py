@@ -66,7 +66,7 @@ def prefect(site: Settings) -> Iterator[str]:
     log = Path(site.logs) / "prefect.log"
     process = ManagedProcess(server.name, server.command, log=log, environment=server.environment)
     try:
-        process.wait_ready(server.is_healthy, timeout_s=100)
+        process.wait_ready(server.is_healthy, timeout_s=300)
         with temporary_settings({PREFECT_API_URL: site.hub.prefect_api_url}):
             yield site.hub.prefect_api_url
     finally:

@@ -61,7 +61,7 @@ def running_mlflow(settings: Settings) -> Iterator[None]:
     log = settings.logs / "mlflow.log"
     process = ManagedProcess("mlflow", server.command, log=log, environment=server.environment)
     try:
-        process.wait_ready(server.is_healthy, timeout_s=100)
+        process.wait_ready(server.is_healthy, timeout_s=300)
         yield
     finally:
         process.stop()

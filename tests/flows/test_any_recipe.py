@@ -20,7 +20,7 @@ from .hub import Hub, running_mlflow
 from .recipe_sessions import SESSIONS
 from .recorded_session import register_arrays
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from eucentric_models import DEMO_CONDITIONS, NetworkSpec
 from .hub import Hub, running_mlflow
 from .recorded_session import register_session
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 _T = TypeVar("_T")
 

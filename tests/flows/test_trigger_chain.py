@@ -23,7 +23,7 @@ from eucentric_flows._cli import app, policy_app, run_app
 
 from .conftest import drift_event
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 POLICY_FILE = """
 name = "on-drift"
@@ -79,7 +79,7 @@ def service(site: Settings, config: Path, prefect: str, edge: StreamPublisher) -
     command = [sys.executable, "-m", "eucentric_flows", "serve", "--config", str(config)]
     process = ManagedProcess("flows", command, log=site.logs / "flows.log")
     try:
-        process.wait_ready((site.home / "run" / "flows.json").exists, timeout_s=60)
+        process.wait_ready((site.home / "run" / "flows.json").exists, timeout_s=300)
         yield process
     finally:
         process.stop()

@@ -112,7 +112,7 @@ def _unfamiliar(model: EngineModel, sample: Sample, seed: int) -> Figure | None:
     image, pixel_size_m = sample
     if model.apply(image, pixel_size_m=pixel_size_m).drift_score is None:
         return None
-    frames = unfamiliar_images(image.shape, mean=float(np.mean(image)), seed=seed)
+    frames = unfamiliar_images(image.shape, mean=float(np.asarray(image, np.float64).mean()), seed=seed)
     flagged = 0
     for frame in frames:
         try:

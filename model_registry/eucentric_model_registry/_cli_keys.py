@@ -150,20 +150,21 @@ def _tell(settings: Settings, as_json: bool) -> None:
         return
     typer.echo(f"root          {keys.root} (copy to every edge, once)")
     typer.echo(f"releases      {settings.releases_path} (edges read it; nothing in it is secret)")
-    table = Table("role", "signs", "needs", "keys", "private here")
+    table = Table("role", "signs", "needs", "private here")
     for role, known in facts["roles"].items():
         table.add_row(
             role,
             _SIGNS[role],
             f"{known['threshold']} of {len(known['key_ids'])}",
-            "\n".join(key_id[:16] for key_id in known["key_ids"]),
             "\n".join(Path(path).name for path in known["private_here"]) or "none",
         )
-    console = Console()
-    console.print(table)
-    console.print(f"root version {root.version}, expires {root.expires:%Y-%m-%d}", highlight=False)
+    Console().print(table)
+    for role, known in facts["roles"].items():
+        for key_id in known["key_ids"]:
+            typer.echo(f"key           {key_id} {role}")
+    typer.echo(f"root version  {root.version}, expires {root.expires:%Y-%m-%d}")
     if keys.root_keys and root.expires > utc_now():
-        console.print("to do: move the root keys to a medium that is locked away, and one copy elsewhere")
+        typer.echo("to do         move the root keys to a medium that is locked away, and one copy elsewhere")
 
 
 def _roles(root: Root, keys: KeyFolder) -> dict[str, dict[str, Any]]:

@@ -203,7 +203,7 @@ def test_an_operator_makes_rotates_renews_and_sees_keys(tmp_path: Path) -> None:
     assert rotated.exit_code == 0, rotated.output
     assert json.loads(rotated.output)["roles"]["signing"] != roles["signing"]
     shown = run(keys_app, ["show", "--config", str(config)])
-    for words in ("2 of 2", "root version 2", "move the root keys", "root.json"):
+    for words in ("2 of 2", "root version  2", "move the root keys", "root.json"):
         assert words in shown.output
     renewed = run(keys_app, ["refresh", "--config", str(config)])
     assert "all is fresh" in renewed.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -171,7 +172,9 @@ def test_a_list_of_files_that_no_bundle_has_is_not_fetched(
 ) -> None:
     behind.register(name, publish(1))
     size = 1 << 40 if files == 1 else 1
-    listed = [{"path": f"bundle/file-{n}", "is_dir": False, "file_size": size} for n in range(files)]
+    listed: list[dict[str, Any]] = [
+        {"path": f"bundle/file-{n}", "is_dir": False, "file_size": size} for n in range(files)
+    ]
 
     def answer(method: str, path: str) -> Answer | None:
         if "artifacts/list" in path or ("mlflow-artifacts" in path and "path=" in path):

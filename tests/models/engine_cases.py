@@ -23,6 +23,7 @@ from eucentric_models.surrogate import simulate_landscape
 
 from ..hpc.recipe_cases import CASES as RECIPE_CASES
 from .fewshot.scenes import FILM, LATTICE, chips_draft, scene
+from .spot_graph import segmentation_draft, spots
 
 SPEC = NetworkSpec(n_classes=2, base_filters=4, depth=1)
 DECODING = Decoding(threshold=0.01)
@@ -111,6 +112,7 @@ CASES: dict[str, EngineCase] = {
         image=lambda: scene((LATTICE, FILM), rows=2, columns=2).image,
         unfit={**_UNFIT_IMAGES, "too small": noise(1, (20, 20)), "constant": np.full((128, 128), 3)},
     ),
+    "segmentation": EngineCase(draft=segmentation_draft, image=lambda: spots(7), unfit=_UNFIT_IMAGES),
     "spectra": EngineCase(
         draft=_drafted("forecast"),
         image=lambda: np.random.default_rng(7).poisson(500.0, (12, 60)).astype(np.float32),

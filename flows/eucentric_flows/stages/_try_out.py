@@ -126,7 +126,8 @@ def _samples(publication: Publication, manifest: BundleManifest) -> list[Sample]
             data = read_training_set(path)
         except TrainingDataError:
             continue  # inputs of another kind, or none
-        return list(zip(data.frames, data.pixel_sizes_m, strict=True))[:_MAX_SAMPLES]
+        chosen = zip(data.frames[:_MAX_SAMPLES], data.pixel_sizes_m[:_MAX_SAMPLES], strict=True)
+        return [(frame, size_m) for frame, size_m in chosen]
     return [(read_plain_array(publication.workspace.bundle / chip.frame), None) for chip in manifest.golden]
 
 

@@ -123,7 +123,7 @@ class BackendChoice:
     """How models are served on this machine.
 
     Attributes:
-        name: a back end; `auto` for what was measured here, or the reference where nothing was.
+        name: a back end; `auto` for what was measured here, else CUDA on a GPU or the reference.
         threads: CPU threads that one frame may use.
         batch: how many frames are computed together at most.
         records: where measurements are kept; None for nowhere.
@@ -134,8 +134,12 @@ class BackendChoice:
     batch: int = 1
     records: Path | None = None
 
-    def for_manifest(self, manifest: BundleManifest) -> str:
+    def for_manifest(self, manifest: BundleManifest, *, untuned: str = REFERENCE) -> str:
         """The back end for a bundle.
+
+        Args:
+            manifest: of the bundle.
+            untuned: the one where nothing was measured.
 
         Raises:
             ConfigurationError: the records are damaged.
@@ -143,7 +147,7 @@ class BackendChoice:
         if self.name != "auto":
             return self.name
         if self.records is None:
-            return REFERENCE
+            return untuned
         found = TuningRecords.read(self.records).best_for(
             machine=machine_name(),
             threads=self.threads,
@@ -151,7 +155,7 @@ class BackendChoice:
             network=network_name(manifest.network),
             members=len(manifest.members),
         )
-        return found or REFERENCE
+        return found or untuned
 
 
 def fastest(candidates: tuple[Candidate, ...]) -> Candidate | None:

@@ -35,14 +35,14 @@ def load_serving_model(
 ) -> ServingModel:
     """Build a model aside, check its files against its engine, and put it to the test.
 
-    The model is tested as its engine opens it and again on the back end that serves it. A back end that fails
-    does not cost the model its place: the reference serves instead.
+    The model is tested as it serves: on its back end, where its engine can use one. A back end that fails
+    does not cost the model its place: it is tested on the reference, which serves instead.
 
     Args:
         folder: a bundle that a `BundleTrust` has accepted.
         manifest: what it returned.
         device: torch device.
-        choice: which back end serves; None for the reference.
+        choice: which back end serves; None for what serves where nothing was tuned.
 
     Raises:
         BundleError: weights that do not fit or are not finite, files of another kind, or an answer to
@@ -52,15 +52,16 @@ def load_serving_model(
     try:
         engine = engine_named(manifest.engine)
         model = engine.open(folder, ModelDescription.of_manifest(manifest), device=device)
-        require_golden_answers(folder, model)
+        if not isinstance(model, PortableModel):
+            require_golden_answers(folder, model)
+            return ServingModel(manifest, model, takes=engine.takes)
     except ModelsError as error:
         raise _refuse(error.what) from error
     except (OSError, RuntimeError, MemoryError) as error:
         raise _refuse(f"The model cannot run on {device}: {error}.") from error
-    if not isinstance(model, PortableModel):
-        return ServingModel(manifest, model, takes=engine.takes)
     chosen = choice or BackendChoice()
-    for name in dict.fromkeys((chosen.for_manifest(manifest), REFERENCE)):
+    untuned = "cuda" if device.startswith("cuda") else REFERENCE
+    for name in dict.fromkeys((chosen.for_manifest(manifest, untuned=untuned), REFERENCE)):
         try:
             served = model.on_backend(name, threads=chosen.threads, batch=chosen.batch)
             require_golden_answers(folder, served)

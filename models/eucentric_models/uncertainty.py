@@ -48,11 +48,25 @@ def mean_entropy(members: NDArray[np.floating], decoding: Decoding = DEFAULT_DEC
     Returns:
         A value in [0, ln 2]; ln 2, complete doubt, when there is no candidate at all.
     """
-    strongest = np.asarray(members, np.float32).mean(axis=0).max(axis=0)
-    y, x = local_maxima(strongest, decoding.threshold / 4, decoding.min_distance_px)
+    members = np.asarray(members, np.float32)
+    return mean_entropy_of_strongest(members.mean(axis=0), members.max(axis=1), decoding)
+
+
+def mean_entropy_of_strongest(
+    maps: NDArray[np.floating], strongest: NDArray[np.floating], decoding: Decoding = DEFAULT_DECODING
+) -> float:
+    """:func:`mean_entropy` from what a compiled ensemble gives.
+
+    Args:
+        maps: (n_classes, ny, nx), mean over the members of the class probabilities.
+        strongest: (n_members, ny, nx), each member's probability of its strongest class.
+        decoding: threshold and separation of the detections.
+    """
+    likely = np.asarray(maps, np.float32).max(axis=0)
+    y, x = local_maxima(likely, decoding.threshold / 4, decoding.min_distance_px)
     if not len(y):
         return float(np.log(2))
-    return float(entropy_map(np.asarray(members)[:, :, y, x].max(axis=1)).mean())
+    return float(entropy_map(strongest[:, y, x]).mean())
 
 
 def expected_calibration_error(

@@ -8,6 +8,7 @@ the same answers for every kind of network.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from ._source import EnsembleSource
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-__all__ = ["DEVIATION", "EMBEDDING", "IMAGES", "MAPS", "STRONGEST", "onnx_graph"]
+__all__ = ["DEVIATION", "EMBEDDING", "IMAGES", "MAPS", "STRONGEST", "onnx_bytes", "onnx_graph"]
 
 IMAGES, MAPS, DEVIATION, STRONGEST, EMBEDDING = "images", "maps", "deviation", "strongest", "embedding"
 
@@ -46,6 +47,12 @@ def onnx_graph(source: EnsembleSource) -> ModelProto:
     for index, network in enumerate(source.networks()):
         writer.member(f"m{index}", {key: value.numpy() for key, value in network.state_dict().items()})
     return writer.finished()
+
+
+@lru_cache(maxsize=4)
+def onnx_bytes(source: EnsembleSource) -> bytes:
+    """The same graph as the content of a file; an installation needs it for several shapes."""
+    return onnx_graph(source).SerializeToString()
 
 
 class _Writer:

@@ -6,19 +6,16 @@ import importlib.util
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._failures import closed, failing_as_backend_error, require_available
 from ._frame_shape import FrameShape
-from ._onnx_graph import DEVIATION, EMBEDDING, IMAGES, MAPS, STRONGEST, onnx_graph
+from ._onnx_graph import DEVIATION, EMBEDDING, IMAGES, MAPS, STRONGEST, onnx_bytes
 from ._protocols import CompiledEnsemble, EnsembleOutput, Precision
 from ._source import EnsembleSource
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
 
 __all__ = ["OnnxRuntimeBackend", "missing_packages"]
 
@@ -64,10 +61,10 @@ class OnnxRuntimeBackend:
         """See :class:`Backend`."""
         require_available(self.name, self.unavailable())
         frame = FrameShape.checked(source, shape, batch, threads)
-        return self.session(onnx_graph(source), frame, threads)
+        return self.session(onnx_bytes(source), frame, threads)
 
-    def session(self, graph: ModelProto, frame: FrameShape, threads: int) -> CompiledEnsemble:
-        """A graph as :func:`onnx_graph` writes it, ready to run."""
+    def session(self, graph: bytes, frame: FrameShape, threads: int) -> CompiledEnsemble:
+        """A graph as :func:`onnx_bytes` writes it, ready to run."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -77,7 +74,7 @@ class OnnxRuntimeBackend:
         options.log_severity_level = 3
         with failing_as_backend_error(self.name):
             session = onnxruntime.InferenceSession(
-                graph.SerializeToString(), options, providers=[(self.provider, dict(self.provider_options))]
+                graph, options, providers=[(self.provider, dict(self.provider_options))]
             )
         return _OnnxEnsemble(self.name, frame, session)
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._failures import closed, failing_as_backend_error, require_available
 from ._frame_shape import FrameShape
-from ._onnx_graph import DEVIATION, EMBEDDING, IMAGES, MAPS, STRONGEST, onnx_graph
+from ._onnx_graph import DEVIATION, EMBEDDING, IMAGES, MAPS, STRONGEST, onnx_bytes
 from ._onnxruntime import missing_packages
 from ._protocols import CompiledEnsemble, EnsembleOutput, Precision
 from ._source import EnsembleSource
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
 
 __all__ = ["OpenVinoBackend"]
 
@@ -59,10 +56,10 @@ class OpenVinoBackend:
         """See :class:`Backend`."""
         require_available(self.name, self.unavailable())
         frame = FrameShape.checked(source, shape, batch, threads)
-        return self.session(onnx_graph(source), frame, threads)
+        return self.session(onnx_bytes(source), frame, threads)
 
-    def session(self, graph: ModelProto, frame: FrameShape, threads: int) -> CompiledEnsemble:
-        """A graph as :func:`onnx_graph` writes it, ready to run."""
+    def session(self, graph: bytes, frame: FrameShape, threads: int) -> CompiledEnsemble:
+        """A graph as :func:`onnx_bytes` writes it, ready to run."""
         import openvino
 
         options = {
@@ -75,7 +72,7 @@ class OpenVinoBackend:
         }
         with failing_as_backend_error(self.name):
             core = openvino.Core()
-            model = core.read_model(graph.SerializeToString(), b"")
+            model = core.read_model(graph, b"")
             model.reshape([frame.batch, 1, *frame.padded])
             compiled = core.compile_model(model, "CPU", options)
         return _OpenVinoEnsemble(self.name, frame, compiled)

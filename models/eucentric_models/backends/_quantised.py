@@ -63,7 +63,8 @@ class QuantisedBackend:
         """See :class:`Backend`."""
         require_available(self.name, self.unavailable())
         frame = FrameShape.checked(source, shape, batch, threads)
-        return self.runtime.session(quantised_graph(source, self.images), frame, threads)
+        graph = quantised_graph(source, self.images)
+        return self.runtime.session(graph.SerializeToString(), frame, threads)
 
 
 def quantised_graph(source: EnsembleSource, images: Sequence[NDArray[np.float32]]) -> ModelProto:

@@ -16,7 +16,7 @@ from ..errors import InvalidFrameError
 from ..network_spec import NetworkSpec
 from ..preprocessing import Preprocessing, at_working_size, normalise
 from ..resampling import resample
-from ..uncertainty import mean_entropy
+from ..uncertainty import mean_entropy_of_strongest
 from ._failures import closed
 from ._protocols import Backend, CompiledEnsemble, EnsembleOutput
 from ._source import EnsembleSource
@@ -180,8 +180,7 @@ def _inference(
     return Inference(
         maps=output.maps[row],
         deviation=resample(output.deviation[row], 1 / scale, shape=(shape[0], shape[1])),
-        # One class is the strongest of one.
-        mean_entropy=mean_entropy(output.strongest[row][:, None]),
+        mean_entropy=mean_entropy_of_strongest(output.maps[row], output.strongest[row]),
         features=frame_features(image, output.embedding[row].astype(np.float64)),
         scale=scale,
     )

@@ -44,10 +44,10 @@ def _draw_frame(axes: Axes, title: str, snapshot: Snapshot) -> None:
             label=f"{name} ({len(rows)})",
         )
     ny, nx = image.shape
-    pixel_m = snapshot.result.pixel_size_m
-    bar_m = _round_scale_bar(nx * pixel_m)
-    axes.plot([0.04 * nx, 0.04 * nx + bar_m / pixel_m], [0.95 * ny] * 2, color="white", linewidth=3)
-    axes.text(0.04 * nx, 0.93 * ny, f"{bar_m * 1e9:g} nm", color="white", va="bottom", fontsize=8)
+    if (pixel_m := snapshot.result.pixel_size_m) is not None:
+        bar_m = _round_scale_bar(nx * pixel_m)
+        axes.plot([0.04 * nx, 0.04 * nx + bar_m / pixel_m], [0.95 * ny] * 2, color="white", linewidth=3)
+        axes.text(0.04 * nx, 0.93 * ny, f"{bar_m * 1e9:g} nm", color="white", va="bottom", fontsize=8)
     axes.legend(loc="upper right", fontsize=7, framealpha=0.85)
     axes.set_xlim(-0.5, nx - 0.5)
     axes.set_ylim(ny - 0.5, -0.5)

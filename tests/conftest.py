@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 
@@ -26,6 +27,12 @@ from .servers.s3_store import bucket, s3_client, s3_credentials, s3_relay, swift
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 """The folder that holds `pyproject.toml`."""
+
+# A busy machine is no fault of the code: no deadline. No database: no run depends on the last.
+hypothesis.settings.register_profile(
+    "house", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("house")
 
 _RUN_ID = uuid.uuid4().hex
 _STOP_GRACE_S = 5.0

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import hypothesis
 import numpy as np
 import pytest
 import zmq
@@ -15,10 +14,6 @@ from eucentric_core import Frame, StagePosition
 from eucentric_core.transport import DataServer, Methods, MethodsFor, PyroControlServer
 
 from ..frames import frame_around
-
-# No deadline: a test must not fail because the machine is busy. No database: no run depends on the last.
-hypothesis.settings.register_profile("house", deadline=None, database=None)
-hypothesis.settings.load_profile("house")
 
 MakeFrame = Callable[..., Frame]
 StartControl = Callable[..., PyroControlServer]

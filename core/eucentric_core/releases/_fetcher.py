@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from tuf.api.exceptions import DownloadHTTPError
-from tuf.ngclient import FetcherInterface
+from typing import TYPE_CHECKING
 
 from ._source import ReleaseSource
 
-__all__ = ["SourceFetcher"]
+if TYPE_CHECKING:
+    from tuf.ngclient import FetcherInterface
+
+__all__ = ["fetcher_of"]
 
 _HTTP_NOT_FOUND = 404
 
 
-class SourceFetcher(FetcherInterface):
+def fetcher_of(source: ReleaseSource, *, max_bytes: int) -> FetcherInterface:
     """Reads whole files from a source; longer ones than `max_bytes` are refused before they are held.
 
     python-tuf then holds each file to the exact length its kind may have.
     """
+    # Late: securesystemslib, beneath it, imports every cloud's SDK that it finds.
+    from tuf.api.exceptions import DownloadHTTPError
+    from tuf.ngclient import FetcherInterface
 
-    def __init__(self, source: ReleaseSource, *, max_bytes: int) -> None:
-        self._source = source
-        self._max_bytes = max_bytes
+    class SourceFetcher(FetcherInterface):
+        def _fetch(self, url: str) -> Iterator[bytes]:
+            content = source.read_many([url], max_bytes=max_bytes)[url]
+            if content is None:
+                raise DownloadHTTPError(f"{url} is not there", _HTTP_NOT_FOUND)
+            return iter((content,))
 
-    def _fetch(self, url: str) -> Iterator[bytes]:
-        content = self._source.read_many([url], max_bytes=self._max_bytes)[url]
-        if content is None:
-            raise DownloadHTTPError(f"{url} is not there", _HTTP_NOT_FOUND)
-        return iter((content,))
+    return SourceFetcher()

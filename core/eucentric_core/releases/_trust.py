@@ -19,6 +19,7 @@ from .._errors import (
 from .._files import write_atomic
 from .._model import utc_now
 from ._failures import typed_failure
+from ._fetcher import fetcher_of
 from ._release import Release, release_target
 from ._source import ReleaseSource
 from ._view import ReleaseView
@@ -112,8 +113,6 @@ class ReleaseTrust:
     def _updater(self, source: ReleaseSource) -> Updater:
         from tuf.ngclient import Updater, UpdaterConfig
 
-        from ._fetcher import SourceFetcher
-
         config = UpdaterConfig(
             max_root_rotations=64,
             max_delegations=0,
@@ -127,7 +126,7 @@ class ReleaseTrust:
             metadata_base_url="metadata/",
             target_dir=str(self._folder),
             target_base_url="targets/",
-            fetcher=SourceFetcher(source, max_bytes=MAX_METADATA_BYTES),
+            fetcher=fetcher_of(source, max_bytes=MAX_METADATA_BYTES),
             config=config,
             bootstrap=self._bootstrap,
         )

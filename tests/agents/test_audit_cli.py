@@ -42,7 +42,7 @@ def spoil(home: Path) -> None:
     """Change line 4."""
     log = home / "agent" / "audit.jsonl"
     lines = log.read_text().splitlines(keepends=True)
-    log.write_text("".join([*lines[:3], lines[3].replace("ada", "eve"), *lines[4:]]))
+    log.write_text("".join([*lines[:3], lines[3].replace("ada/notebook", "eve/notebook"), *lines[4:]]))
 
 
 def test_a_whole_log_verifies_and_a_changed_one_names_its_line(home: Path) -> None:

@@ -134,7 +134,8 @@ def test_a_mover_that_only_says_that_all_has_arrived_frees_nothing(
     assert errors, "nobody complained"
     status = shipper.status()
     assert status.confirmed == 0
-    assert list(folders.receipts.iterdir()) == []
+    # The manifest is a document of its own, and two of the three liars do deliver it.
+    assert {path.name for path in folders.receipts.iterdir()} <= {"twin.s1.dataset.json"}
 
 
 def vanish(root: Path) -> Callable[[], None]:

@@ -99,6 +99,7 @@ from ._microscope import Microscope
 from ._model import FrozenModel, Identifier, Sha256, UtcDatetime, utc_now
 from ._process import ManagedProcess
 from ._result import DETECTION_COLUMNS, ResultHeader
+from ._runs import runs_of
 from ._sent_document import SentDocument
 from ._service import ServiceLifetime, service_lifetime
 from ._settings import (
@@ -270,6 +271,7 @@ __all__ = [
     "read_console",
     "repository_data_access",
     "require_free_space",
+    "runs_of",
     "server_context",
     "service_lifetime",
     "settings_origins",

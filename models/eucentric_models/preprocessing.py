@@ -106,6 +106,35 @@ def at_working_size(
     return resample(image, scale), scale
 
 
+def network_input(
+    frame: NDArray[np.generic],
+    preprocessing: Preprocessing,
+    pixel_size_m: float | None,
+    *,
+    smallest_side_px: int,
+) -> tuple[NDArray[np.float32], float]:
+    """A raw frame as a network takes it, (ny, nx) normalised at its pixel size, and the scale.
+
+    Args:
+        frame: (ny, nx), any real dtype.
+        preprocessing: of the network.
+        pixel_size_m: see `at_working_size`.
+        smallest_side_px: that the network can work with, in its own pixels.
+
+    Raises:
+        InvalidFrameError: see `at_working_size`; or the frame is too small.
+    """
+    working, scale = at_working_size(frame, preprocessing, pixel_size_m)
+    image = normalise(working, preprocessing)
+    if min(image.shape) < smallest_side_px:
+        raise InvalidFrameError(
+            f"A frame of {image.shape} pixels is too small for this network.",
+            safe="no result was computed for it.",
+            next_step=f"acquire frames of at least {smallest_side_px} pixels per side.",
+        )
+    return image, scale
+
+
 def check_frame(frame: NDArray[np.generic]) -> NDArray[np.float32]:
     """The frame as (ny, nx) float32.
 

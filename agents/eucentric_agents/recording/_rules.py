@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from eucentric_core import DataFormatError
 
-__all__ = ["MAX_GAP", "missing_between", "require_near", "runs_of", "seals_before", "seals_when_idle"]
+__all__ = ["MAX_GAP", "missing_between", "require_near", "seals_before", "seals_when_idle"]
 
 MAX_GAP = 1_000_000
 """Largest believable jump of the sequence number; a larger one is a damaged header, not a gap."""
@@ -40,17 +40,6 @@ def seals_when_idle(
 def missing_between(first: int, stop: int, held: Collection[int]) -> tuple[int, ...]:
     """Acquisitions of `range(first, stop)` that are not held, ascending."""
     return tuple(number for number in range(first, stop) if number not in held)
-
-
-def runs_of(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    """Ascending numbers as runs of consecutive ones: the first and the last of each."""
-    runs: list[tuple[int, int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1] = (runs[-1][0], number)
-        else:
-            runs.append((number, number))
-    return runs
 
 
 def require_near(number: int, known: int, what: str) -> None:

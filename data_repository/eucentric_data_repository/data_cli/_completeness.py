@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from eucentric_core import DatasetManifest
+from eucentric_core import DatasetManifest, runs_of
 
 from .._entries import DatasetEntry
 
@@ -31,12 +31,7 @@ def completeness(entry: DatasetEntry, manifest: DatasetManifest | None) -> Itera
 
 def _runs(numbers: Iterable[int]) -> str:
     """Ascending numbers as `3, 7-9`, the first few runs of them."""
-    runs: list[tuple[int, int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1] = (runs[-1][0], number)
-        else:
-            runs.append((number, number))
+    runs = runs_of(numbers)
     named = [f"{first}" if first == last else f"{first}-{last}" for first, last in runs[:_MOST_RUNS]]
     left = sum(last - first + 1 for first, last in runs[_MOST_RUNS:])
     return ", ".join(named) + (f" and {left} more" if left else "")

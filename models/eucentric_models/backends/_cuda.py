@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import threading
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._failures import closed, failing_as_backend_error, require_available
+from ._compiled import CompiledShape
+from ._failures import closed, failing_as_backend_error, missing_torch, require_available
 from ._frame_shape import FrameShape
 from ._protocols import CompiledEnsemble, EnsembleOutput, Precision
 from ._source import EnsembleSource
@@ -41,8 +40,8 @@ class CudaBackend:
 
     def unavailable(self) -> str | None:
         """Why it cannot be used here."""
-        if importlib.util.find_spec("torch") is None:
-            return "PyTorch is not installed (extra `edge`)."
+        if reason := missing_torch():
+            return reason
         import torch
 
         if not torch.cuda.is_available():
@@ -68,13 +67,11 @@ class CudaBackend:
             return _CudaEnsemble(self.name, frame, graph, self.device, getattr(torch, self.precision))
 
 
-class _CudaEnsemble:
+class _CudaEnsemble(CompiledShape):
     def __init__(self, name: str, frame: FrameShape, graph: Any, device: str, dtype: Any) -> None:
         import torch
 
-        self._name = name
-        self._frame = frame
-        self._lock = threading.Lock()
+        super().__init__(name, frame, threads=1)
         self._device = torch.device(device)
         size = (frame.batch, 1, *frame.padded)
         self._given = torch.zeros(size, pin_memory=True)
@@ -99,18 +96,6 @@ class _CudaEnsemble:
 
         images = self._images.to(dtype).to(memory_format=torch.channels_last)
         return tuple(part.contiguous() for part in graph(images))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self._frame.shape
-
-    @property
-    def batch(self) -> int:
-        return self._frame.batch
-
-    @property
-    def threads(self) -> int:
-        return 1
 
     def run(self, images: NDArray[np.float32]) -> EnsembleOutput:
         import torch

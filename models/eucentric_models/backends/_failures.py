@@ -1,13 +1,14 @@
-"""A runtime's own exceptions as one typed error."""
+"""Why a back end cannot be used, and a runtime's own exceptions as one typed error."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ._errors import BackendError, BackendUnavailableError
 
-__all__ = ["closed", "failing_as_backend_error", "require_available"]
+__all__ = ["closed", "failing_as_backend_error", "missing_packages", "missing_torch", "require_available"]
 
 # What the runtimes raise: torch and OpenVINO RuntimeError (out of memory included), ONNX Runtime its own
 # exceptions, which are RuntimeErrors or bare Exceptions of its module, and protobuf and numpy ValueErrors.
@@ -29,6 +30,19 @@ def failing_as_backend_error(name: str) -> Iterator[None]:
         if not type(error).__module__.startswith(("onnxruntime", "openvino", "torch")):
             raise
         raise _failed(name, error) from error
+
+
+def missing_packages(*names: str) -> str | None:
+    """Which packages are not installed, as a sentence; None if all are."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    return f"not installed: {', '.join(missing)}." if missing else None
+
+
+def missing_torch() -> str | None:
+    """That PyTorch is not installed, as a sentence; None if it is."""
+    if importlib.util.find_spec("torch") is None:
+        return "PyTorch is not installed (extra `edge`)."
+    return None
 
 
 def require_available(name: str, reason: str | None) -> None:

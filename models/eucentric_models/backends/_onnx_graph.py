@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from ..network_spec import NetworkSpec
 from ._errors import BackendError
+from ._frame_shape import FrameShape
+from ._protocols import EnsembleOutput
 from ._source import EnsembleSource
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-__all__ = ["DEVIATION", "EMBEDDING", "IMAGES", "MAPS", "STRONGEST", "onnx_bytes", "onnx_graph"]
+__all__ = ["IMAGES", "MAPS", "named_output", "onnx_bytes", "onnx_graph"]
 
 IMAGES, MAPS, DEVIATION, STRONGEST, EMBEDDING = "images", "maps", "deviation", "strongest", "embedding"
 
@@ -53,6 +55,11 @@ def onnx_graph(source: EnsembleSource) -> ModelProto:
 def onnx_bytes(source: EnsembleSource) -> bytes:
     """The same graph as the content of a file; an installation needs it for several shapes."""
     return onnx_graph(source).SerializeToString()
+
+
+def named_output(frame: FrameShape, count: int, said: Mapping[str, NDArray[np.float32]]) -> EnsembleOutput:
+    """What a runtime of the graph said, by the names of the outputs; see :meth:`FrameShape.output`."""
+    return frame.output(count, said[MAPS], said.get(DEVIATION), said.get(STRONGEST), said[EMBEDDING])
 
 
 class _Writer:

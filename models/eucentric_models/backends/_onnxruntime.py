@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,19 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._failures import closed, failing_as_backend_error, require_available
+from ._compiled import CompiledShape
+from ._failures import closed, failing_as_backend_error, missing_packages, require_available
 from ._frame_shape import FrameShape
-from ._onnx_graph import DEVIATION, EMBEDDING, IMAGES, MAPS, STRONGEST, onnx_bytes
+from ._onnx_graph import IMAGES, named_output, onnx_bytes
 from ._protocols import CompiledEnsemble, EnsembleOutput, Precision
 from ._source import EnsembleSource
 
-__all__ = ["OnnxRuntimeBackend", "missing_packages"]
-
-
-def missing_packages(*names: str) -> str | None:
-    """Which packages are not installed, as a sentence; None if all are."""
-    missing = [name for name in names if importlib.util.find_spec(name) is None]
-    return f"not installed: {', '.join(missing)}." if missing else None
+__all__ = ["OnnxRuntimeBackend"]
 
 
 @dataclass(frozen=True)
@@ -79,26 +72,11 @@ class OnnxRuntimeBackend:
         return _OnnxEnsemble(self.name, frame, session)
 
 
-class _OnnxEnsemble:
+class _OnnxEnsemble(CompiledShape):
     def __init__(self, name: str, frame: FrameShape, session: Any) -> None:
-        self._name = name
-        self._frame = frame
-        self._threads = int(session.get_session_options().intra_op_num_threads)
+        super().__init__(name, frame, int(session.get_session_options().intra_op_num_threads))
         self._outputs = [output.name for output in session.get_outputs()]
         self._run: Callable[..., Any] | None = session.run
-        self._lock = threading.Lock()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self._frame.shape
-
-    @property
-    def batch(self) -> int:
-        return self._frame.batch
-
-    @property
-    def threads(self) -> int:
-        return self._threads
 
     def run(self, images: NDArray[np.float32]) -> EnsembleOutput:
         batch = self._frame.whole_batch(images)
@@ -108,9 +86,7 @@ class _OnnxEnsemble:
             raise closed(self._name)
         with failing_as_backend_error(self._name):
             said = dict(zip(self._outputs, run(self._outputs, {IMAGES: batch}), strict=True))
-        return self._frame.output(
-            len(images), said[MAPS], said.get(DEVIATION), said.get(STRONGEST), said[EMBEDDING]
-        )
+        return named_output(self._frame, len(images), said)
 
     def close(self) -> None:
         with self._lock:

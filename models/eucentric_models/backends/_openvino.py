@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._failures import closed, failing_as_backend_error, require_available
+from ._compiled import CompiledShape
+from ._failures import closed, failing_as_backend_error, missing_packages, require_available
 from ._frame_shape import FrameShape
-from ._onnx_graph import DEVIATION, EMBEDDING, IMAGES, MAPS, STRONGEST, onnx_bytes
-from ._onnxruntime import missing_packages
+from ._onnx_graph import IMAGES, named_output, onnx_bytes
 from ._protocols import CompiledEnsemble, EnsembleOutput, Precision
 from ._source import EnsembleSource
 
@@ -78,26 +77,11 @@ class OpenVinoBackend:
         return _OpenVinoEnsemble(self.name, frame, compiled)
 
 
-class _OpenVinoEnsemble:
+class _OpenVinoEnsemble(CompiledShape):
     def __init__(self, name: str, frame: FrameShape, compiled: Any) -> None:
-        self._name = name
-        self._frame = frame
-        self._threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
+        super().__init__(name, frame, int(compiled.get_property("INFERENCE_NUM_THREADS")))
         self._outputs = [output.get_any_name() for output in compiled.outputs]
-        self._lock = threading.Lock()
         self._request: Any = compiled.create_infer_request()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self._frame.shape
-
-    @property
-    def batch(self) -> int:
-        return self._frame.batch
-
-    @property
-    def threads(self) -> int:
-        return self._threads
 
     def run(self, images: NDArray[np.float32]) -> EnsembleOutput:
         batch = self._frame.whole_batch(images)
@@ -111,9 +95,7 @@ class _OpenVinoEnsemble:
                     output: self._request.get_output_tensor(index).data
                     for index, output in enumerate(self._outputs)
                 }
-            return self._frame.output(
-                len(images), said[MAPS], said.get(DEVIATION), said.get(STRONGEST), said[EMBEDDING]
-            )
+            return named_output(self._frame, len(images), said)
 
     def close(self) -> None:
         with self._lock:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._failures import failing_as_backend_error, require_available
+from ._failures import failing_as_backend_error, missing_packages, require_available
 from ._frame_shape import FrameShape
 from ._onnx_graph import IMAGES, onnx_graph
-from ._onnxruntime import OnnxRuntimeBackend, missing_packages
+from ._onnxruntime import OnnxRuntimeBackend
 from ._openvino import OpenVinoBackend
 from ._protocols import CompiledEnsemble, Precision
 from ._source import EnsembleSource

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..drift import frame_features
-from ..errors import InvalidFrameError
 from ..network_spec import NetworkSpec
-from ..preprocessing import Preprocessing, at_working_size, normalise
+from ..preprocessing import Preprocessing, network_input
 from ..resampling import resample
 from ..uncertainty import mean_entropy_of_strongest
 from ._failures import closed
@@ -161,15 +160,9 @@ class ServedEnsemble:
     def _prepared(
         self, frame: NDArray[np.generic], pixel_size_m: float | None
     ) -> tuple[NDArray[np.float32], float]:
-        working, scale = at_working_size(frame, self.preprocessing, pixel_size_m)
-        image = normalise(working, self.preprocessing)
-        if min(image.shape) < self.spec.size_multiple:
-            raise InvalidFrameError(
-                f"A frame of {image.shape} pixels is too small for this network.",
-                safe="no result was computed for it.",
-                next_step=f"acquire frames of at least {self.spec.size_multiple} pixels per side.",
-            )
-        return image, scale
+        return network_input(
+            frame, self.preprocessing, pixel_size_m, smallest_side_px=self.spec.size_multiple
+        )
 
 
 def _inference(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ._failures import closed, failing_as_backend_error, require_available
+from ._compiled import CompiledShape
+from ._failures import closed, failing_as_backend_error, missing_torch, require_available
 from ._frame_shape import FrameShape
 from ._protocols import CompiledEnsemble, EnsembleOutput, Precision
 from ._source import EnsembleSource
@@ -41,8 +40,8 @@ class TorchBackend:
 
     def unavailable(self) -> str | None:
         """Why it cannot be used here."""
-        if importlib.util.find_spec("torch") is None:
-            return "PyTorch is not installed (extra `edge`)."
+        if reason := missing_torch():
+            return reason
         if self.compiled and not any(map(shutil.which, _COMPILERS)):
             return "torch.compile needs a C++ compiler, and none is on the path."
         return None
@@ -69,28 +68,13 @@ class TorchBackend:
         return ready
 
 
-class _TorchEnsemble:
+class _TorchEnsemble(CompiledShape):
     def __init__(
         self, name: str, frame: FrameShape, threads: int, graph: Callable[[Any], Any], dtype: Any
     ) -> None:
-        self._name = name
-        self._frame = frame
-        self._threads = threads
+        super().__init__(name, frame, threads)
         self._graph: Callable[[Any], Any] | None = graph
         self._dtype = dtype
-        self._lock = threading.Lock()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self._frame.shape
-
-    @property
-    def batch(self) -> int:
-        return self._frame.batch
-
-    @property
-    def threads(self) -> int:
-        return self._threads
 
     def run(self, images: NDArray[np.float32]) -> EnsembleOutput:
         import torch

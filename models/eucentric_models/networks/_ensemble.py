@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from ..decoding import Decoding, Detections, decode
 from ..drift import frame_features
-from ..errors import InvalidFrameError
 from ..lattice_prior import settled
 from ..network_spec import NetworkSpec
-from ..preprocessing import DEFAULT_PREPROCESSING, Preprocessing, at_working_size, normalise
+from ..preprocessing import DEFAULT_PREPROCESSING, Preprocessing, network_input
 from ..resampling import resample, rescaled_positions
 from ..uncertainty import mean_entropy
 from ._weights import load_weights
@@ -112,14 +111,9 @@ class Ensemble:
             InvalidFrameError: the frame is too small, not a finite real 2D array, or of a pixel size that
                 this network cannot work with.
         """
-        working, scale = at_working_size(frame, self.preprocessing, pixel_size_m)
-        image = normalise(working, self.preprocessing)
-        if min(image.shape) < self.spec.size_multiple:
-            raise InvalidFrameError(
-                f"A frame of {image.shape} pixels is too small for this network.",
-                safe="no result was computed for it.",
-                next_step=f"acquire frames of at least {self.spec.size_multiple} pixels per side.",
-            )
+        image, scale = network_input(
+            frame, self.preprocessing, pixel_size_m, smallest_side_px=self.spec.size_multiple
+        )
         batch = torch.from_numpy(image)[None, None].to(self._device, self._dtype)
         batch = batch.to(memory_format=torch.channels_last)
         with torch.inference_mode():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +13,13 @@ import zmq
 from eucentric_core import AnyEvent, Frame, ManagedProcess, ResultHeader, TrustedKeys
 from eucentric_core.transport import (
     EVENT_STREAM,
-    DataServer,
     PyroControlClient,
     StreamPublisher,
     StreamSubscriber,
     find_free_port,
 )
+
+from ..data_channel import data_channel
 
 _PATIENCE_S = 30.0
 
@@ -27,16 +27,8 @@ _PATIENCE_S = 30.0
 @contextmanager
 def microscope(context: zmq.Context[zmq.Socket[bytes]], port: int) -> Iterator[StreamPublisher]:
     """The data channel of an agent; publish frames on what it yields."""
-    server = DataServer(host="127.0.0.1", port=port, ingest_endpoint="inproc://microscope", context=context)
-    serving = threading.Thread(target=server.serve)
-    serving.start()
-    publisher = StreamPublisher("inproc://microscope", context=context)
-    try:
+    with data_channel(context, port, "microscope") as publisher:
         yield publisher
-    finally:
-        publisher.close()
-        server.stop()
-        serving.join()
 
 
 class Edge:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import zmq
 
+from eucentric_core.transport import StreamPublisher, find_free_port
 from eucentric_edge import Installer, KeyTrust, ModelSlot
 
+from .bench import microscope
 from .bundle_maker import BundleMaker
 
 
@@ -33,6 +36,23 @@ def slot() -> ModelSlot:
 def installer(tmp_path: Path, bundles: BundleMaker, slot: ModelSlot) -> Installer:
     trust = KeyTrust(bundles.trusted)
     return Installer(tmp_path / "edge", trust, model_name="atoms", slot=slot, device="cpu")
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    with zmq.Context() as context:
+        yield context
+
+
+@pytest.fixture
+def agent_port() -> int:
+    return find_free_port()
+
+
+@pytest.fixture
+def scope(context: zmq.Context[zmq.Socket[bytes]], agent_port: int) -> Iterator[StreamPublisher]:
+    with microscope(context, agent_port) as publisher:
+        yield publisher
 
 
 _listeners: list[list[str]] = []

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,29 +14,12 @@ import pytest
 import zmq
 
 from eucentric_core import BundleError, CommandRefusedError
-from eucentric_core.transport import StreamPublisher, find_free_port
+from eucentric_core.transport import StreamPublisher
 
 from .bench import Edge, microscope, publish
 from .bundle_maker import BundleMaker, frame_of, image, striped_image
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
-    with zmq.Context() as context:
-        yield context
-
-
-@pytest.fixture
-def agent_port() -> int:
-    return find_free_port()
-
-
-@pytest.fixture
-def scope(context: zmq.Context[zmq.Socket[bytes]], agent_port: int) -> Iterator[StreamPublisher]:
-    with microscope(context, agent_port) as publisher:
-        yield publisher
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,27 +12,10 @@ import zmq
 from eucentric_core import EucentricError
 from eucentric_core.transport import StreamPublisher, find_free_port
 
-from .bench import Edge, microscope, publish
+from .bench import Edge, publish
 from .bundle_maker import BundleMaker, frame_of, image
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
-    with zmq.Context() as context:
-        yield context
-
-
-@pytest.fixture
-def agent_port() -> int:
-    return find_free_port()
-
-
-@pytest.fixture
-def scope(context: zmq.Context[zmq.Socket[bytes]], agent_port: int) -> Iterator[StreamPublisher]:
-    with microscope(context, agent_port) as publisher:
-        yield publisher
 
 
 def read(port: int, path: str) -> tuple[int, str]:

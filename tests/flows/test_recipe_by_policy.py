@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +19,11 @@ from eucentric_core import (
     TrustedKeys,
     load_settings,
 )
-from eucentric_core.transport import DataServer, StreamPublisher, find_free_port
+from eucentric_core.transport import StreamPublisher, find_free_port
 from eucentric_flows import RunRecord, RunView, runs_path
 from eucentric_model_registry import Registry, generate_keys
 
+from ..data_channel import data_channel
 from .hub import running_mlflow
 from .recipe_sessions import SESSIONS
 from .recorded_session import register_arrays
@@ -75,21 +75,12 @@ def machine(site: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setting
 @pytest.fixture(scope="module")
 def repository(machine: Settings) -> Iterator[StreamPublisher]:
     """The data channel of a repository."""
-    with zmq.Context() as context:
-        endpoint = "inproc://repository"
-        server = DataServer(
-            host=machine.repository.host,
-            port=machine.repository.data_port,
-            ingest_endpoint=endpoint,
-            context=context,
-        )
-        thread = threading.Thread(target=server.serve)
-        thread.start()
-        publisher = StreamPublisher(endpoint, context=context)
+    place = machine.repository
+    with (
+        zmq.Context() as context,
+        data_channel(context, place.data_port, "repository", host=place.host) as publisher,
+    ):
         yield publisher
-        publisher.close()
-        server.stop()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +16,11 @@ import zmq
 from typer.testing import CliRunner
 
 from eucentric_core import EucentricError, ManagedProcess, Settings
-from eucentric_core.transport import DataServer, StreamPublisher
+from eucentric_core.transport import StreamPublisher
 from eucentric_flows import DEPLOYMENT, RunRecord, RunView, runs_path
 from eucentric_flows._cli import app, policy_app, run_app
 
+from ..data_channel import data_channel
 from .conftest import drift_event
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -59,18 +59,11 @@ def config(site: Settings) -> Path:
 @pytest.fixture(scope="module")
 def edge(site: Settings) -> Iterator[StreamPublisher]:
     """The data channel of an edge."""
-    with zmq.Context() as context:
-        endpoint = "inproc://edge"
-        server = DataServer(
-            host=site.edge.host, port=site.edge.data_port, ingest_endpoint=endpoint, context=context
-        )
-        thread = threading.Thread(target=server.serve)
-        thread.start()
-        publisher = StreamPublisher(endpoint, context=context)
+    with (
+        zmq.Context() as context,
+        data_channel(context, site.edge.data_port, "edge", host=site.edge.host) as publisher,
+    ):
         yield publisher
-        publisher.close()
-        server.stop()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -121,9 +121,11 @@ from ._settings_repository import RetentionRule
 from ._settings_s3 import S3Settings
 from ._settings_sources import load_settings, settings_origins
 from ._shard import DatasetManifest, Receipt, Shard
+from ._spans import flush_spans, root_span, span, spans_wanted
 from ._sqlite import open_database, transaction
 from ._steering import SteeringClient, connect, control_connections
 from ._steps import reached
+from ._trace import current_trace_id, trace_id_of, tracing
 from ._units import explain_problem, lower_first, unit_hint
 from ._verbs import InstrumentVerbs
 from ._verification import (
@@ -255,9 +257,11 @@ __all__ = [
     "console_path",
     "control_connections",
     "counting_bar",
+    "current_trace_id",
     "edge_data_access",
     "error_from_report",
     "explain_problem",
+    "flush_spans",
     "fsync_directory",
     "installed_names",
     "is_loopback",
@@ -271,11 +275,16 @@ __all__ = [
     "read_console",
     "repository_data_access",
     "require_free_space",
+    "root_span",
     "runs_of",
     "server_context",
     "service_lifetime",
     "settings_origins",
     "sha256_file",
+    "span",
+    "spans_wanted",
+    "trace_id_of",
+    "tracing",
     "transaction",
     "unit_hint",
     "utc_now",

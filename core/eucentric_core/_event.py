@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from ._errors import ErrorReport
 from ._model import FrozenModel, Identifier, UtcDatetime, utc_now
+from ._trace import trace_id_of
 
 __all__ = [
     "AnyEvent",
@@ -37,14 +38,16 @@ def _new_id() -> str:
 
 
 class Event(FrozenModel):
-    """Something that happened, when, where, and as part of which trace."""
+    """Something that happened, when, where, and as part of which trace: by default its own."""
 
     schema_version: Literal[1] = 1
     id: Annotated[str, Field(min_length=1, max_length=64)] = Field(default_factory=_new_id)
     kind: str
     source: Identifier
     occurred_utc: UtcDatetime = Field(default_factory=utc_now)
-    trace_id: Annotated[str, Field(min_length=1, max_length=64)] = Field(default_factory=_new_id)
+    trace_id: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+        default_factory=lambda known: trace_id_of(known["id"])
+    )
 
     @property
     def resource_id(self) -> str:

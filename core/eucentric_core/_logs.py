@@ -10,6 +10,7 @@ from pathlib import Path
 from pythonjsonlogger.json import JsonFormatter
 
 from ._errors import ConfigurationError
+from ._trace import TraceFilter
 
 __all__ = ["configure_logging"]
 
@@ -22,8 +23,9 @@ _installed: list[logging.Handler] = []
 def configure_logging(service: str, folder: Path, *, level: int = logging.INFO) -> Path:
     """Send the root logger to `<folder>/<service>.jsonl` (16 MiB, 3 old files kept), and to a terminal.
 
-    Times in the file are UTC. Where stderr is no terminal, log lines do not go there: it ends in a file
-    that nobody bounds. What is raised uncaught still does. A second call replaces what the first one set up.
+    Times in the file are UTC; a line that is part of a trace has its `trace_id`. Where stderr is no terminal,
+    log lines do not go there: it ends in a file that nobody bounds. What is raised uncaught still does. A
+    second call replaces what the first one set up.
 
     Returns:
         The path of the log file.
@@ -64,5 +66,6 @@ def configure_logging(service: str, folder: Path, *, level: int = logging.INFO) 
         handler.close()
     _installed[:] = handlers
     for handler in _installed:
+        handler.addFilter(TraceFilter())
         root.addHandler(handler)
     return path

@@ -28,6 +28,7 @@ from ._lease_hold import LeaseHold
 from ._microscope import Microscope
 from ._model import FrozenModel
 from ._settings import TlsSettings
+from ._trace import current_trace_id
 from ._units import lower_first
 from .transport import ControlClient, DataAccess, PyroControlClient, StreamSubscriber, SubscriptionMode
 from .vocabulary import (
@@ -108,6 +109,7 @@ class SteeringClient(Microscope):
             client=self._client,
             idempotency_key=uuid4().hex,
             lease_epoch=None if hold is None else hold.epoch,
+            trace_id=current_trace_id(),
         )
         payload = envelope.model_dump(mode="json")
         connection = self._connection_for(command)

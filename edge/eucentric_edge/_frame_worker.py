@@ -18,6 +18,8 @@ from eucentric_core import (
     Frame,
     ServiceUnavailableError,
     TransportError,
+    span,
+    trace_id_of,
 )
 from eucentric_core.transport import DataAccess, StreamMessage, StreamPublisher, StreamSubscriber
 
@@ -168,6 +170,7 @@ class FrameWorker:
             for result, array in answer.results:
                 self._hand_over(partial(self._publisher.publish, result, array), stopping)
             self._statistics.frame_answered(answer.header.latency_s, answer.header.stages_s)
+            self._note_first_answer(answer, model)
             self._watch_drift(frame, answer, model, stopping)
             self._answered(frame, answer)
 
@@ -209,6 +212,14 @@ class FrameWorker:
                 if stopping.is_set():
                     raise
                 _log.warning("results are held back: %s", error)
+
+    def _note_first_answer(self, answer: FrameAnswer, model: ServingModel) -> None:
+        version = answer.header.model_version
+        if version == self._watched_version:
+            return
+        trace_id = trace_id_of(model.manifest.lineage.trigger_id)
+        with span("edge.first_answer", trace_id, version=version, sequence=answer.header.sequence):
+            _log.info("version %d answered its first frame", version)
 
     def _watch_drift(
         self, frame: Frame, answer: FrameAnswer, model: ServingModel, stopping: threading.Event

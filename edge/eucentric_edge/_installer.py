@@ -19,6 +19,8 @@ from eucentric_core import (
     EucentricError,
     FrozenModel,
     fsync_directory,
+    span,
+    trace_id_of,
 )
 from eucentric_core.releases import Release
 
@@ -42,12 +44,14 @@ class Installation(FrozenModel):
         previous_version: the version that served before.
         prepare_s: time to fetch, verify, build, test and warm up, beside the running inference.
         swap_s: time to write the state durably and replace the reference.
+        trace_id: of the loop that led to the version.
     """
 
     version: int
     previous_version: int | None
     prepare_s: float
     swap_s: float
+    trace_id: str | None = None
 
 
 class Installer:
@@ -244,12 +248,15 @@ class Installer:
         self._slot.replace(model)
         swapped_s = time.perf_counter()
         self._remove_unlisted()
-        _log.info("version %d in service", model.manifest.version, extra={"previous_version": before})
+        version = model.manifest.version
+        with span("edge.install", _trace_of(model.manifest), version=version):
+            _log.info("version %d in service", version, extra={"previous_version": before})
         return Installation(
             version=model.manifest.version,
             previous_version=before,
             prepare_s=prepared_s - started_s,
             swap_s=swapped_s - prepared_s,
+            trace_id=_trace_of(model.manifest),
         )
 
     def _load(self, version: int) -> ServingModel:
@@ -314,3 +321,7 @@ class Installer:
             yield
         finally:
             self._at_work.release()
+
+
+def _trace_of(manifest: BundleManifest) -> str:
+    return trace_id_of(manifest.lineage.trigger_id)

@@ -16,6 +16,7 @@ from eucentric_core import (
     ModelPromoted,
     Settings,
     TrustedKeys,
+    trace_id_of,
     verify_bundle,
 )
 from eucentric_data_repository import LineageRecorder, database_of
@@ -141,7 +142,7 @@ def promote(publication: Publication, version: RegisteredVersion, reason: str, o
             model_name=publication.model,
             model_version=version.version,
             reason=reason,
-            trace_id=publication.trigger_id,
+            trace_id=trace_id_of(publication.trigger_id),
         )
     )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from eucentric_core import EucentricError, HpcSettings
+from eucentric_core import EucentricError, HpcSettings, current_trace_id
 
 from ._errors import last_lines, worker_lost
 from ._task import Call, Outcome, run_call
@@ -71,7 +71,7 @@ class ComputeExecutor(Executor):
             self._outstanding.add(future)
         mark = self._marks / secrets.token_hex(8)
         future.add_done_callback(lambda done: self._finished(done, mark))
-        self._try(Call(fn, args, kwargs, mark), future, tries=1)
+        self._try(Call(fn, args, kwargs, mark, current_trace_id()), future, tries=1)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

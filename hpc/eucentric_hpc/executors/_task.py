@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eucentric_core import span
+
 from .._stop_requests import StopReason, TaskWatch, end_when_told, leave_dying_job, watched
 from .._training_errors import TrainingStoppedError
 
@@ -25,12 +27,14 @@ class Call:
         args: by position.
         kwargs: by name.
         cancelled: file that exists once nobody waits for the result.
+        trace_id: of the loop that it is part of.
     """
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     cancelled: Path | None = None
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ def run_call(call: Call) -> Outcome:
     if watch.reason() is not None:
         return Outcome()
     try:
-        with watched(watch):
+        name = f"task {call.function.__name__}"
+        with watched(watch), span(name, call.trace_id):
             return Outcome(value=call.function(*call.args, **call.kwargs))
     except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to whoever submitted the call
         trace = traceback.format_exc()[-_MAX_TRACE_CHARS:]

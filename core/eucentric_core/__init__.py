@@ -125,6 +125,7 @@ from ._spans import flush_spans, root_span, span, spans_wanted
 from ._sqlite import open_database, transaction
 from ._steering import SteeringClient, connect, control_connections
 from ._steps import reached
+from ._thread_priority import give_way
 from ._trace import current_trace_id, trace_id_of, tracing
 from ._units import explain_problem, lower_first, unit_hint
 from ._verbs import InstrumentVerbs
@@ -263,6 +264,7 @@ __all__ = [
     "explain_problem",
     "flush_spans",
     "fsync_directory",
+    "give_way",
     "installed_names",
     "is_loopback",
     "load_installed",

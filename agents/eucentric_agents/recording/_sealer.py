@@ -8,10 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from eucentric_core import EucentricError, OutOfSpaceError
+from eucentric_core import EucentricError, OutOfSpaceError, give_way
 
 from ._errors import JournalError
-from ._priority import give_way
 from ._segment import Segment
 
 __all__ = ["SealJob", "Sealer"]

@@ -36,6 +36,7 @@ __all__ = [
 
 _Port = Annotated[int, Field(ge=1, le=65535)]
 _Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+_HostPort = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}:[0-9]{1,5}$")]
 _AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
@@ -143,6 +144,11 @@ class HubSettings(FrozenModel):
     `mlflow_database` (`postgresql+psycopg://user@host/name`, the password where PostgreSQL looks for it:
     ~/.pgpass or the environment) and its files in `mlflow_artifacts` (`s3://bucket/prefix`), by default
     in SQLite and a folder below the home.
+
+    At `push_port` on loopback the flow service hears from MLflow that a champion has changed, and has the
+    edges look at once; None: they hear it from whoever promotes, or see it at their next look. `push_url`
+    is how MLflow reaches that port where it runs elsewhere. `more_edges` are edges beside that of the
+    section `edge`, as `host:control port`.
     """
 
     prefect_api_url: _Url = "http://127.0.0.1:4200/api"
@@ -152,6 +158,9 @@ class HubSettings(FrozenModel):
     releases: _AbsolutePath | None = None
     mlflow_database: Annotated[str, AfterValidator(without_password)] | None = None
     mlflow_artifacts: Address | None = None
+    push_port: _Port | None = None
+    push_url: _Url | None = None
+    more_edges: Annotated[tuple[_HostPort, ...], Field(max_length=64)] = ()
 
 
 class ClientSettings(FrozenModel):

@@ -63,6 +63,7 @@ class ReleaseWatch:
         self._installed = installed
         self._refused = refused
         self._refused_rank: tuple[int, int] | None = None
+        self._refusal: EucentricError | None = None
         self._alarm: str | None = None
         self._now = threading.Event()
         self._looking = threading.Lock()
@@ -80,6 +81,14 @@ class ReleaseWatch:
     def wake(self) -> None:
         """Have `run` look now; also used to make it notice that it is time to stop."""
         self._now.set()
+
+    @property
+    def refusal(self) -> EucentricError | None:
+        """Why the newest release is not in service; None if it was not refused.
+
+        Whoever promoted it may ask after this watch has looked by itself, and has to hear of it all the same.
+        """
+        return self._refusal
 
     def look(self) -> Installation | None:
         """Look once, and install what is new.
@@ -110,8 +119,11 @@ class ReleaseWatch:
 
     def _follow(self, release: Release) -> Installation | None:
         state = self._installer.state
-        if release.rank == state.rank or release.rank == self._refused_rank:
-            # The one installed, which an operator may have gone back from, or one that is known to be bad.
+        if release.rank == self._refused_rank:
+            return None
+        self._refusal = None
+        if release.rank == state.rank:
+            # The one installed, which an operator may have gone back from.
             return None
         if release.bundle_version == state.current and state.pins(release):
             self._installer.note_release(release)
@@ -123,8 +135,8 @@ class ReleaseWatch:
             installation = self._installer.install(kept or self._folder, frame_shape=self._frame_shape())
         except BusyError:
             raise
-        except EucentricError:
-            self._refused_rank = release.rank
+        except EucentricError as error:
+            self._refused_rank, self._refusal = release.rank, error
             raise
         self._installed(installation)
         return installation

@@ -12,6 +12,7 @@ from prefect.runner import Runner
 from prefect.types.entrypoint import EntrypointType
 
 from eucentric_core import ServiceLifetime, ServiceUnavailableError, Settings
+from eucentric_model_registry import pushing
 
 from ._automation import publish_policies
 from ._bridge import EventBridge, event_keys, event_sources
@@ -49,7 +50,11 @@ def run_service(settings: Settings, lifetime: ServiceLifetime) -> None:
     sink = PrefectEventSink(settings.hub.prefect_api_url)
     try:
         # On the main thread Prefect's runner would take SIGTERM for itself; it belongs to the lifetime.
-        with renewing(settings), ThreadPoolExecutor(1, thread_name_prefix="flows") as thread:
+        with (
+            renewing(settings),
+            pushing(settings),
+            ThreadPoolExecutor(1, thread_name_prefix="flows") as thread,
+        ):
             thread.submit(asyncio.run, _serve(settings, lifetime, policies, outbox, sink)).result()
     finally:
         sink.close()

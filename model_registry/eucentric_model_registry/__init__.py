@@ -15,10 +15,12 @@ from ._key_folder import KeyFolder, KeyRole
 from ._keys import generate_keys, load_signer, trusted_keys_of
 from ._moving import Moved, move_champion, take_back
 from ._page import PageHeader, SideBySide, comparison_page, side_by_side
+from ._push import pushing
 from ._registered import Promotion, RegisteredVersion
 from ._registry import Registry
 from ._release_book import ReleaseBook, Renewal
 from ._server import mlflow_server
+from ._site_edges import goes_by_releases
 
 __all__ = [
     "BEHAVIOUR_SETS",
@@ -57,12 +59,14 @@ __all__ = [
     "comparison_page",
     "create_trust",
     "generate_keys",
+    "goes_by_releases",
     "judge",
     "judge_figures",
     "load_signer",
     "measure_behaviour",
     "mlflow_server",
     "move_champion",
+    "pushing",
     "rotate_key",
     "side_by_side",
     "take_back",

@@ -98,6 +98,24 @@ class Deployments:
             client.set_registered_model_tag(name, key, deployment.model_dump_json())
         return deployment
 
+    def observe(self, name: str, version: int, *, edge: str, release: int | None = None) -> Deployment | None:
+        """Note what an edge was found to serve, unless that is known.
+
+        Returns:
+            The new line; None if nothing is new.
+
+        Raises:
+            RegistryUnavailableError: MLflow does not answer.
+            UnknownVersionError: there is no such model.
+        """
+        lines = [line for line in self.history(name) if line.edge == edge]
+        served = next((line.version for line in reversed(lines) if line.state == "serving"), None)
+        awaited = bool(lines) and lines[-1].state == "waiting" and lines[-1].version == version
+        if served == version and not awaited:
+            # It still serves what it served while something newer waits for it.
+            return None
+        return self.record(name, version, edge=edge, state="serving", release=release)
+
     def history(self, name: str) -> tuple[Deployment, ...]:
         """All lines, oldest first; empty if the model is unknown.
 

@@ -19,7 +19,15 @@ from securesystemslib.signer import CryptoSigner
 
 from eucentric_core import ConfigurationError, TrustedKeys, fsync_directory
 
-__all__ = ["PASSPHRASE_VARIABLE", "generate_keys", "load_signer", "new_key", "trusted_keys_of", "write_new"]
+__all__ = [
+    "PASSPHRASE_VARIABLE",
+    "generate_keys",
+    "load_signer",
+    "new_key",
+    "read_secret",
+    "trusted_keys_of",
+    "write_new",
+]
 
 PASSPHRASE_VARIABLE = "EUCENTRIC_KEY_PASSPHRASE"  # noqa: S105
 """Environment variable that opens keys with a passphrase where nobody can be asked, as in a service."""
@@ -66,21 +74,7 @@ def load_signer(private_key: Path, *, passphrase: str | None = None) -> CryptoSi
         ConfigurationError: the file is missing, may be read by others than its owner, is not opened by the
             passphrase, or is no Ed25519 key.
     """
-    try:
-        with private_key.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            content = stream.read(_MAX_KEY_BYTES)
-    except OSError as error:
-        raise _unusable(
-            f"Signing key {private_key} cannot be read: {error.strerror}.",
-            "make one with `eucentric keys init`, or correct hub.signing_key.",
-        ) from error
-    # Windows keeps access in lists of its own; the mode says nothing about them.
-    if os.name != "nt" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise _unusable(
-            f"Signing key {private_key} is open to other users (mode {stat.S_IMODE(mode):04o}).",
-            f"run `chmod 600 {private_key}`, and make a new key if others may have read it.",
-        )
+    content = _read_private(private_key, "make one with `eucentric keys init`, or correct hub.signing_key.")
     encrypted = b"ENCRYPTED" in content.partition(b"\n")[0]
     word = (passphrase or os.environ.get(PASSPHRASE_VARIABLE)) if encrypted else None
     if encrypted and not word:
@@ -123,6 +117,37 @@ def write_new(path: Path, content: bytes, *, mode: int) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     fsync_directory(path.parent)
+
+
+def read_secret(path: Path) -> str:
+    """A secret word from a file that only its owner may read.
+
+    Raises:
+        ConfigurationError: the file is missing, empty, not text, or may be read by others.
+    """
+    content = _read_private(path, "move it away; a new one is made.").strip()
+    if not content or not content.isascii():
+        raise _unusable(f"{path} holds no secret.", "move it away; a new one is made.")
+    return content.decode()
+
+
+def _read_private(path: Path, missing: str) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            content = stream.read(_MAX_KEY_BYTES)
+    except OSError as error:
+        raise _unusable(
+            f"{path} cannot be read: {error.strerror}.",
+            missing,
+        ) from error
+    # Windows keeps access in lists of its own; the mode says nothing about them.
+    if os.name != "nt" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise _unusable(
+            f"{path} is open to other users (mode {stat.S_IMODE(mode):04o}).",
+            f"run `chmod 600 {path}`, and make a new key if others may have read it.",
+        )
+    return content
 
 
 def _unusable(what: str, next_step: str) -> ConfigurationError:

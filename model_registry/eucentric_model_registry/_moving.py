@@ -12,15 +12,14 @@ from eucentric_core import (
     EucentricError,
     Settings,
     TransportError,
-    channel_credentials,
 )
 from eucentric_core.releases import Release
-from eucentric_core.transport import PyroControlClient
 
 from ._deployments import Deployment, DeploymentState
 from ._registered import Promotion
 from ._registry import Registry
 from ._release_book import ReleaseBook
+from ._site_edges import EdgeAddress, calling, edges_of, goes_by_releases
 
 __all__ = ["Moved", "move_champion", "take_back"]
 
@@ -125,19 +124,23 @@ def take_back(
 
 
 def _tell_edge(settings: Settings, bundle: Path, *, released: bool) -> int | None:
-    edge = PyroControlClient(
-        settings.edge.reachable_host,
-        settings.edge.control_port,
-        timeout_s=_EDGE_TIMEOUT_S,
-        credentials=channel_credentials(settings, settings.edge),
-    )
-    try:
-        if released:
+    own, *others = edges_of(settings)
+    with calling(settings, own, timeout_s=_EDGE_TIMEOUT_S) as edge:
+        if released and goes_by_releases(edge.call("status", {})):
             # It fetches the files itself, from wherever it reads releases.
             edge.call("look", {})
         else:
             edge.call("install", {"folder": str(bundle)})
         serving = edge.call("status", {})["model_version"]
-    finally:
-        edge.close()
+    if released:
+        for other in others:
+            _have_look(settings, other)
     return serving if isinstance(serving, int) else None
+
+
+def _have_look(settings: Settings, address: EdgeAddress) -> None:
+    try:
+        with calling(settings, address, timeout_s=_EDGE_TIMEOUT_S) as edge:
+            edge.call("look", {})
+    except EucentricError as error:
+        _log.warning("edge %s: %s", address, error)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from cryptography.fernet import Fernet
+
 from eucentric_core import LocalServer, S3Settings
 from eucentric_core.transport import require_loopback, require_port_free
+
+from ._keys import read_secret, write_new
 
 __all__ = ["mlflow_server"]
 
@@ -39,6 +43,9 @@ def mlflow_server(
     require_loopback(host, "model registry")
     require_port_free(host, port, "the model registry")
     home.mkdir(parents=True, exist_ok=True)
+    encryption_key = home / "webhook-encryption.key"
+    if not encryption_key.exists():
+        write_new(encryption_key, Fernet.generate_key(), mode=0o600)
     command = (
         sys.executable, "-m", "mlflow", "server",
         "--backend-store-uri", database or f"sqlite:///{home / 'mlflow.sqlite'}",
@@ -52,6 +59,12 @@ def mlflow_server(
         "DO_NOT_TRACK": "true",
         # The job runner starts eight more processes (0.7 GB) for features that are not used here.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # Webhooks go to this hub on loopback, and what they are signed with outlives a restart.
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": read_secret(encryption_key),
+        "MLFLOW_WEBHOOK_REQUEST_TIMEOUT": "5",
+        "MLFLOW_WEBHOOK_CACHE_TTL": "5",
         **_s3_environment(s3 if artifacts is not None and artifacts.startswith("s3://") else None),
     }
     return LocalServer("mlflow", command, environment, f"http://{host}:{port}", "/health")

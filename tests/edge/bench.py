@@ -34,7 +34,9 @@ def microscope(context: zmq.Context[zmq.Socket[bytes]], port: int) -> Iterator[S
 class Edge:
     """An edge process, its control channel, and everything it has published so far."""
 
-    def __init__(self, home: Path, trusted: TrustedKeys, agent_data_port: int, **settings: float) -> None:
+    def __init__(
+        self, home: Path, trusted: TrustedKeys, agent_data_port: int, **settings: float | str
+    ) -> None:
         self.home = home
         self.control_port, self.data_port = find_free_port(), find_free_port()
         self.config = home / "eucentric.toml"

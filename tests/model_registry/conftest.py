@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 import torch
+import zmq
 from securesystemslib.signer import CryptoSigner
 
 from eucentric_core import ManagedProcess, answers_ok
@@ -67,3 +68,9 @@ def publish(name: str, signer: CryptoSigner, tmp_path: Path) -> Publish:
         return folder
 
     return build
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    with zmq.Context() as context:
+        yield context

@@ -41,7 +41,7 @@ class EdgeDoor:
     def status(self, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
         """Answers `status`."""
         self.asked.append("status")
-        return {"model_version": self.serves}
+        return {"model_version": self.serves, "releases": {"goes_by": "releases"}}
 
 
 @contextmanager

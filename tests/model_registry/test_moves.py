@@ -6,76 +6,22 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
-from typer.testing import CliRunner
 
-from eucentric_core import BundleError, Settings, load_settings
+from eucentric_core import BundleError
 from eucentric_core.transport import find_free_port
 from eucentric_model_registry import (
-    KeyFolder,
     Registry,
     RegistryError,
-    ReleaseBook,
-    build_and_sign_bundle,
-    create_trust,
-    load_signer,
     move_champion,
     rotate_key,
 )
-from eucentric_model_registry._cli import models_app
 
-from .contents import make_content
 from .edge_door import EdgeDoor, serving_door
+from .hub import Hub
 
 pytestmark = pytest.mark.slow
-
-
-class Hub:
-    """A site with keys, releases, a model of its own in MLflow, and a door where its edge would be."""
-
-    def __init__(self, folder: Path, mlflow_url: str, name: str, control_port: int) -> None:
-        self.name = name
-        self.config = folder / "eucentric.toml"
-        self.config.write_text(
-            f'home = "{folder / "home"}"\n[hub]\nmlflow_url = "{mlflow_url}"\n'
-            f'[edge]\nmodel = "{name}"\ncontrol_port = {control_port}\n'
-        )
-        self.settings: Settings = load_settings(self.config)
-        self.keys = KeyFolder.of(self.settings)
-        self.trusted = create_trust(self.keys, self.settings.releases_path)
-        self.registry = Registry(mlflow_url, self.trusted)
-        self._folder = folder
-
-    def register(self, version: int, **changes: Any) -> Path:
-        """Build, sign and register a version."""
-        folder = self._folder / f"bundle-{uuid4().hex[:8]}"
-        content = make_content(name=self.name, version=version, trigger_id=f"t{version}", **changes)
-        build_and_sign_bundle(folder, content, load_signer(self.keys.signing))
-        self.registry.register(self.name, folder)
-        return folder
-
-    def move(self, version: int, reason: str = "better") -> Any:
-        """Make a version champion."""
-        return move_champion(self.settings, self.registry, self.name, version, reason=reason, who="alice")
-
-    @property
-    def released(self) -> tuple[int, int] | None:
-        """Number of the newest release and the version it names."""
-        book = ReleaseBook.of(self.settings)
-        release = None if book is None else book.current(self.name)
-        return None if release is None else (release.number, release.bundle_version)
-
-    @property
-    def aliases(self) -> dict[str, int]:
-        """Which version has which alias."""
-        return {alias: v.version for v in self.registry.versions(self.name) for alias in v.aliases}
-
-    def run(self, *words: str) -> Any:
-        """Type `eucentric models ...`."""
-        return CliRunner().invoke(models_app, [*words, "--config", str(self.config)])
 
 
 @pytest.fixture
@@ -97,7 +43,7 @@ def test_a_promotion_moves_alias_release_and_edge(hub: Hub, door: EdgeDoor) -> N
     moved = hub.move(2)
     assert moved.deployment.sentence == "serving at edge-1"
     assert (hub.released, hub.aliases) == ((2, 2), {"champion": 2, "previous": 1})
-    assert door.asked == ["look", "status", "look", "status"]
+    assert door.asked == ["status", "look", "status"] * 2
     states = [(line.version, line.state) for line in hub.registry.deployments.history(hub.name)]
     assert states == [(1, "waiting"), (2, "waiting"), (2, "serving")]
 

@@ -9,6 +9,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from eucentric_core import BusyError, Settings, TransportError, channel_credentials
 from eucentric_core.transport import PyroControlClient
+from eucentric_model_registry import goes_by_releases
 
 from .._errors import InstallationError
 
@@ -57,5 +58,11 @@ def install(settings: Settings, folder: Path, version: int, say: Callable[[str],
 
 def _install_once(edge: PyroControlClient, folder: Path, version: int) -> None:
     # After a broken call it is unknown whether it ran; the edge knows.
-    if edge.call("status", {})["model_version"] != version:
+    status = edge.call("status", {})
+    if status["model_version"] == version:
+        return
+    if goes_by_releases(status):
+        # It fetches the files itself, from wherever it reads releases: this machine's folders may not be its.
+        edge.call("look", {})
+    else:
         edge.call("install", {"folder": str(folder)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from uuid import uuid4
 
 from pydantic import Field, TypeAdapter, model_validator
@@ -15,20 +15,25 @@ __all__ = [
     "AnyEvent",
     "DatasetRegistered",
     "DriftDetected",
+    "DriftRecovered",
     "Event",
     "FlightCheckFailed",
     "FlightCheckPassed",
     "FrameQuarantined",
     "LeaseLost",
+    "ModelEvaluated",
     "ModelInstalled",
     "ModelPromoted",
     "ModelRefused",
+    "PolicyRequested",
     "RecordingPaused",
+    "RunEnded",
     "SessionStarted",
     "SessionStopped",
     "ShardRegistered",
     "TransferFailed",
     "TransferRecovered",
+    "event_fields",
     "parse_event",
 ]
 
@@ -81,7 +86,10 @@ class ShardRegistered(Event):
     dataset_id: str
     idempotency_key: str
     frames: Annotated[int, Field(ge=1)]
+    size_bytes: Annotated[int, Field(ge=1)] | None = None
     material: Identifier | None = None
+    sample: Identifier | None = None
+    instrument: Identifier | None = None
 
 
 class DatasetRegistered(Event):
@@ -92,6 +100,8 @@ class DatasetRegistered(Event):
     frames: Annotated[int, Field(ge=0)]
     missing: Annotated[int, Field(ge=0)]
     material: Identifier | None = None
+    sample: Identifier | None = None
+    instrument: Identifier | None = None
 
 
 class DriftDetected(Event):
@@ -113,6 +123,30 @@ class DriftDetected(Event):
         if self.sequence < self.first_sequence:
             raise ValueError("sequence lies before first_sequence")
         return self
+
+
+class DriftRecovered(Event):
+    """The frames are familiar to the model again: the episode that `drift.detected` began is over."""
+
+    kind: Literal["drift.recovered"] = "drift.recovered"
+    instrument: Identifier
+    session: Identifier
+    sequence: Annotated[int, Field(ge=0)]
+    model_name: Identifier
+    model_version: Annotated[int, Field(ge=1)]
+    material: Identifier | None = None
+
+
+class ModelEvaluated(Event):
+    """A figure of a version was measured again; `reference` is the same figure when it became champion."""
+
+    kind: Literal["model.evaluated"] = "model.evaluated"
+    model_name: Identifier
+    model_version: Annotated[int, Field(ge=1)]
+    metric: Identifier
+    value: float
+    reference: float | None = None
+    dataset_id: str | None = None
 
 
 class ModelPromoted(Event):
@@ -139,6 +173,27 @@ class ModelRefused(Event):
 
     kind: Literal["model.refused"] = "model.refused"
     error: ErrorReport
+
+
+class PolicyRequested(Event):
+    """A person asks for what a policy declares. Its guards hold all the same."""
+
+    kind: Literal["policy.requested"] = "policy.requested"
+    policy: Identifier
+    requested_by: Annotated[str, Field(min_length=1, max_length=200)]
+    session: Identifier | None = None
+    dataset_id: str | None = None
+
+
+class RunEnded(Event):
+    """A run of a flow has come to its end; the record of runs says how."""
+
+    kind: Literal["run.ended"] = "run.ended"
+    flow: Identifier
+    trigger_id: Identifier
+    policy: Identifier | None = None
+    model_name: str
+    outcome: Identifier
 
 
 class LeaseLost(Event):
@@ -207,9 +262,13 @@ AnyEvent = Annotated[
     | ShardRegistered
     | DatasetRegistered
     | DriftDetected
+    | DriftRecovered
+    | ModelEvaluated
     | ModelPromoted
     | ModelInstalled
     | ModelRefused
+    | PolicyRequested
+    | RunEnded
     | LeaseLost
     | TransferFailed
     | TransferRecovered
@@ -219,6 +278,13 @@ AnyEvent = Annotated[
     | RecordingPaused,
     Field(discriminator="kind"),
 ]
+
+
+def event_fields() -> frozenset[str]:
+    """Names of all fields that some event has beside those that every event has."""
+    kinds = get_args(get_args(AnyEvent)[0])
+    return frozenset(name for kind in kinds for name in kind.model_fields) - frozenset(Event.model_fields)
+
 
 _ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 

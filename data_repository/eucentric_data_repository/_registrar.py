@@ -100,7 +100,10 @@ class Registrar(CatalogueWriter):
                 dataset_id=shard.dataset_id,
                 idempotency_key=shard.idempotency_key,
                 frames=shard.frames,
+                size_bytes=shard.size_bytes,
                 material=shard.material,
+                sample=shard.sample,
+                instrument=shard.instrument,
             )
             caused = [event, *self._complete(connection, shard.dataset_id)]
             _put_into_outbox(connection, caused)
@@ -217,7 +220,7 @@ class Registrar(CatalogueWriter):
     def _complete(self, connection: Connection, dataset_id: str) -> list[AnyEvent]:
         """`dataset.registered`, if with this step the manifest and every shard it lists are here."""
         row = connection.execute(
-            select(datasets.c.state, datasets.c.manifest, datasets.c.material).where(
+            select(datasets.c.state, datasets.c.manifest, datasets.c.material, datasets.c.sample).where(
                 datasets.c.dataset_id == dataset_id
             )
         ).one()
@@ -243,6 +246,8 @@ class Registrar(CatalogueWriter):
                 frames=manifest.frames,
                 missing=len(manifest.missing_sequences),
                 material=row.material,
+                sample=row.sample,
+                instrument=manifest.instrument,
             )
         ]
 

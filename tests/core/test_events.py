@@ -40,6 +40,13 @@ VALUES: dict[str, Any] = {
     "stream": "haadf",
     "took_s": 3.5,
     "stage": "ship",
+    "metric": "f1",
+    "value": 0.9,
+    "policy": "on-drift",
+    "requested_by": "somebody",
+    "flow": "retrain",
+    "trigger_id": "t1",
+    "outcome": "promoted",
 }
 
 

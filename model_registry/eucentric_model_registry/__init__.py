@@ -6,7 +6,13 @@ from ._behaviour import BEHAVIOUR_SETS, Sample, measure_behaviour
 from ._bundle_builder import BundleContent, build_and_sign_bundle
 from ._deployments import Deployment, Deployments, DeploymentState
 from ._draft_bundle import BundleIdentity, build_and_sign_draft
-from ._errors import RegistryError, RegistryUnavailableError, UnknownVersionError, VersionConflictError
+from ._errors import (
+    RegistryError,
+    RegistryUnavailableError,
+    SignaturesMissingError,
+    UnknownVersionError,
+    VersionConflictError,
+)
 from ._figures import Figure, FigureName, Figures
 from ._gates import Comparison, Evidence, Gates, HoldoutScore, judge
 from ._judge import GateCheck, MetricGate, Verdict, judge_figures, with_behaviour
@@ -51,6 +57,7 @@ __all__ = [
     "Renewal",
     "Sample",
     "SideBySide",
+    "SignaturesMissingError",
     "UnknownVersionError",
     "Verdict",
     "VersionConflictError",

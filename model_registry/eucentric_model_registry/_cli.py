@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from ._cli_catalogue import catalogue_app
+from ._cli_cosign import cosign_app
 from ._cli_keys import keys_app
 from ._cli_moves import moves_app
 
@@ -13,6 +14,7 @@ __all__ = ["app", "keys_app", "models_app"]
 models_app = typer.Typer(name="models", help="Registered models and their history.", no_args_is_help=True)
 models_app.add_typer(catalogue_app)
 models_app.add_typer(moves_app)
+keys_app.add_typer(cosign_app)
 app = typer.Typer(name="registry", help="Model registry: keys and models.", no_args_is_help=True)
 app.add_typer(keys_app)
 app.add_typer(models_app)

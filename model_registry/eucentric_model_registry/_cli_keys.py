@@ -18,7 +18,7 @@ from ._key_folder import KeyFolder, KeyRole
 if TYPE_CHECKING:
     from tuf.api.metadata import Root
 
-__all__ = ["keys_app"]
+__all__ = ["Locked", "keys_app", "tell_keys"]
 
 keys_app = typer.Typer(name="keys", help="Keys that sign model bundles and releases.", no_args_is_help=True)
 
@@ -28,7 +28,7 @@ _SIGNS = {
     "signing": "bundles and releases; stays on the hub",
     "online": "that nothing newer exists, every few days",
 }
-_Locked = Annotated[
+Locked = Annotated[
     bool, typer.Option("--passphrase", help="Lock the private keys; asked for, or EUCENTRIC_KEY_PASSPHRASE.")
 ]
 
@@ -44,7 +44,7 @@ def init_keys(
     ] = None,
     signing_keys: Annotated[int, typer.Option(help="How many signing keys.", min=1, max=16)] = 1,
     signing_threshold: Annotated[int, typer.Option(help="How many must sign a release.", min=1)] = 1,
-    locked: _Locked = False,
+    locked: Locked = False,
 ) -> None:
     """Make the keys of this site and its first root. Never overwrites; a signing key that exists is taken."""
     from ._key_ceremony import create_trust
@@ -61,7 +61,7 @@ def init_keys(
             signing_threshold=signing_threshold,
             passphrase=ask_passphrase(locked, twice=True),
         )
-        _tell(settings, as_json)
+        tell_keys(settings, as_json)
 
 
 @keys_app.command("rotate")
@@ -75,7 +75,7 @@ def rotate(
     compromised: Annotated[
         bool, typer.Option("--compromised", help="Bundles the old signing key signed no longer count.")
     ] = False,
-    locked: _Locked = False,
+    locked: Locked = False,
 ) -> None:
     """Replace a key. Edges follow by themselves; the old private key is kept in `former/`."""
     from ._key_ceremony import rotate_key
@@ -96,11 +96,11 @@ def rotate(
             compromised=compromised,
             passphrase=ask_passphrase(locked),
         )
-        _tell(settings, as_json)
+        tell_keys(settings, as_json)
 
 
 @keys_app.command("refresh")
-def refresh(config: Config = None, as_json: Json = False, locked: _Locked = False) -> None:
+def refresh(config: Config = None, as_json: Json = False, locked: Locked = False) -> None:
     """Sign anew what runs out. For a daily timer; without it edges refuse to install after two weeks."""
     from ._release_book import ReleaseBook
 
@@ -122,10 +122,11 @@ def refresh(config: Config = None, as_json: Json = False, locked: _Locked = Fals
 def show_keys(config: Config = None, as_json: Json = False) -> None:
     """Show which keys count for what, until when, and which private ones lie here. None is printed."""
     with clear_errors():
-        _tell(load_settings(config), as_json)
+        tell_keys(load_settings(config), as_json)
 
 
-def _tell(settings: Settings, as_json: bool) -> None:
+def tell_keys(settings: Settings, as_json: bool) -> None:
+    """Print which keys count for what."""
     keys = KeyFolder.of(settings)
     trusted = TrustedKeys.read(keys.trusted)
     root = _root(settings)
@@ -137,6 +138,7 @@ def _tell(settings: Settings, as_json: bool) -> None:
         "root": None if root is None else str(keys.root),
         "releases": str(settings.releases_path),
         "roles": {} if root is None else _roles(root, keys),
+        "waiting": [str(path) for path in sorted(keys.waiting.glob("*.request.json"))],
     }
     if as_json:
         typer.echo(json.dumps(facts))
@@ -163,6 +165,8 @@ def _tell(settings: Settings, as_json: bool) -> None:
         for key_id in known["key_ids"]:
             typer.echo(f"key           {key_id} {role}")
     typer.echo(f"root version  {root.version}, expires {root.expires:%Y-%m-%d}")
+    for path in facts["waiting"]:
+        typer.echo(f"to do         {path} waits for signatures (`eucentric keys sign` on the other machine)")
     if keys.root_keys and root.expires > utc_now():
         typer.echo("to do         move the root keys to a medium that is locked away, and one copy elsewhere")
 

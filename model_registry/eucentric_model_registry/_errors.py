@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from eucentric_core import EucentricError, ServiceUnavailableError
 
-__all__ = ["RegistryError", "RegistryUnavailableError", "UnknownVersionError", "VersionConflictError"]
+__all__ = [
+    "RegistryError",
+    "RegistryUnavailableError",
+    "SignaturesMissingError",
+    "UnknownVersionError",
+    "VersionConflictError",
+]
 
 
 class RegistryError(EucentricError):
@@ -29,3 +35,12 @@ class VersionConflictError(RegistryError):
     """The signed version number is not the one the registry would give: build the bundle again."""
 
     code = "registry.version_conflict"
+
+
+class SignaturesMissingError(RegistryError):
+    """Too few keys are at hand: what is to be signed waits in a file for people with the others.
+
+    `details["request"]` is that file, where one was written.
+    """
+
+    code = "registry.signatures_missing"

@@ -12,15 +12,16 @@ from tuf.api.serialization.json import JSONSerializer
 
 from eucentric_core import ConfigurationError, TrustedKeys, fsync_directory, utc_now, write_atomic
 
-from ._errors import RegistryError
+from ._errors import SignaturesMissingError
 from ._key_folder import KeyFolder, KeyRole
 from ._keys import load_signer, new_key, trusted_keys_of, write_new
 from ._metadata_store import Lifetimes, MetadataStore
-from ._release_book import ReleaseBook
+from ._release_book import ReleaseBook, waits_for_signatures
+from ._signing_request import SigningRequest, SigningRequests
 
-__all__ = ["create_trust", "rotate_key"]
+__all__ = ["TUF_ROLES", "create_trust", "put_root_or_wait", "rotate_key", "waiting_root"]
 
-_TUF_ROLES: dict[KeyRole, tuple[str, ...]] = {
+TUF_ROLES: dict[KeyRole, tuple[str, ...]] = {
     "root": ("root",),
     "signing": ("targets",),
     "online": ("snapshot", "timestamp"),
@@ -85,9 +86,9 @@ def create_trust(
 
     root = Root(consistent_snapshot=True)
     for signers, roles, threshold in (
-        (root_signers, _TUF_ROLES["root"], root_threshold),
-        (signing, _TUF_ROLES["signing"], signing_threshold),
-        ([online], _TUF_ROLES["online"], 1),
+        (root_signers, TUF_ROLES["root"], root_threshold),
+        (signing, TUF_ROLES["signing"], signing_threshold),
+        ([online], TUF_ROLES["online"], 1),
     ):
         for role in roles:
             for signer in signers:
@@ -136,7 +137,8 @@ def rotate_key(
 
     Raises:
         ConfigurationError: a key file is missing or cannot be used.
-        RegistryError: too few root keys are at hand. Nothing was changed.
+        SignaturesMissingError: too few root keys are at hand: the new root waits for signatures from other
+            machines, and a repeated call goes on once they are there. Nothing was changed.
     """
     store = MetadataStore(releases / "metadata", lifetimes)
     metadata = store.root()
@@ -149,14 +151,17 @@ def rotate_key(
     aside = replaced.with_name(f".{replaced.name}.new")
     fresh = load_signer(aside, passphrase=passphrase) if aside.exists() else None
     if fresh is None or not _is_named(metadata.signed, role, fresh):
-        aside.unlink(missing_ok=True)
-        fresh = new_key(aside, passphrase=None if role == "online" else passphrase)
-        _exchange(metadata.signed, role, old, fresh)
-        try:
-            store.write_root(metadata, [*root_signers, fresh] if role == "root" else root_signers)
-        except RegistryError:
-            aside.unlink()
-            raise
+        requests, waiting = SigningRequests(keys.waiting), waiting_root(keys, store)
+        if fresh is not None and waiting is not None and _is_named(waiting.opened().signed, role, fresh):
+            asked = waiting.signed_by(root_signers)
+        else:
+            aside.unlink(missing_ok=True)
+            fresh = new_key(aside, passphrase=None if role == "online" else passphrase)
+            _exchange(metadata.signed, role, old, fresh)
+            store.draft_root(metadata, [*root_signers, fresh] if role == "root" else root_signers)
+            asked = SigningRequest.of(metadata)
+        metadata = asked.opened()
+        put_root_or_wait(store, requests, asked)
     _replace_file(replaced, aside)
     if role == "signing":
         _retrust(keys.trusted, old, fresh, compromised=compromised)
@@ -165,6 +170,27 @@ def rotate_key(
         book = ReleaseBook(releases, keys, passphrase=passphrase, lifetimes=lifetimes)
         book.sign_anew()
     return int(metadata.signed.version)
+
+
+def waiting_root(keys: KeyFolder, store: MetadataStore) -> SigningRequest | None:
+    """The root that waits for signatures; None if there is none, or another one was put in force since."""
+    waiting = SigningRequests(keys.waiting).waiting("root")
+    if waiting is None or waiting.opened().signed.version != store.root().signed.version + 1:
+        return None
+    return waiting
+
+
+def put_root_or_wait(store: MetadataStore, requests: SigningRequests, asked: SigningRequest) -> None:
+    """Put a root in force, or have it wait for signatures from other machines.
+
+    Raises:
+        SignaturesMissingError: it waits; the error names the file.
+    """
+    try:
+        store.put_root(asked.opened())
+    except SignaturesMissingError as error:
+        raise waits_for_signatures(error.what, requests.keep(asked)) from error
+    requests.forget("root")
 
 
 def _first(role: KeyRole, keys: KeyFolder, root_paths: Sequence[Path]) -> Path:
@@ -178,11 +204,11 @@ def _first(role: KeyRole, keys: KeyFolder, root_paths: Sequence[Path]) -> Path:
 
 
 def _is_named(root: Root, role: KeyRole, signer: CryptoSigner) -> bool:
-    return all(signer.public_key.keyid in root.roles[tuf_role].keyids for tuf_role in _TUF_ROLES[role])
+    return all(signer.public_key.keyid in root.roles[tuf_role].keyids for tuf_role in TUF_ROLES[role])
 
 
 def _exchange(root: Root, role: KeyRole, old: CryptoSigner, fresh: CryptoSigner) -> None:
-    for tuf_role in _TUF_ROLES[role]:
+    for tuf_role in TUF_ROLES[role]:
         if old.public_key.keyid in root.roles[tuf_role].keyids:
             root.revoke_key(old.public_key.keyid, tuf_role)
         root.add_key(fresh.public_key, tuf_role)

@@ -50,6 +50,11 @@ class KeyFolder:
         return self.folder / "online-key.pem"
 
     @property
+    def waiting(self) -> Path:
+        """Folder of what waits for signatures from other machines; nothing in it is secret."""
+        return self.folder / "waiting"
+
+    @property
     def root_keys(self) -> tuple[Path, ...]:
         """Private keys of the root that lie here; none where they are kept offline, as they should be."""
         return tuple(sorted(self.folder.glob("root-key-*.pem")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from tuf.api.serialization.json import JSONSerializer
 
 from eucentric_core import utc_now, write_atomic
 
-from ._errors import RegistryError
+from ._errors import RegistryError, SignaturesMissingError
 
 __all__ = ["Lifetimes", "MetadataStore", "ReleaseState"]
 
@@ -96,20 +97,60 @@ class MetadataStore:
             root, self._read(Targets, f"{version}.targets.json"), snapshot_file, timestamp_file
         )
 
-    def write_root(self, root: Metadata[Root], signers: Sequence[CryptoSigner]) -> None:
-        """Sign a root that was changed, with a version above the one before, and write it.
-
-        Raises:
-            RegistryError: too few of its keys, or of its predecessor's, sign it.
-        """
+    def draft_root(self, root: Metadata[Root], signers: Sequence[CryptoSigner]) -> None:
+        """Give a root that was changed the next version and a new date, and sign it; nothing is written."""
         previous = self._previous_root()
         root.signed.version = 1 if previous is None else previous.signed.version + 1
         root.signed.expires = self._until(self.lifetimes.root)
         _sign(root, signers)
+
+    def put_root(self, root: Metadata[Root]) -> None:
+        """Write a signed root.
+
+        Raises:
+            SignaturesMissingError: too few of its keys, or of its predecessor's, signed it.
+            RegistryError: another root was written since it was drafted.
+        """
+        previous = self._previous_root()
+        if root.signed.version != (1 if previous is None else previous.signed.version + 1):
+            raise _outrun("root", root.signed.version)
         for trusted in (previous, root):
             if trusted is not None:
                 _require_signed(trusted.signed, "root", root)
         self._write(f"{root.signed.version}.root.json", root)
+
+    def write_root(self, root: Metadata[Root], signers: Sequence[CryptoSigner]) -> None:
+        """Sign a root that was changed, with a version above the one before, and write it.
+
+        Raises:
+            SignaturesMissingError: too few of its keys, or of its predecessor's, sign it.
+        """
+        self.draft_root(root, signers)
+        self.put_root(root)
+
+    def draft_targets(
+        self, state: ReleaseState, signing: Sequence[CryptoSigner], change: Callable[[Targets], None]
+    ) -> Metadata[Targets]:
+        """The next targets, signed with the keys at hand, few as they may be; nothing is written."""
+        targets = deepcopy(state.targets)
+        change(targets.signed)
+        targets.signed.version += 1
+        targets.signed.expires = self._until(self.lifetimes.targets)
+        _sign(targets, signing)
+        return targets
+
+    def put_targets(
+        self, state: ReleaseState, targets: Metadata[Targets], *, online: Sequence[CryptoSigner]
+    ) -> ReleaseState:
+        """Put signed targets in force.
+
+        Raises:
+            SignaturesMissingError: too few of a role's keys signed; nothing was written.
+            RegistryError: something else was put in force since they were drafted.
+        """
+        if targets.signed.version != state.targets.signed.version + 1:
+            raise _outrun("targets", targets.signed.version)
+        return self._put(ReleaseState(state.root, targets, state.snapshot, state.timestamp), True, online)
 
     def write_release(
         self,
@@ -130,15 +171,16 @@ class MetadataStore:
         Raises:
             RegistryError: too few of a role's keys are at hand; nothing was written.
         """
-        root, targets, snapshot, timestamp = state.root, state.targets, state.snapshot, state.timestamp
-        written: list[tuple[str, Metadata[Any]]] = []
         if change is not None:
-            change(targets.signed)
-            targets.signed.version += 1
-            targets.signed.expires = self._until(self.lifetimes.targets)
-            _sign(targets, signing)
-            written.append((f"{targets.signed.version}.targets.json", targets))
+            return self.put_targets(state, self.draft_targets(state, signing, change), online=online)
+        return self._put(state, False, online)
+
+    def _put(self, state: ReleaseState, changed: bool, online: Sequence[CryptoSigner]) -> ReleaseState:
+        root, targets, snapshot, timestamp = state.root, state.targets, state.snapshot, state.timestamp
         _require_signed(root.signed, "targets", targets)
+        written: list[tuple[str, Metadata[Any]]] = []
+        if changed:
+            written.append((f"{targets.signed.version}.targets.json", targets))
         snapshot.signed.meta["targets.json"] = _pinned(targets)
         snapshot.signed.version += 1
         snapshot.signed.expires = self._until(self.lifetimes.snapshot)
@@ -204,9 +246,18 @@ def _require_signed(root: Root, role: str, metadata: Metadata[_T]) -> None:
     except UnsignedMetadataError as error:
         wanted = root.roles[role]
         found = len(set(wanted.keyids) & set(metadata.signatures))
-        raise RegistryError(
+        raise SignaturesMissingError(
             f"Version {root.version} of the root wants {wanted.threshold} signature(s) for {role}, "
             f"{found} of its keys are at hand.",
             safe="nothing was written; what is released stays so.",
             next_step="name the missing key files, or see `eucentric keys show` for who holds them.",
+            role=role,
         ) from error
+
+
+def _outrun(role: str, version: int) -> RegistryError:
+    return RegistryError(
+        f"Other metadata were put in force since version {version} of {role} was made for signing.",
+        safe="what is released stays so.",
+        next_step="repeat the command that asked for signatures; it writes a new request.",
+    )

@@ -53,20 +53,18 @@ def move_champion(
     Raises:
         UnknownVersionError: there is no such version.
         BundleError: it does not verify any more, or the edge refused it: then everything is as before.
-        RegistryError: too few keys are at hand; the catalogue is as before.
+        SignaturesMissingError: other people have to sign first; nothing was changed.
+        RegistryError: it could not be released; nothing was changed.
         RegistryUnavailableError: MLflow does not answer; repeat the command.
     """
     with TemporaryDirectory(prefix="eucentric-move-") as folder:
         bundle = Path(folder) / "bundle"
         manifest = registry.download(name, version, bundle)
-        promotion = registry.promote(name, version, reason=reason, who=who)
         book, release = ReleaseBook.of(settings), None
         if book is not None:
-            try:
-                release = book.publish(bundle, manifest, reason=reason, who=who)
-            except EucentricError:
-                registry.withdraw(name, version, reason="it could not be released", who=who)
-                raise
+            # First what counts, then what is told: an alias alone would have edges look for nothing.
+            release = book.publish(bundle, manifest, reason=reason, who=who)
+        promotion = registry.promote(name, version, reason=reason, who=who)
         number = None if release is None else release.number
         edge = settings.edge.name
 

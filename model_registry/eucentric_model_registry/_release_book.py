@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -25,14 +25,15 @@ from eucentric_core import (
 )
 from eucentric_core.releases import Release, bundle_folder, release_target
 
-from ._errors import RegistryError
+from ._errors import RegistryError, SignaturesMissingError
 from ._key_folder import KeyFolder, KeyRole
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
-    from tuf.api.metadata import Targets
+    from tuf.api.metadata import Metadata, Targets
 
     from ._metadata_store import Lifetimes, MetadataStore, ReleaseState
+    from ._signing_request import SigningRequest, SigningRequests
 
 __all__ = ["ReleaseBook", "Renewal"]
 
@@ -100,7 +101,7 @@ class ReleaseBook:
         state = self._store().state()
         found = {}
         for target in state.targets.signed.targets:
-            model = target.removesuffix(".release.json")
+            model = _model_of(target)
             if (release := self._current(state, model)) is not None:
                 found[model] = release
         return found
@@ -116,7 +117,9 @@ class ReleaseBook:
 
         Raises:
             ConfigurationError: a key cannot be used.
-            RegistryError: too few keys are at hand, or the folder is damaged. Nothing was released.
+            SignaturesMissingError: too few keys are at hand: a request waits (`eucentric keys sign`). Nothing
+                was released.
+            RegistryError: the folder is damaged. Nothing was released.
         """
         envelope = (bundle / BUNDLE_ENVELOPE).read_bytes()
         digest = hashlib.sha256(envelope).hexdigest()
@@ -125,6 +128,7 @@ class ReleaseBook:
             before = self._current(state, manifest.name)
             if before is not None and before.envelope_sha256 == digest:
                 return before
+            self._require_no_request_for(state, release_target(manifest.name), digest)
             release = Release(
                 model=manifest.name,
                 number=1 if before is None else before.number + 1,
@@ -152,7 +156,7 @@ class ReleaseBook:
         now = utc_now()
         with self._writing() as store:
             state, life = store.state(), store.lifetimes
-            warnings, renewed = [], ["snapshot", "timestamp"]
+            warnings = []
             root_left = state.root.signed.expires - now
             if root_left < life.root / 8:
                 warnings.append(
@@ -160,19 +164,19 @@ class ReleaseBook:
                     "`eucentric keys rotate root`."
                 )
             nothing_yet = state.targets.signed.version == 0
+            renewed: list[str] = []
             if nothing_yet or state.targets.signed.expires - now < life.targets / 4:
-                signing = self._signers("signing")
-                if signing:
-                    renewed.insert(0, "targets")
-                    store.write_release(
-                        state, signing=signing, online=self._signers("online"), change=lambda _: None
-                    )
+                try:
+                    # What waits already is not replaced: somebody may be signing it.
+                    self._require_no_waiting(state)
+                    self._sign_targets(store, state, lambda _: None)
+                except SignaturesMissingError as error:
+                    warnings.append(f"The releases expire soon: {error.what} {error.next_step}")
                 else:
-                    warnings.append("The releases expire soon, and no signing key lies here.")
-            elif state.timestamp.signed.expires - now < life.timestamp * 7 / 8:
-                store.write_release(state, signing=(), online=self._signers("online"))
-            else:
-                renewed = []
+                    renewed = ["targets", "snapshot", "timestamp"]
+            if not renewed and state.timestamp.signed.expires - now < life.timestamp * 7 / 8:
+                store.write_release(store.state(), signing=(), online=self._signers("online"))
+                renewed = ["snapshot", "timestamp"]
             state = store.state()
             parts = (state.root, state.targets, state.snapshot, state.timestamp)
             fresh_until = min(part.signed.expires for part in parts)
@@ -186,11 +190,39 @@ class ReleaseBook:
             RegistryError: too few keys are at hand.
         """
         with self._writing() as store:
-            store.write_release(
-                store.state(),
-                signing=self._signers("signing"),
-                online=self._signers("online"),
-                change=lambda _: None,
+            self._sign_targets(store, store.state(), lambda _: None)
+
+    def take_signature(self, answer: SigningRequest) -> tuple[Release, ...] | None:
+        """Add signatures from another machine to the releases that wait; put them in force once they suffice.
+
+        Returns:
+            The releases that are new; None while signatures are still missing.
+
+        Raises:
+            RegistryError: nothing waits, the answer is about something else or is not signed by a key that
+                counts, or something else was released meanwhile.
+        """
+        from ._signing_request import merged
+
+        with self._writing() as store:
+            state, requests = store.state(), self._requests()
+            waiting = requests.waiting("targets")
+            if waiting is None:
+                raise _nothing_waits()
+            request = merged(waiting, answer, [state.root.signed])
+            requests.keep(request)
+            before = self.releases()
+            try:
+                store.put_targets(state, request.opened(), online=self._signers("online"))
+            except SignaturesMissingError:
+                return None
+            except RegistryError:
+                requests.forget("targets")
+                raise
+            requests.forget("targets")
+            now = request.releases()
+            return tuple(
+                release for name, release in sorted(now.items()) if before.get(_model_of(name)) != release
             )
 
     @contextmanager
@@ -246,9 +278,50 @@ class ReleaseBook:
         def change(signed: Targets) -> None:
             signed.targets[name] = target
 
-        store.write_release(
-            state, signing=self._signers("signing"), online=self._signers("online"), change=change
-        )
+        self._sign_targets(store, state, change)
+
+    def _sign_targets(
+        self, store: MetadataStore, state: ReleaseState, change: Callable[[Targets], None]
+    ) -> None:
+        targets = store.draft_targets(state, self._signers("signing"), change)
+        try:
+            store.put_targets(state, targets, online=self._signers("online"))
+        except SignaturesMissingError as error:
+            if error.details.get("role") != "targets":
+                raise
+            raise self._asked_for_signatures(targets, error) from error
+
+    def _asked_for_signatures(
+        self, targets: Metadata[Targets], error: SignaturesMissingError
+    ) -> SignaturesMissingError:
+        from ._signing_request import SigningRequest
+
+        documents = {
+            name: (self.folder / "targets" / f"{target.hashes['sha256']}.{name}").read_text()
+            for name, target in targets.signed.targets.items()
+        }
+        path = self._requests().keep(SigningRequest.of(targets, documents))
+        return waits_for_signatures(error.what, path)
+
+    def _require_no_request_for(self, state: ReleaseState, target: str, envelope_sha256: str) -> None:
+        # Asked again for what waits already: the signatures that were collected still count.
+        waiting = self._requests().waiting("targets")
+        if waiting is None or waiting.opened().signed.version != state.targets.signed.version + 1:
+            return
+        release = waiting.releases().get(target)
+        if release is not None and release.envelope_sha256 == envelope_sha256:
+            path = self._requests().path("targets")
+            raise waits_for_signatures("This release waits for signatures from other machines.", path)
+
+    def _require_no_waiting(self, state: ReleaseState) -> None:
+        waiting = self._requests().waiting("targets")
+        if waiting is not None and waiting.opened().signed.version == state.targets.signed.version + 1:
+            raise waits_for_signatures("Releases wait for signatures.", self._requests().path("targets"))
+
+    def _requests(self) -> SigningRequests:
+        from ._signing_request import SigningRequests
+
+        return SigningRequests(self.keys.waiting)
 
     def _lay_out(self, bundle: Path, manifest: BundleManifest) -> None:
         target = self.folder / bundle_folder(manifest.name, manifest.version)
@@ -275,3 +348,26 @@ class ReleaseBook:
         for version in versions[_KEPT_BUNDLES:]:
             if version not in kept:
                 shutil.rmtree(self.folder / bundle_folder(release.model, version), ignore_errors=True)
+
+
+def waits_for_signatures(what: str, path: Path) -> SignaturesMissingError:
+    """What is said where signatures from other machines are needed."""
+    return SignaturesMissingError(
+        what,
+        safe="nothing was put in force; edges keep what they have.",
+        next_step=f"have {path} signed on another machine (`eucentric keys sign FILE --key KEY`), then "
+        "`eucentric keys import-signature ANSWER`.",
+        request=str(path),
+    )
+
+
+def _nothing_waits() -> RegistryError:
+    return RegistryError(
+        "No release waits for a signature here.",
+        safe="nothing was changed.",
+        next_step="see `eucentric models history`: it may be in force already.",
+    )
+
+
+def _model_of(target: str) -> str:
+    return target.removesuffix(".release.json")

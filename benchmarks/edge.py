@@ -3,8 +3,9 @@
 Ours runs on one thread unless `--threads` says otherwise, AtomAI on one, in turns with ours. The whole path
 is timed: normalisation, networks, statistics, entropy, drift features, sub-pixel positions. Networks are
 trained here (graphene, 5 of them; kept in `--work`), so that the accuracy of what is timed is known. Without
-`--atomai-python` the comparison is left out, with the reason in `atomai_skipped`. docs/edge.md says what the
-keys mean.
+`--atomai-python` the comparison is left out, with the reason in `atomai_skipped`. Training is none of what is
+measured: `--train-only` does it beforehand, and has `torch.compile` fill its cache. docs/edge.md says what
+the keys mean.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 import torch
 from elit_peer import Peer, PeerError
 from harness import arguments, quantile, report
+from threadpoolctl import threadpool_limits
 from torch.utils.flop_counter import FlopCounterMode
 
 from eucentric_hpc import TrainingSet, train_member
@@ -45,6 +47,9 @@ MEMBERS = 5
 STEPS = 120
 SIDES_PX = (256, 512, 1024)
 SIDE_PX = 512
+COMPILED = "torch-compile"
+ATOMAI_EVERY = 10
+"""AtomAI takes ten times as long: every tenth turn is enough for its median."""
 SAME_F1 = 0.002
 """A back end whose F1 is lower than the reference's by more than this is another model, not a faster one."""
 
@@ -53,24 +58,31 @@ def main() -> None:
     """Measure and report."""
     chosen = _options()
     torch.set_num_threads(chosen.threads)
-    with tempfile.TemporaryDirectory(prefix="eucentric-edge-") as scratch:
+    with (
+        threadpool_limits(chosen.threads, user_api="blas"),  # as the edge service does
+        tempfile.TemporaryDirectory(prefix="eucentric-edge-") as scratch,
+    ):
         work = chosen.work or Path(scratch)
         members = _members(work, STEPS // 4 if chosen.quick else STEPS)
-        if not chosen.train_only:
+        if chosen.train_only:
+            _prepare(chosen, members, work)
+        else:
             report(_figures(chosen, members, work, Path(scratch)), as_json=chosen.json, packages=["torch"])
 
 
 def _options() -> argparse.Namespace:
     options = arguments(str(__doc__).splitlines()[0])
     options.add_argument("--threads", type=int, default=1, help="CPU threads for ours (default: %(default)s)")
-    options.add_argument("--repetitions", type=int, default=60, help="timed frames (default: %(default)s)")
+    options.add_argument("--repetitions", type=int, default=200, help="timed frames (default: %(default)s)")
     options.add_argument("--atomai-python", type=Path, help="interpreter of an environment that has AtomAI")
     options.add_argument("--work", type=Path, help="where trainings are kept (default: nowhere)")
-    options.add_argument("--compile", action="store_true", help="time torch.compile too (minutes)")
-    options.add_argument("--train-only", action="store_true", help="train for --work and stop")
+    options.add_argument(
+        "--no-compile", action="store_true", help="leave torch.compile out (it takes minutes)"
+    )
+    options.add_argument("--train-only", action="store_true", help="prepare --work and stop")
     chosen = options.parse_args()
     if chosen.quick:
-        chosen.repetitions = 8
+        chosen.repetitions, chosen.no_compile = 8, True
     return chosen
 
 
@@ -117,6 +129,28 @@ def _members(work: Path, steps: int) -> tuple[bytes, ...]:
     return tuple(found)
 
 
+def _peer(python: Path, work: Path) -> Peer:
+    """AtomAI, trained as for `elit.py`; what `--work` holds is not trained again."""
+    peer = Peer(python, NAME, work / f"atomai-{NAME}")
+    if not (peer.folder / "training.jsonl").exists():
+        frames, validation = elit_data.training_frames(NAME, 160), elit_data.validation_frames(NAME, 24)
+        peer.train(frames, validation, cycles=200, every=20)
+    return peer
+
+
+def _prepare(chosen: argparse.Namespace, members: tuple[bytes, ...], work: Path) -> None:
+    """What takes minutes and is not timed."""
+    if chosen.atomai_python:
+        _peer(chosen.atomai_python, work)
+    compiling = backend_named(COMPILED)
+    if not chosen.no_compile and compiling.unavailable() is None:
+        data = elit_data.large_frame(NAME, SIDE_PX)
+        with _serving(
+            EnsembleSource(elit_own.network(NAME), members[:1]), compiling, chosen.threads
+        ) as served:
+            _answer(served, data)
+
+
 @contextmanager
 def _serving(source: EnsembleSource, backend: Backend, threads: int) -> Iterator[ServedEnsemble]:
     served = ServedEnsemble(source, backend, preprocessing=elit_own.PREPROCESSING, threads=threads)
@@ -148,8 +182,8 @@ def _by_backend(
     skipped: dict[str, str] = {}
     for backend in BACKENDS:
         reason = backend.unavailable()
-        if reason is None and backend.name == "torch-compile" and not chosen.compile:
-            reason = "not asked for (--compile)"
+        if reason is None and backend.name == COMPILED and chosen.no_compile:
+            reason = "not asked for"
         if reason is not None:
             skipped[backend.name] = reason
             continue
@@ -190,9 +224,7 @@ def _beside_atomai(
     skipped = None if chosen.atomai_python else "no --atomai-python was given"
     if skipped is None:
         try:
-            peer = Peer(chosen.atomai_python, NAME, work / f"atomai-{NAME}")
-            frames, validation = elit_data.training_frames(NAME, 160), elit_data.validation_frames(NAME, 24)
-            peer.train(frames, validation, cycles=200, every=20)
+            peer = _peer(chosen.atomai_python, work)
             checkpoint = peer.checkpoints()[-1]
             f1["atomai"] = peer.judge(checkpoint, {"large": data})["large"].f1
             server = stack.enter_context(peer.server(checkpoint))
@@ -202,10 +234,9 @@ def _beside_atomai(
         except PeerError as error:
             skipped = str(error)
     samples_s: dict[str, list[float]] = {key: [] for key in runs}
-    for turn in range(chosen.repetitions + 2):
+    for turn in range(chosen.repetitions + 2 * ATOMAI_EVERY):
         for key, run in runs.items():
-            # AtomAI takes ten times as long: a third of the turns is enough for its median.
-            if key != "atomai" or turn % 3 == 0:
+            if key != "atomai" or turn % ATOMAI_EVERY == 0:
                 started_s = time.perf_counter()
                 run()
                 samples_s[key].append(time.perf_counter() - started_s)

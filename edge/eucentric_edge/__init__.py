@@ -8,7 +8,8 @@ from ._errors import FrameRefusedError
 from ._installed_state import InstalledState
 from ._installer import Installation, Installer
 from ._model_loader import load_serving_model
-from ._serving_model import FrameAnswer, ModelSlot, ServingModel
+from ._model_slot import ModelSlot
+from ._serving_model import FrameAnswer, ServingModel
 
 __all__ = [
     "BundleTrust",

@@ -24,7 +24,8 @@ from eucentric_core import (
 from eucentric_core.transport import DataAccess, StreamMessage, StreamPublisher, StreamSubscriber
 
 from ._drift_monitor import DriftGates, DriftState, Observation, observe
-from ._serving_model import FrameAnswer, ModelSlot, ServingModel
+from ._model_slot import ModelSlot
+from ._serving_model import FrameAnswer, ServingModel
 from ._statistics import Statistics
 
 __all__ = ["FrameWorker"]
@@ -120,9 +121,15 @@ class FrameWorker:
     def _work(self, subscriber: StreamSubscriber, stopping: threading.Event) -> None:
         while not stopping.is_set():
             message = self._receive(subscriber)
-            model = self._slot.model
-            if message is None or model is None:
-                continue
+            if message is not None:
+                self._answer_waiting(message, subscriber, stopping)
+
+    def _answer_waiting(
+        self, message: StreamMessage, subscriber: StreamSubscriber, stopping: threading.Event
+    ) -> None:
+        with self._slot.lent() as model:
+            if model is None:
+                return
             together = [(message, time.perf_counter())]
             # Those that wait already; none is waited for, so a batch never costs a lone frame anything.
             while len(together) < self._settings.batch:
@@ -131,8 +138,8 @@ class FrameWorker:
                     break
                 together.append((another, time.perf_counter()))
             self._handle(together, model, stopping)
-            for _ in together:
-                subscriber.acknowledge()
+        for _ in together:
+            subscriber.acknowledge()
 
     def _receive(self, subscriber: StreamSubscriber) -> StreamMessage | None:
         try:

@@ -25,13 +25,17 @@ from eucentric_core import (
 from eucentric_core.releases import Release
 
 from ._backend_choice import BackendChoice
+from ._beside_frames import beside_frames
 from ._bundle_fetch import fetch_bundle
 from ._bundle_trust import Admission, BundleTrust
 from ._installed_state import InstalledState
 from ._model_loader import load_serving_model
-from ._serving_model import ModelSlot, ServingModel
+from ._model_slot import ModelSlot
+from ._serving_model import ServingModel
 
 __all__ = ["Installation", "Installer"]
+
+_RETURN_TIMEOUT_S = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -140,8 +144,7 @@ class Installer:
                 manifest = admission.manifest
                 if self._serves_already(admission):
                     return self._keep(admission, started_s)
-                model = self._built(incoming, manifest)
-                self._warm_up(model, frame_shape)
+                model = self._prepared(incoming, manifest, frame_shape)
                 target = self._folder(manifest.version)
                 # Left by a crash between this rename and the state file, so never in service.
                 shutil.rmtree(target, ignore_errors=True)
@@ -168,8 +171,9 @@ class Installer:
                     safe="the model in service keeps serving.",
                     next_step="publish the older weights under a new version and install that.",
                 )
-            model = self._load(version)
-            self._warm_up(model, frame_shape)
+            folder = self._folder(version)
+            manifest = self._trust.readmit(folder, version, self._state)
+            model = self._prepared(folder, manifest, frame_shape)
             state = self._state.model_copy(
                 update={
                     "current": version,
@@ -245,8 +249,11 @@ class Installer:
         # The state file is the point of no return: a crash before it boots the old version, after it the new.
         state.write(self._state_file)
         self._state = state
-        self._slot.replace(model)
+        replaced = self._slot.replace(model)
         swapped_s = time.perf_counter()
+        if replaced is not None:
+            # Its memory is given back here, beside the frames, and not by the last frame that it answers.
+            self._slot.wait_returned(replaced, timeout_s=_RETURN_TIMEOUT_S)
         self._remove_unlisted()
         version = model.manifest.version
         with span("edge.install", _trace_of(model.manifest), version=version):
@@ -278,11 +285,20 @@ class Installer:
             incoming = self._incoming / uuid4().hex
             try:
                 fetch_bundle(source, incoming)
-                model = self._built(incoming, self._trust.admit(incoming, self._state).manifest)
-                self._warm_up(model, frame_shape)
-                return model
+                manifest = self._trust.admit(incoming, self._state).manifest
+                return self._prepared(incoming, manifest, frame_shape)
             finally:
                 shutil.rmtree(incoming, ignore_errors=True)
+
+    def _prepared(
+        self, folder: Path, manifest: BundleManifest, frame_shape: tuple[int, ...] | None
+    ) -> ServingModel:
+        def prepare() -> ServingModel:
+            model = self._built(folder, manifest)
+            self._warm_up(model, frame_shape)
+            return model
+
+        return beside_frames(prepare, threads=1 if self._choice is None else self._choice.threads)
 
     def _warm_up(self, model: ServingModel, frame_shape: tuple[int, ...] | None) -> None:
         if frame_shape is None:

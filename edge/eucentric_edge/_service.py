@@ -38,11 +38,12 @@ from ._backend_choice import BackendChoice
 from ._frame_worker import FrameWorker
 from ._installer import Installation, Installer
 from ._metrics import serving_metrics
+from ._model_slot import ModelSlot
 from ._open_trust import open_trust
 from ._release_watch import ReleaseWatch
-from ._serving_model import ModelSlot
 from ._shadow import Shadow
 from ._statistics import Statistics
+from ._steady import keep_steady
 from ._trial_methods import trial_methods
 from ._tune_command import RECORDS_FILE
 
@@ -150,6 +151,7 @@ class EdgeService:
             if edge.metrics_port is not None:
                 metrics = serving_metrics(edge.host, edge.metrics_port, lambda: self._status(worker))
                 ports["metrics_port"] = stack.enter_context(metrics)
+            keep_steady(threads=edge.threads)
             lifetime.announce_ready(ports)
             worker.run(lifetime.stopping)
 
@@ -197,6 +199,8 @@ class EdgeService:
 
         def look(_: dict[str, JsonValue]) -> dict[str, JsonValue]:
             installation = None if watch is None else watch.look()
+            if watch is not None and watch.refusal is not None:
+                raise watch.refusal
             return {
                 "installed": None if installation is None else installation.model_dump(mode="json"),
                 "model_version": self._installer.state.current,
@@ -239,6 +243,7 @@ class EdgeService:
             "model_version": None if model is None else model.manifest.version,
             "previous_version": installed.previous,
             "highest_version": installed.highest,
+            "release_number": None if installed.current_release is None else installed.current_release.number,
             "releases": self._trust.report(),
             "source_stream": self._settings.edge.source_stream,
             **worker.report(),
@@ -252,6 +257,7 @@ class EdgeService:
             model_version=installation.version,
             previous_version=installation.previous_version,
             swap_s=installation.swap_s,
+            **({} if installation.trace_id is None else {"trace_id": installation.trace_id}),
         )
         _publish_event(publisher, event)
         return installation.model_dump(mode="json")

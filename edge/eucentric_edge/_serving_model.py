@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from eucentric_models.engines import EngineModel, LiveAnswer, live_answers
 
 from ._errors import FrameRefusedError
 
-__all__ = ["FrameAnswer", "ModelSlot", "ServingModel"]
+__all__ = ["FrameAnswer", "ServingModel"]
 
 MAX_FRAME_PIXELS = 4096 * 4096
 """Largest frame that is analysed; a larger one would take more memory than an edge can promise."""
@@ -169,27 +168,6 @@ class ServingModel:
             for name, array in others
         )
         return FrameAnswer(results=((common, first[1]), *more), entropy_ratio=said.entropy_ratio)
-
-
-class ModelSlot:
-    """The one reference to the model in service. It is replaced between two frames, never changed."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._model: ServingModel | None = None
-        self.pixel_size_m: float | None = None
-        """Of the frames at present: networks with a pixel size of their own are warmed up for it."""
-
-    @property
-    def model(self) -> ServingModel | None:
-        """The model in service; take it once per frame."""
-        with self._lock:
-            return self._model
-
-    def replace(self, model: ServingModel) -> None:
-        """Put another model in service; a frame that is under way finishes with the old one."""
-        with self._lock:
-            self._model = model
 
 
 def _require_size(shape: tuple[int, ...]) -> None:

@@ -16,7 +16,8 @@ from eucentric_models.engines import SupportedModel
 
 from ._errors import SupportRefusedError
 from ._installer import Installer
-from ._serving_model import ModelSlot, ServingModel
+from ._model_slot import ModelSlot
+from ._serving_model import ServingModel
 from ._shadow import Shadow
 
 __all__ = ["trial_methods"]

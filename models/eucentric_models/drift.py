@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
@@ -56,14 +57,24 @@ def radial_power_spectrum(image: NDArray[np.floating], rings: int = SPECTRUM_RIN
     image = np.asarray(image, np.float32)
     top, left = (max(side - 256, 0) // 2 for side in image.shape)
     image = image[top : top + 256, left : left + 256]
-    window = np.multiply.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1])).astype(np.float32)
+    window, ring, count = _window_and_rings(image.shape[0], image.shape[1], rings)
     power = np.abs(np.fft.rfft2((image - image.mean()) * window)) ** 2 / (window**2).sum()
-    frequency = np.hypot(np.fft.fftfreq(image.shape[0])[:, None], np.fft.rfftfreq(image.shape[1])[None, :])
-    edges = np.geomspace(1 / 32, 1 / 2, rings + 1)
-    ring = np.digitize(frequency.ravel(), edges)
-    count = np.bincount(ring, minlength=rings + 2)[1 : rings + 1]
     summed = np.bincount(ring, weights=power.ravel(), minlength=rings + 2)[1 : rings + 1]
     return np.log(summed / np.maximum(count, 1) + 1e-9)
+
+
+@lru_cache(maxsize=8)
+def _window_and_rings(
+    ny: int, nx: int, rings: int
+) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
+    """Hann window (ny, nx), ring of each sample of the half spectrum, and how many samples a ring has."""
+    window = np.multiply.outer(np.hanning(ny), np.hanning(nx)).astype(np.float32)
+    frequency = np.hypot(np.fft.fftfreq(ny)[:, None], np.fft.rfftfreq(nx)[None, :])
+    ring = np.digitize(frequency.ravel(), np.geomspace(1 / 32, 1 / 2, rings + 1))
+    count = np.bincount(ring, minlength=rings + 2)[1 : rings + 1]
+    for each in (window, ring, count):
+        each.setflags(write=False)
+    return window, ring, count
 
 
 class DriftReference(BaseModel):
@@ -170,8 +181,12 @@ class DriftReference(BaseModel):
         vector = np.asarray(features, np.float64)
         if vector.shape != (len(self.mean),) or not np.isfinite(vector).all():
             raise _unusable(f"features of shape {vector.shape} do not fit {len(self.mean)} or are not finite")
-        moments = (np.array(self.mean), np.array(self.scale), np.array(self.precision))
-        return float(_distances(vector[None], *moments)[0])
+        return float(_distances(vector[None], *self._fitted)[0])
+
+    @cached_property
+    def _fitted(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Mean, scale and precision as arrays: making them of numbers takes longer than a frame's score."""
+        return np.array(self.mean), np.array(self.scale), np.array(self.precision)
 
     def quality_proxy(self, entropy: float) -> float:
         """Mean entropy relative to the reference: near 1 is as sure as ever, well above 1 is doubt."""

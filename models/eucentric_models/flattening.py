@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,7 +43,10 @@ def _smoothed(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32
     return resample(rows @ coarse @ columns.T, 1 / scale, shape=shape)
 
 
+@lru_cache(maxsize=16)
 def _gaussian(length: int, sigma: float) -> NDArray[np.float32]:
     steps = np.arange(length)
     kernel = np.exp(-0.5 * ((steps[:, None] - steps[None]) / sigma) ** 2)
-    return (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
+    result = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
+    result.setflags(write=False)
+    return result

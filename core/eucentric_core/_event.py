@@ -21,6 +21,7 @@ __all__ = [
     "FlightCheckPassed",
     "FrameQuarantined",
     "LeaseLost",
+    "ModelAnswered",
     "ModelEvaluated",
     "ModelInstalled",
     "ModelPromoted",
@@ -168,6 +169,17 @@ class ModelInstalled(Event):
     swap_s: Annotated[float, Field(ge=0)]
 
 
+class ModelAnswered(Event):
+    """The edge answered its first frame with this version."""
+
+    kind: Literal["model.answered"] = "model.answered"
+    model_name: Identifier
+    model_version: Annotated[int, Field(ge=1)]
+    session: Identifier
+    sequence: Annotated[int, Field(ge=0)]
+    latency_s: Annotated[float, Field(ge=0)]
+
+
 class ModelRefused(Event):
     """A bundle was refused; the old model keeps serving."""
 
@@ -267,6 +279,7 @@ AnyEvent = Annotated[
     | ModelPromoted
     | ModelInstalled
     | ModelRefused
+    | ModelAnswered
     | PolicyRequested
     | RunEnded
     | LeaseLost

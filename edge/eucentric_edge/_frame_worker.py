@@ -16,6 +16,7 @@ from eucentric_core import (
     EdgeSettings,
     EucentricError,
     Frame,
+    ModelAnswered,
     ServiceUnavailableError,
     TransportError,
     span,
@@ -177,7 +178,7 @@ class FrameWorker:
             for result, array in answer.results:
                 self._hand_over(partial(self._publisher.publish, result, array), stopping)
             self._statistics.frame_answered(answer.header.latency_s, answer.header.stages_s)
-            self._note_first_answer(answer, model)
+            self._note_first_answer(answer, model, stopping)
             self._watch_drift(frame, answer, model, stopping)
             self._answered(frame, answer)
 
@@ -220,13 +221,23 @@ class FrameWorker:
                     raise
                 _log.warning("results are held back: %s", error)
 
-    def _note_first_answer(self, answer: FrameAnswer, model: ServingModel) -> None:
+    def _note_first_answer(self, answer: FrameAnswer, model: ServingModel, stopping: threading.Event) -> None:
         version = answer.header.model_version
         if version == self._watched_version:
             return
         trace_id = trace_id_of(model.manifest.lineage.trigger_id)
         with span("edge.first_answer", trace_id, version=version, sequence=answer.header.sequence):
             _log.info("version %d answered its first frame", version)
+        event = ModelAnswered(
+            source=self._settings.name,
+            model_name=answer.header.model_name,
+            model_version=version,
+            session=answer.header.session,
+            sequence=answer.header.sequence,
+            latency_s=answer.header.latency_s,
+            trace_id=trace_id,
+        )
+        self._hand_over(partial(self._publisher.publish_event, event), stopping)
 
     def _watch_drift(
         self, frame: Frame, answer: FrameAnswer, model: ServingModel, stopping: threading.Event

@@ -5,11 +5,18 @@ from __future__ import annotations
 from ._active_run import ActiveRun, carrying_out
 from ._bridge import EventBridge, event_sources
 from ._deployment import DEPLOYMENT
-from ._errors import HeldError, InstallationError, NotEnoughFramesError
+from ._errors import (
+    HeldError,
+    InstallationError,
+    NotEnoughFramesError,
+    NotificationError,
+    RunCancelledError,
+    RunTakenOverError,
+)
 from ._event_outbox import EventOutbox, OutboxCounts, outbox_path
 from ._pipeline import Ending, Site
 from ._run_record import Admission, RunRecord, RunRecordError, runs_path
-from ._run_views import Outcome, RunState, RunView, StageView, TriggeredBy
+from ._run_views import Outcome, RunState, RunView, StageView, TriggeredBy, WaitView
 from ._server import prefect_environment, prefect_server
 from .policy import Policy, PolicyError, RetrainRequest, decide, explain, load_policies, load_policy
 
@@ -23,18 +30,22 @@ __all__ = [
     "HeldError",
     "InstallationError",
     "NotEnoughFramesError",
+    "NotificationError",
     "OutboxCounts",
     "Outcome",
     "Policy",
     "PolicyError",
     "RetrainRequest",
+    "RunCancelledError",
     "RunRecord",
     "RunRecordError",
     "RunState",
+    "RunTakenOverError",
     "RunView",
     "Site",
     "StageView",
     "TriggeredBy",
+    "WaitView",
     "carrying_out",
     "decide",
     "event_sources",

@@ -75,6 +75,7 @@ class EventBridge:
         sink: where they go.
         on_end: called when the bridge stops by itself, which it does only on an unforeseen error (a full
             disk); leaving the context then raises that error.
+        on_event: called with every event once it is in the outbox, in the thread of its source.
         access: gets the keys of the sources that have some.
     """
 
@@ -85,6 +86,7 @@ class EventBridge:
         sink: EventSink,
         *,
         on_end: Callable[[], None] = lambda: None,
+        on_event: Callable[[AnyEvent], None] = lambda _event: None,
         access: Mapping[str, DataAccess] = MappingProxyType({}),
     ) -> None:
         self._access = dict(access)
@@ -92,6 +94,7 @@ class EventBridge:
         self._outbox = outbox
         self._sink = sink
         self._on_end = on_end
+        self._on_event = on_event
         self._stopping = threading.Event()
         self._loops: list[Future[None]] = []
         self._threads = ThreadPoolExecutor(len(self._sources) + 1, thread_name_prefix="events")
@@ -139,7 +142,9 @@ class EventBridge:
                     continue
                 answered = True
                 try:
-                    self._outbox.add(message.event())
+                    event = message.event()
+                    self._outbox.add(event)
+                    self._on_event(event)
                 except DataFormatError as error:
                     _log.error("an event of the %s is not understood, and not passed on: %s", name, error)
                 subscriber.acknowledge()

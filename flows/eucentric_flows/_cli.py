@@ -6,23 +6,20 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
 
-if TYPE_CHECKING:
-    from ._run_views import RunView
+from ._run_cli import run_app
 
 __all__ = ["app", "policy_app", "run_app"]
 
 app = typer.Typer(name="flows", help="Policies and flows that close the loop.", no_args_is_help=True)
 policy_app = typer.Typer(name="policy", help="Check and explain policy files.", no_args_is_help=True)
-run_app = typer.Typer(name="run", help="Runs: what was triggered, what became of it.", no_args_is_help=True)
 
 _Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -127,86 +124,3 @@ def explain_policy(file: Annotated[Path, typer.Argument(help="Policy file (TOML)
 
     with clear_errors():
         typer.echo(explain(load_policy(file)))
-
-
-@run_app.command("ls")
-def list_runs(
-    config: _Config = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
-    as_json: _Json = False,
-) -> None:
-    """List runs, newest first."""
-    from ._run_record import RunRecord, runs_path
-
-    with clear_errors(), RunRecord(runs_path(load_settings(config))) as record:
-        runs = record.runs(limit=limit)
-    if as_json:
-        typer.echo(json.dumps([run.model_dump(mode="json") for run in runs]))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("run", "model", "triggered by", "state", "version", "started (UTC)", "reason")
-    for run in runs:
-        table.add_row(
-            run.trigger_id,
-            run.model,
-            f"policy {run.policy}" if run.triggered_by == "policy" else "a person",
-            _state(run),
-            "" if run.version is None else str(run.version),
-            f"{run.started_utc:%Y-%m-%d %H:%M:%S}",
-            run.reason,
-        )
-    Console().print(table)
-
-
-@run_app.command("show")
-def show_run(
-    trigger_id: Annotated[str, typer.Argument(help="Trigger id, as `eucentric run ls` shows it.")],
-    config: _Config = None,
-    as_json: _Json = False,
-) -> None:
-    """Show one run with its stages."""
-    from ._run_record import RunRecord, runs_path
-
-    with clear_errors(), RunRecord(runs_path(load_settings(config))) as record:
-        run = record.run(trigger_id)
-    if as_json:
-        typer.echo(json.dumps({**run.model_dump(mode="json"), "stage_s": run.stage_s}))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    console.print(f"{run.kind} of {run.model}, {_state(run)}: {run.reason}")
-    table = Table("stage", "attempt", "seconds", "message")
-    for stage in run.stages:
-        seconds = "" if stage.duration_s is None else f"{stage.duration_s:.1f}"
-        table.add_row(
-            stage.name, str(stage.attempt), seconds, stage.error.what if stage.error else stage.message
-        )
-    console.print(table)
-
-
-@run_app.command("resume")
-def resume_run(
-    trigger_id: Annotated[str, typer.Argument(help="Trigger id of a run that failed or was lost.")],
-    config: _Config = None,
-) -> None:
-    """Go on with a retraining that did not come to its end."""
-    from ._run_record import RunRecord, runs_path
-    from ._server import prefect_environment
-
-    with clear_errors():
-        settings = load_settings(config)
-        with RunRecord(runs_path(settings)) as record:
-            run = record.run(trigger_id)
-        os.environ.update(prefect_environment(settings))
-        from ._resume import resume
-
-        flow_run = resume(run)
-    typer.echo(f"Flow run {flow_run} goes on with {trigger_id}.")
-
-
-def _state(run: RunView) -> str:
-    return f"lost, last heard of {run.heartbeat_age_s:.0f} s ago" if run.state == "lost" else run.state

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from eucentric_core import EucentricError
 
-__all__ = ["HeldError", "InstallationError", "NotEnoughFramesError"]
+__all__ = [
+    "HeldError",
+    "InstallationError",
+    "NotEnoughFramesError",
+    "NotificationError",
+    "RunCancelledError",
+    "RunTakenOverError",
+]
 
 
 class HeldError(EucentricError):
@@ -23,3 +30,21 @@ class InstallationError(EucentricError):
     """The edge did not confirm the version it was given."""
 
     code = "installation"
+
+
+class RunCancelledError(EucentricError):
+    """Somebody cancelled the run; it is recorded as cancelled."""
+
+    code = "run_cancelled"
+
+
+class RunTakenOverError(EucentricError):
+    """Another process carries the run out, or it has been ended; this one must do nothing more."""
+
+    code = "run_taken_over"
+
+
+class NotificationError(EucentricError):
+    """Nobody was told: a notification block is missing or its service did not take the message."""
+
+    code = "notification"

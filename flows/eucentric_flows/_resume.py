@@ -4,27 +4,38 @@ from __future__ import annotations
 
 from prefect.client.orchestration import get_client
 
-from ._deployment import DEPLOYMENT
+from ._deployment import deployment_name
 from ._run_record import RunRecordError
 from ._run_views import RunView
 
-__all__ = ["resume"]
+__all__ = ["require_resumable", "resume"]
+
+_RESUMABLE = ("failed", "lost", "cancelled")
 
 
-def resume(run: RunView) -> str:
-    """Create a flow run for a retraining that failed or was lost. Returns its id.
+def require_resumable(run: RunView) -> None:
+    """Refuse a run that cannot go on.
 
     Raises:
-        RunRecordError: this run is no such retraining.
+        RunRecordError: it has come to its end, is being carried out, or no flow does it.
     """
-    if run.kind != "retrain" or run.state not in ("failed", "lost"):
+    if run.kind == "bootstrap" or run.state not in _RESUMABLE:
         raise RunRecordError(
             f"Run {run.trigger_id} is a {run.kind} that is {run.state}: there is nothing to resume.",
             safe="nothing was changed.",
-            next_step="resume a retraining that failed or was lost; repeat a bootstrap by its command.",
+            next_step="resume what failed, was lost or cancelled; repeat a bootstrap by its command.",
         )
+
+
+def resume(run: RunView) -> str:
+    """Create a flow run for a run that did not come to its end. Returns its id.
+
+    Raises:
+        RunRecordError: it cannot go on.
+    """
+    require_resumable(run)
     with get_client(sync_client=True) as client:
-        deployment = client.read_deployment_by_name(DEPLOYMENT)
+        deployment = client.read_deployment_by_name(deployment_name(run.kind))
         flow_run = client.create_flow_run_from_deployment(
             deployment.id, parameters={"request": run.request}, name=f"resume {run.trigger_id}"
         )

@@ -6,17 +6,18 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from pydantic import JsonValue
 
-from eucentric_core import ErrorReport, EucentricError, FrozenModel, Settings, transaction, utc_now
+from eucentric_core import EucentricError, FrozenModel, Settings, transaction, utc_now
 
-from ._database import open_shared_database
-from ._run_views import RunState, RunView, StageView, TriggeredBy
+from ._run_rows import close_stages, note_flow_run, row_of, run_view
+from ._run_schema import open_runs
+from ._run_views import Outcome, RunView, TriggeredBy
 from .policy import Decision, PastRun
 
 __all__ = ["LOST_AFTER_S", "Admission", "RunRecord", "RunRecordError", "runs_path"]
@@ -24,20 +25,7 @@ __all__ = ["LOST_AFTER_S", "Admission", "RunRecord", "RunRecordError", "runs_pat
 LOST_AFTER_S = 30.0
 """A run that has not been heard of for this long is shown as lost and holds no other run back."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (
-    trigger_id TEXT PRIMARY KEY, kind TEXT NOT NULL, policy TEXT, model TEXT NOT NULL,
-    triggered_by TEXT NOT NULL CHECK (triggered_by IN ('policy', 'manual')),
-    flow_run_id TEXT, admitted INTEGER NOT NULL, attempt INTEGER NOT NULL, request TEXT NOT NULL,
-    requested_utc TEXT NOT NULL, started_utc TEXT NOT NULL, heartbeat_utc TEXT NOT NULL,
-    ended_utc TEXT, outcome TEXT, reason TEXT NOT NULL DEFAULT '', version INTEGER
-);
-CREATE TABLE IF NOT EXISTS stages (
-    trigger_id TEXT NOT NULL REFERENCES runs, attempt INTEGER NOT NULL, name TEXT NOT NULL,
-    started_utc TEXT NOT NULL, ended_utc TEXT, message TEXT NOT NULL DEFAULT '', error TEXT,
-    PRIMARY KEY (trigger_id, attempt, name)
-);
-"""
+_RECENT = 50
 
 
 class RunRecordError(EucentricError):
@@ -72,7 +60,7 @@ class RunRecord:
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
-        self._connection = open_shared_database(path, _SCHEMA)
+        self._connection = open_runs(path)
         self._lock = threading.RLock()
         self._clock = clock
 
@@ -112,17 +100,20 @@ class RunRecord:
         """
         with self._lock, transaction(self._connection) as connection:
             now = self._clock()
-            row = _row_of(connection, trigger_id)
+            row = row_of(connection, trigger_id)
             if row is not None:
                 return self._admit_again(connection, row, flow_run_id, now)
             decided = decision(self._history(connection, now), now)
             ended, outcome = (None, None) if decided.fire else (now.isoformat(), "held")
             connection.execute(
-                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                "INSERT INTO runs (trigger_id, kind, policy, model, triggered_by, flow_run_id, admitted,"
+                " attempt, request, requested_utc, started_utc, heartbeat_utc, ended_utc, outcome, reason)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)",
                 (trigger_id, kind, policy, model, triggered_by, flow_run_id, decided.fire,
                  json.dumps(request), (requested_utc or now).isoformat(), now.isoformat(), now.isoformat(),
                  ended, outcome, decided.reason),
             )  # fmt: skip
+            note_flow_run(connection, flow_run_id, trigger_id, 1)
             return Admission(status="new" if decided.fire else "held", reason=decided.reason)
 
     def _admit_again(
@@ -153,6 +144,8 @@ class RunRecord:
             " outcome = NULL, reason = ? WHERE trigger_id = ?",
             (attempt, flow_run_id, now.isoformat(), f"attempt {attempt}", row["trigger_id"]),
         )
+        close_stages(connection, row["trigger_id"], row["heartbeat_utc"], f"Attempt {attempt} took over.")
+        note_flow_run(connection, flow_run_id, row["trigger_id"], attempt)
         return Admission(status="resumed", reason=f"goes on with attempt {attempt}", attempt=attempt)
 
     def runs(self, *, limit: int = 100) -> tuple[RunView, ...]:
@@ -170,7 +163,7 @@ class RunRecord:
             RunRecordError: there is none with this trigger id.
         """
         with self._lock:
-            row = _row_of(self._connection, trigger_id)
+            row = row_of(self._connection, trigger_id)
             if row is None:
                 raise RunRecordError(
                     f"There is no run {trigger_id!r}.",
@@ -178,6 +171,125 @@ class RunRecord:
                     next_step="`eucentric run ls` lists the runs.",
                 )
             return self._view(row)
+
+    def run_of(self, flow_run_id: str) -> RunView | None:
+        """The run that a flow run of Prefect carries out, or carried out in an earlier attempt."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT runs.* FROM runs JOIN flow_runs USING (trigger_id) WHERE flow_runs.flow_run_id = ?",
+                (flow_run_id,),
+            ).fetchone()
+            return None if row is None else self._view(row)
+
+    def unended(self) -> tuple[RunView, ...]:
+        """Every run that has not ended, oldest first."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT * FROM runs WHERE outcome IS NULL ORDER BY started_utc"
+            ).fetchall()
+            return tuple(self._view(row) for row in rows)
+
+    def flow_runs_of(self, trigger_id: str) -> dict[str, int]:
+        """Prefect's flow runs of a run, with the attempt that each was."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT flow_run_id, attempt FROM flow_runs WHERE trigger_id = ?", (trigger_id,)
+            ).fetchall()
+        return {row["flow_run_id"]: row["attempt"] for row in rows}
+
+    def history(self) -> tuple[PastRun, ...]:
+        """What guards look at: admitted runs of the last month, and all that are in flight."""
+        with self._lock:
+            return self._history(self._connection, self._clock())
+
+    def request_cancel(self, trigger_id: str, by: str) -> RunView:
+        """Ask whoever carries a run out to stop; one that has ended stays as it ended.
+
+        Raises:
+            RunRecordError: there is no such run.
+        """
+        self.write(
+            "UPDATE runs SET cancel_utc = ?, cancelled_by = ?"
+            " WHERE trigger_id = ? AND outcome IS NULL AND cancel_utc IS NULL",
+            self.now(),
+            by,
+            trigger_id,
+        )
+        return self.run(trigger_id)
+
+    def reopen(self, trigger_id: str) -> RunView:
+        """A person wants a run that was cancelled, failed or lost to go on: the slate is clean again."""
+        self.write(
+            "UPDATE runs SET cancel_utc = NULL, cancelled_by = NULL, resumes = 0, resumed_utc = NULL,"
+            " outcome = CASE outcome WHEN 'cancelled' THEN 'failed' ELSE outcome END WHERE trigger_id = ?",
+            trigger_id,
+        )
+        return self.run(trigger_id)
+
+    def note_resumed(self, view: RunView) -> None:
+        """The service has asked for another attempt at a lost run."""
+        self.write(
+            "UPDATE runs SET resumed_utc = ?, resumes = resumes + 1 WHERE trigger_id = ? AND attempt = ?",
+            self.now(),
+            view.trigger_id,
+            view.attempt,
+        )
+
+    def note_dead(self, trigger_id: str, attempt: int) -> None:
+        """The process of an attempt is known to be gone: it is lost at once, not only once it is silent."""
+        long_ago = self._clock() - timedelta(seconds=LOST_AFTER_S + 1)
+        self.write(
+            "UPDATE runs SET heartbeat_utc = min(heartbeat_utc, ?)"
+            " WHERE trigger_id = ? AND attempt = ? AND outcome IS NULL",
+            long_ago.isoformat(),
+            trigger_id,
+            attempt,
+        )
+
+    def end_lost(self, view: RunView, outcome: Outcome, reason: str) -> bool:
+        """End a run that nobody carries out any more; False where somebody does again, or it has ended."""
+        with self._lock, transaction(self._connection) as connection:
+            row = row_of(connection, view.trigger_id)
+            if row is None or row["outcome"] is not None or row["attempt"] != view.attempt:
+                return False
+            if self._age_s(row, self._clock()) < LOST_AFTER_S:
+                return False
+            close_stages(connection, view.trigger_id, row["heartbeat_utc"], reason)
+            connection.execute(
+                "UPDATE runs SET ended_utc = ?, outcome = ?, reason = ? WHERE trigger_id = ?",
+                (self.now(), outcome, reason, view.trigger_id),
+            )
+            return True
+
+    def note_first_answer(self, trace_id: str, at_utc: datetime) -> None:
+        """The edge answered its first frame with the version that a run led to; the first word counts."""
+        for view in self.runs(limit=_RECENT):
+            if view.trace_id == trace_id and view.first_answer_utc is None:
+                self.write(
+                    "UPDATE runs SET first_answer_utc = ? WHERE trigger_id = ?",
+                    at_utc.isoformat(),
+                    view.trigger_id,
+                )
+
+    def find(self, beginning: str) -> RunView:
+        """The run whose trigger id is this, or the only one whose trigger id begins with it.
+
+        Raises:
+            RunRecordError: there is none, or several.
+        """
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT trigger_id FROM runs WHERE trigger_id = ? OR substr(trigger_id, 1, ?) = ? LIMIT 9",
+                (beginning, len(beginning), beginning),
+            ).fetchall()
+        found = [row["trigger_id"] for row in rows]
+        if beginning in found or len(found) <= 1:
+            return self.run(beginning if not found or beginning in found else found[0])
+        raise RunRecordError(
+            f"{len(found)} runs begin with {beginning!r}: {', '.join(found)}.",
+            safe="nothing was changed.",
+            next_step="give more of the trigger id.",
+        )
 
     def write(self, statement: str, *values: object) -> None:
         """One change of the record (for `ActiveRun`)."""
@@ -212,37 +324,6 @@ class RunRecord:
         )
 
     def _view(self, row: sqlite3.Row) -> RunView:
-        age_s = self._age_s(row, self._clock())
-        state: RunState = row["outcome"] or ("running" if age_s < LOST_AFTER_S else "lost")
-        stages = self._connection.execute(
-            "SELECT * FROM stages WHERE trigger_id = ? ORDER BY attempt, rowid", (row["trigger_id"],)
-        ).fetchall()
-        names = ("trigger_id", "kind", "policy", "model", "triggered_by", "flow_run_id", "attempt", "reason",
-                 "version", "requested_utc", "started_utc", "ended_utc")  # fmt: skip
-        return RunView.model_validate(
-            {
-                **{name: row[name] for name in names},
-                "state": state,
-                "heartbeat_age_s": age_s,
-                "request": json.loads(row["request"]),
-                "stages": tuple(_stage_view(stage) for stage in stages),
-            }
+        return run_view(
+            self._connection, row, age_s=self._age_s(row, self._clock()), lost_after_s=LOST_AFTER_S
         )
-
-
-def _row_of(connection: sqlite3.Connection, trigger_id: str) -> sqlite3.Row | None:
-    row: sqlite3.Row | None = connection.execute(
-        "SELECT * FROM runs WHERE trigger_id = ?", (trigger_id,)
-    ).fetchone()
-    return row
-
-
-def _stage_view(row: sqlite3.Row) -> StageView:
-    return StageView(
-        name=row["name"],
-        attempt=row["attempt"],
-        started_utc=datetime.fromisoformat(row["started_utc"]),
-        ended_utc=row["ended_utc"] and datetime.fromisoformat(row["ended_utc"]),
-        message=row["message"],
-        error=row["error"] and ErrorReport.model_validate_json(row["error"]),
-    )

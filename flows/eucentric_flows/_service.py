@@ -1,33 +1,30 @@
-"""The service `flows`: policies published, events bridged, the retraining flow served."""
+"""The service `flows`: policies published, events bridged, flows served."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from uuid import UUID
 
 from prefect.client.orchestration import get_client
-from prefect.deployments.runner import RunnerDeployment
-from prefect.runner import Runner
-from prefect.types.entrypoint import EntrypointType
 
-from eucentric_core import ServiceLifetime, ServiceUnavailableError, Settings
+from eucentric_core import AnyEvent, ModelAnswered, ServiceLifetime, ServiceUnavailableError, Settings
 from eucentric_model_registry import pushing
 
 from ._automation import publish_policies
 from ._bridge import EventBridge, event_keys, event_sources
-from ._deployment import DEPLOYMENT
+from ._entry import SETTINGS_VARIABLE
 from ._event_outbox import EventOutbox, outbox_path
 from ._prefect_events import PrefectEventSink
 from ._renewal import renewing
-from ._retrain_flow import SETTINGS_VARIABLE, retrain
+from ._run_record import RunRecord, runs_path
 from ._server import is_healthy
+from .launcher import Launcher, deploy_all
 from .policy import Policy, load_policies
 
 __all__ = ["run_service"]
-
-_RUNNER = "eucentric-flows"
-_FLOW_RUNS_AT_A_TIME = 4
 
 
 def run_service(settings: Settings, lifetime: ServiceLifetime) -> None:
@@ -49,7 +46,7 @@ def run_service(settings: Settings, lifetime: ServiceLifetime) -> None:
     outbox = EventOutbox(outbox_path(settings))
     sink = PrefectEventSink(settings.hub.prefect_api_url)
     try:
-        # On the main thread Prefect's runner would take SIGTERM for itself; it belongs to the lifetime.
+        # On the main thread Prefect would take SIGTERM for itself; it belongs to the lifetime.
         with (
             renewing(settings),
             pushing(settings),
@@ -68,40 +65,39 @@ async def _serve(
     outbox: EventOutbox,
     sink: PrefectEventSink,
 ) -> None:
-    runner = Runner(name=_RUNNER, limit=_FLOW_RUNS_AT_A_TIME, pause_on_shutdown=False)
-    deployment_id = await runner.aadd_deployment(_deployment())
-    async with get_client() as client:
-        automations = await publish_policies(client, policies, deployment_id)
-    bridge = EventBridge(
-        event_sources(settings),
-        outbox,
-        sink,
-        on_end=lifetime.stopping.set,
-        access=event_keys(settings, client="flows"),
-    )
-    with bridge:
-        running = asyncio.create_task(runner.start())
-        told_to_stop = asyncio.create_task(asyncio.to_thread(lifetime.stopping.wait))
-        lifetime.announce_ready(
-            {
-                "deployment": DEPLOYMENT,
-                "deployment_id": str(deployment_id),
-                "policies": {name: str(identity) for name, identity in automations.items()},
-            }
-        )
-        await asyncio.wait({running, told_to_stop}, return_when=asyncio.FIRST_COMPLETED)
-        # Also when the runner ended by itself: nobody else would release the thread that waits.
-        lifetime.stopping.set()
-        bridge.stop()
-        if runner.started:
-            await runner.astop()
-        elif not running.done():
-            running.cancel()
-        await asyncio.wait({running})
-    if not running.cancelled():
-        running.result()
+    stopping = asyncio.Event()
+    with RunRecord(runs_path(settings)) as record:
+        async with get_client() as client:
+            deployments = await deploy_all(client)
+            automations = await publish_policies(client, policies, UUID(deployments["retrain"]))
+            launcher = Launcher(settings, client, deployments, record)
+            await launcher.warm_up()
+            bridge = EventBridge(
+                event_sources(settings),
+                outbox,
+                sink,
+                on_end=lifetime.stopping.set,
+                on_event=partial(_note, record),
+                access=event_keys(settings, client="flows"),
+            )
+            with bridge:
+                running = asyncio.create_task(launcher.run(stopping))
+                told_to_stop = asyncio.create_task(asyncio.to_thread(lifetime.stopping.wait))
+                lifetime.announce_ready(
+                    {
+                        "deployments": deployments,
+                        "policies": {name: str(identity) for name, identity in automations.items()},
+                    }
+                )
+                await asyncio.wait({running, told_to_stop}, return_when=asyncio.FIRST_COMPLETED)
+                # Also when the launcher ended by itself: nobody else would release the thread that waits.
+                lifetime.stopping.set()
+                stopping.set()
+                bridge.stop()
+                await asyncio.wait({running})
+            running.result()
 
 
-def _deployment() -> RunnerDeployment:
-    _flow, _, name = DEPLOYMENT.partition("/")
-    return RunnerDeployment.from_flow(retrain, name=name, entrypoint_type=EntrypointType.MODULE_PATH)
+def _note(record: RunRecord, event: AnyEvent) -> None:
+    if isinstance(event, ModelAnswered):
+        record.note_first_answer(event.trace_id, event.occurred_utc)

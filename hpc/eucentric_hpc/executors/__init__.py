@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._compute import ComputeExecutor, waiting_reason
 from ._deadline import DeadlineExecutor, until
 from ._errors import WorkerLostError
+from ._left_behind import cancel_jobs_left_behind
 from ._open import EXECUTORS, open_executor
 from ._site import CacheSite, GlobusComputeSite, Site, SlurmSite
 from ._site_file import SiteError, load_site, site_of
@@ -19,6 +20,7 @@ __all__ = [
     "SiteError",
     "SlurmSite",
     "WorkerLostError",
+    "cancel_jobs_left_behind",
     "load_site",
     "open_executor",
     "site_of",

@@ -20,11 +20,12 @@ from ._parsl import LABEL
 from ._site import SlurmSite
 from ._squeue import SlurmJob, cancel_jobs, jobs_of_mine, waiting_sentence
 
-__all__ = ["WatchfulSlurmProvider", "cancel_left_behind"]
+__all__ = ["RECORD", "WatchfulSlurmProvider", "cancel_left_behind"]
 
 _log = logging.getLogger(__name__)
 
-_RECORD = "slurm-jobs"
+RECORD = "slurm-jobs"
+"""File with the ids of submitted jobs, in the folder of the executor."""
 _END_POLL_S = 0.5
 _STATES = {
     **dict.fromkeys(["PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED"], JobState.PENDING),
@@ -49,7 +50,7 @@ class WatchfulSlurmProvider(SlurmProvider):
 
     def __init__(self, site: SlurmSite, worker_init: str, grace_s: float, run_dir: Path) -> None:
         self._poll_s = math.ceil(site.poll_s)
-        self._record = run_dir / _RECORD
+        self._record = run_dir / RECORD
         self._lock = threading.Lock()
         self._seen: dict[str, SlurmJob] = {}
         self._queued_s: float | None = None
@@ -156,7 +157,7 @@ def cancel_left_behind(run_dir: Path) -> list[str]:
     Raises:
         ServiceUnavailableError: Slurm does not answer.
     """
-    record = run_dir / _RECORD
+    record = run_dir / RECORD
     if not record.exists():
         return []
     known = jobs_of_mine()

@@ -1,28 +1,34 @@
 """Positions of columns improved by their neighbours, as far as the columns do stand on a lattice.
 
-The middle between two columns that lie a lattice translation before and behind a third one is where that
-third one should be, however the lattice is strained or sheared. The mean of several such middles is less
-noisy than what the image says at the place itself; how much it is believed follows from the frame (empirical
-Bayes: Efron and Morris, J. Am. Stat. Assoc. 68, 117, 1973): columns that scatter about their middles no more
+Every column a lattice translation away says where this one should be. A plane fitted to what they say as a
+function of their distance (local linear regression: Fan, J. Am. Stat. Assoc. 87, 998, 1992) allows for strain
+and shear, needs no column on the opposite side, and is less noisy at the place itself than what the image
+says there; how much it is believed follows from the frame (empirical
+Bayes: Efron and Morris, J. Am. Stat. Assoc. 68, 117, 1973): columns that scatter about it no more
 than the noise explains are moved there, those that scatter more stay.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .translations import common_translations, partners
+from .translations import common_translations, lattice_translations, partners
 
 _SMALLEST_POWER = 1e-12
 _SMALLEST_VARIANCE_PX2 = 1e-6
 _FEWEST_FRAMES = 5
 _FEWEST_COLUMNS = 12
+_TRANSLATIONS = 48
+_FEWEST_NEIGHBOURS = 4
+_LARGEST_FACTOR = 2.0  # of the variance of a position, that its neighbours' word may have
 _OUTLIER = 3.5  # robust standard deviations from which a column is believed to be really displaced
 _SMALLEST_DEVIATION_PX = 1e-6
+_RIDGE = 1e-9
 _TOLERANCE = 2.0  # variance of a position over what the line says, which a frame out of focus may well have
 _ROBUST = 1.4826  # of a median absolute deviation, for the standard deviation of a Gaussian
 
@@ -94,8 +100,8 @@ def settled(
     """Positions after their neighbours were asked.
 
     Both axes are taken each for itself, since scanning distorts one of them more. Columns that are further
-    from their middle than noise and the general disorder explain stay where they were seen, and their
-    neighbours are not asked about them. Scatter beyond twice the variance of the noise counts as disorder.
+    from where they are expected than noise and the general disorder explain stay where they were seen, and
+    their neighbours do not ask them. Scatter beyond twice the variance of the noise counts as disorder.
 
     Args:
         positions_px: (n, 2) as found in the image.
@@ -108,40 +114,77 @@ def settled(
     seen = np.asarray(positions_px, np.float64).reshape(-1, 2)
     if not variance_px2 > 0 or len(seen) < _FEWEST_COLUMNS:
         return seen
-    before, behind = partners(seen, class_id, common_translations(seen, class_id))
+    common = common_translations(seen, class_id)
+    neighbours = _Neighbours.of(seen, class_id, lattice_translations(common, _TRANSLATIONS))
     credible = np.ones(len(seen), bool)
     for _ in range(2):
-        middle, pairs = _middles(seen, before, behind, credible)
-        asked = pairs > 0
+        move, factor = neighbours.say(credible)
+        asked = factor <= _LARGEST_FACTOR
         if asked.sum() < _FEWEST_COLUMNS:
             return seen
-        # A residual holds the column's own error and that of a mean over two partners for each pair.
-        apart = (seen - middle) / np.sqrt(1 + 0.5 / np.maximum(pairs, 1))[:, None]
+        # It holds the column's own error and that of its neighbours' word.
+        apart = move / np.sqrt(1 + factor)[:, None]
         beyond = np.square(apart / _deviation(apart, class_id, asked)).sum(axis=1)
         credible = ~asked | (beyond <= _OUTLIER**2)
+        if credible.all():
+            break
     usual = apart[asked & credible]
     if len(usual) < _FEWEST_COLUMNS:
         return seen
     scatter_px2 = np.square(usual).mean(axis=0)
-    noise_px2 = np.minimum(scatter_px2, _TOLERANCE * variance_px2)
+    # The more scatter there is beyond the tolerance, the less likely noise is the reason.
+    share = np.minimum(1, _TOLERANCE * variance_px2 / np.maximum(scatter_px2, _SMALLEST_VARIANCE_PX2))
+    noise_px2 = np.minimum(scatter_px2, variance_px2 * (1 + (_TOLERANCE - 1) * share))
     disorder_px2 = scatter_px2 - noise_px2
-    expected_px2 = disorder_px2 + (disorder_px2 + noise_px2) / (2 * np.maximum(pairs, 1))[:, None]
-    weight = expected_px2 / np.maximum(expected_px2 + noise_px2, _SMALLEST_DEVIATION_PX**2)
-    moved = middle + weight * (seen - middle)
-    return np.where((asked & credible)[:, None], moved, seen)
+    doubt_px2 = disorder_px2 + scatter_px2 * np.where(asked, factor, 0)[:, None]
+    weight = doubt_px2 / np.maximum(doubt_px2 + noise_px2, _SMALLEST_DEVIATION_PX**2)
+    return np.where((asked & credible)[:, None], seen + (1 - weight) * move, seen)
 
 
-def _middles(
-    seen: NDArray[np.float64],
-    before: NDArray[np.intp],
-    behind: NDArray[np.intp],
-    credible: NDArray[np.bool_],
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    whole = (before >= 0) & (behind >= 0) & credible[before] & credible[behind]
-    pairs = whole.sum(axis=0)
-    total = np.where(whole[..., None], seen[before] + seen[behind], 0).sum(axis=0)
-    middle = np.where(pairs[:, None] > 0, total / (2 * np.maximum(pairs, 1))[:, None], seen)
-    return middle, pairs
+@dataclass(frozen=True, slots=True)
+class _Neighbours:
+    """Who is asked about each column.
+
+    Attributes:
+        rows: (n, k) of the columns a translation away, -1 where there is none.
+        terms: (k, 3) constant and linear terms of a plane over the translations.
+        apart_px: (2, n, k) along y and x, by how much each would have the column elsewhere than it is seen.
+    """
+
+    rows: NDArray[np.intp]
+    terms: NDArray[np.float64]
+    apart_px: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        seen: NDArray[np.float64],
+        class_id: NDArray[np.integer],
+        translations_px: NDArray[np.float64],
+    ) -> _Neighbours:
+        before, behind = partners(seen, class_id, translations_px)
+        rows = np.concatenate([behind, before]).T
+        ways_px = np.concatenate([translations_px, -translations_px])
+        apart_px = np.stack([seen[:, axis][rows] - seen[:, axis, None] - ways_px[:, axis] for axis in (0, 1)])
+        scale = max(1.0, float(np.abs(ways_px).max(initial=0)))
+        return cls(rows, np.column_stack([np.ones(len(ways_px)), ways_px / scale]), apart_px)
+
+    def say(self, credible: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """By how much (n, 2) columns should move, and (n,) the variance of that over the one of a position.
+
+        The factor is infinite, and the move none, where the neighbours do not span the plane.
+        """
+        asked = (self.rows >= 0) & credible[self.rows]
+        weight = asked.astype(np.float64)
+        products = (self.terms[:, :, None] * self.terms[:, None, :]).reshape(len(self.terms), 9)
+        normal = (weight @ products).reshape(-1, 3, 3) + _RIDGE * np.eye(3)
+        right = np.zeros((len(weight), 3, 3))
+        right[:, 0, 2] = 1
+        for axis in (0, 1):
+            right[:, :, axis] = (self.apart_px[axis] * weight) @ self.terms
+        fit = np.linalg.solve(normal, right)[:, 0]
+        spanned = (asked.sum(axis=1) >= _FEWEST_NEIGHBOURS) & (fit[:, 2] <= _LARGEST_FACTOR)
+        return np.where(spanned[:, None], fit[:, :2], 0), np.where(spanned, fit[:, 2], np.inf)
 
 
 def _deviation(

@@ -12,6 +12,7 @@ _COMMON_SHARE = 0.6  # of the columns that have room for a translation
 _FEWEST_WITH_ROOM = 12
 _MOST = 12
 _LARGEST_REACH_PX = 400
+_PARALLEL = 0.3  # sine of the angle below which two translations do not span the plane
 
 
 def common_translations(
@@ -64,6 +65,34 @@ def common_translations(
     return np.array(sorted(found, key=lambda one: float(np.hypot(*one)))).reshape(-1, 2)
 
 
+def lattice_translations(common_px: NDArray[np.floating], most: int) -> NDArray[np.float64]:
+    """The shortest translations of the lattice that some translations span.
+
+    Args:
+        common_px: (k, 2), the shortest first, as :func:`common_translations` gives them; the first two that
+            are not parallel span the lattice.
+        most: how many at most.
+
+    Returns:
+        (m, 2), the shortest first, one of each pair of opposites; none where nothing spans the plane.
+    """
+    if not len(common_px):
+        return np.empty((0, 2))
+    lengths = np.hypot(*np.transpose(common_px))
+    crossed = np.abs(common_px[0][0] * common_px[:, 1] - common_px[0][1] * common_px[:, 0])
+    rows = np.flatnonzero(crossed > _PARALLEL * lengths[0] * lengths)
+    if not len(rows):
+        return np.empty((0, 2))
+    # Of a basis of shortest vectors, the `most` shortest sums have coefficients up to about sqrt(most).
+    reach = int(np.ceil(np.sqrt(2 * most)))
+    steps = np.arange(-reach, reach + 1)
+    first, second = (grid.ravel() for grid in np.meshgrid(steps, steps, indexing="ij"))
+    half = (first > 0) | ((first == 0) & (second > 0))
+    sums = first[half, None] * common_px[0] + second[half, None] * common_px[rows[0]]
+    order = np.argsort(np.hypot(*sums.T), kind="stable")[:most]
+    return np.asarray(sums[order], np.float64)
+
+
 def partners(
     positions_px: NDArray[np.floating], class_id: NDArray[np.integer], translations_px: NDArray[np.floating]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -91,13 +120,15 @@ def partners(
         for dx in range(-box, box + 1):
             rows[places[:, 0] + dy, places[:, 1] + dx] = np.arange(len(points))
 
-    def at(offset: NDArray[np.float64]) -> NDArray[np.intp]:
-        there = np.rint(points[None] + offset[:, None] - corner).astype(np.intp)
-        row = rows[there[..., 0], there[..., 1]]
+    picture, width = rows.ravel(), rows.shape[1]
+    start = places @ (width, 1)
+
+    def at(steps: NDArray[np.intp]) -> NDArray[np.intp]:
+        row = picture[start + (steps @ (width, 1))[:, None]]
         return np.where((row >= 0) & (class_id[row] == class_id), row, -1)
 
-    translations = np.asarray(translations_px, np.float64)
-    return at(-translations), at(translations)
+    steps = np.rint(translations_px).astype(np.intp)
+    return at(-steps), at(steps)
 
 
 def _in_boxes(offsets: NDArray[np.float64], reach: int, box: int) -> NDArray[np.float64]:

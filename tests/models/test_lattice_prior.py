@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from eucentric_models import Decoding, LatticePrior, fit_lattice_prior, heat_maps, settled
-from eucentric_models.translations import common_translations, partners
+from eucentric_models.translations import common_translations, lattice_translations, partners
 
 NOISE_PX = 0.4
 
@@ -68,6 +68,21 @@ class TestTranslations:
         row = int(np.flatnonzero(before[0] >= 0)[0])
         np.testing.assert_allclose(places[row] - places[before[0, row]], [0, 20])
 
+    def test_two_of_them_span_the_others(self) -> None:
+        common = np.array([[0.0, 20.0], [0.5, 40.0], [-20.0, 1.0]])
+        spanned = lattice_translations(common, 12)
+        assert spanned.shape == (12, 2)
+        lengths = np.hypot(*spanned.T)
+        assert (np.diff(lengths) >= 0).all()
+        assert lengths[-1] < 3 * 20
+        whole = np.linalg.solve(common[[0, 2]].T, spanned.T)
+        np.testing.assert_allclose(whole, np.rint(whole), atol=1e-12)
+        assert len({(*np.abs(pair), pair[0] * pair[1] > 0) for pair in np.rint(whole).T}) == 12
+
+    def test_parallel_ones_and_none_span_nothing(self) -> None:
+        assert lattice_translations(np.array([[0.0, 20.0], [0.5, 40.0]]), 12).shape == (0, 2)
+        assert lattice_translations(np.empty((0, 2)), 12).shape == (0, 2)
+
 
 class TestSettled:
     @pytest.mark.parametrize("places", [square(), honeycomb()], ids=["square", "honeycomb"])
@@ -97,13 +112,27 @@ class TestSettled:
         assert rms(after - places) < 1.1 * rms(seen - places)
 
     def test_each_axis_is_taken_for_itself(self) -> None:
-        places = square(turn_rad=0)
-        rows = np.repeat(np.random.default_rng(3).normal(0, 3.0, 12), 12)
-        places[:, 1] += rows
-        seen = noisy(places)
-        apart = settled(seen, one_class(places), NOISE_PX**2) - places
-        assert rms(apart[:, 0]) < 0.7 * NOISE_PX
-        assert rms(apart[:, 1]) < 1.1 * rms((seen - places)[:, 1])
+        along_y, along_x = [], []
+        for seed in range(8):
+            places = square(turn_rad=0)
+            places[:, 1] += np.repeat(np.random.default_rng(seed).normal(0, 3.0, 12), 12)
+            seen = noisy(places, seed + 50)
+            after = settled(seen, one_class(places), NOISE_PX**2)
+            before = rms((seen - places)[:, 1])
+            along_y.append(rms((after - places)[:, 0]) / NOISE_PX)
+            along_x.append(rms((after - places)[:, 1]) / before)
+        assert max(along_y) < 0.5
+        assert np.mean(along_x) < 1.1, "rows that are displaced as a whole stay where they are"
+
+    def test_columns_at_the_edge_of_a_crystal_gain_too(self) -> None:
+        places = square()
+        gained = []
+        for seed in range(4):
+            seen = noisy(places, seed)
+            after = settled(seen, one_class(places), NOISE_PX**2)
+            edge = [row for row in range(144) if row % 12 in (0, 11) or row < 12 or row >= 132]
+            gained.append(rms((after - places)[edge]) / rms((seen - places)[edge]))
+        assert max(gained) < 0.7
 
     def test_nothing_moves_without_noise_or_without_a_lattice(self) -> None:
         places = noisy(square())

@@ -28,6 +28,7 @@ from ._drift_monitor import DriftGates, DriftState, Observation, observe
 from ._model_slot import ModelSlot
 from ._serving_model import FrameAnswer, ServingModel
 from ._statistics import Statistics
+from ._steady import keep_steady
 
 __all__ = ["FrameWorker"]
 
@@ -105,6 +106,8 @@ class FrameWorker:
         while self._slot.model is None:
             if stopping.wait(_POLL_S):
                 return
+        # Now that all is loaded that a model needs, and before the first frame.
+        keep_steady(threads=self._settings.threads)
         self._source = "waiting for the agent"
         with StreamSubscriber(
             *self._agent,

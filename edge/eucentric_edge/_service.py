@@ -37,13 +37,13 @@ from eucentric_core.transport import (
 from ._backend_choice import BackendChoice
 from ._frame_worker import FrameWorker
 from ._installer import Installation, Installer
+from ._measure_method import measure_methods
 from ._metrics import serving_metrics
 from ._model_slot import ModelSlot
 from ._open_trust import open_trust
 from ._release_watch import ReleaseWatch
 from ._shadow import Shadow
 from ._statistics import Statistics
-from ._steady import keep_steady
 from ._trial_methods import trial_methods
 from ._tune_command import RECORDS_FILE
 
@@ -52,7 +52,7 @@ __all__ = ["EdgeService"]
 _INGEST = "inproc://edge-results"
 _PUBLISH_TIMEOUT_S = 2.0
 _STOP_TIMEOUT_S = 5.0
-_NEEDED = dict.fromkeys(("challenge", "install", "look", "rollback", "support"), Role.SCIENTIST)
+_NEEDED = dict.fromkeys(("challenge", "install", "look", "measure", "rollback", "support"), Role.SCIENTIST)
 
 _log = logging.getLogger(__name__)
 
@@ -151,7 +151,6 @@ class EdgeService:
             if edge.metrics_port is not None:
                 metrics = serving_metrics(edge.host, edge.metrics_port, lambda: self._status(worker))
                 ports["metrics_port"] = stack.enter_context(metrics)
-            keep_steady(threads=edge.threads)
             lifetime.announce_ready(ports)
             worker.run(lifetime.stopping)
 
@@ -219,6 +218,13 @@ class EdgeService:
                 self._shadow,
                 frame_shape=lambda: worker.frame_shape,
                 refused=lambda error: self._announce_refusal(publisher, error),
+            ),
+            **measure_methods(
+                self._settings,
+                self._installer,
+                self._slot,
+                self._releases,
+                frame_shape=lambda: worker.frame_shape,
             ),
         }
 

@@ -8,7 +8,6 @@ normal.  A shift need not do harm, hence the quality proxy beside it: mean entro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Self
@@ -204,8 +203,8 @@ class DriftReference(BaseModel):
             DriftReferenceError: the text is not a drift reference.
         """
         try:
-            return cls.model_validate(json.loads(text))
-        except (ValidationError, ValueError) as error:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
             raise _unusable(f"the text is not a drift reference ({error})") from error
 
 

@@ -46,8 +46,8 @@ def onnx_graph(source: EnsembleSource) -> ModelProto:
         ImportError: the extra `onnx` is not installed.
     """
     writer = _Writer(source.spec)
-    for index, network in enumerate(source.networks()):
-        writer.member(f"m{index}", {key: value.numpy() for key, value in network.state_dict().items()})
+    for index, tensors in enumerate(source.tensors()):
+        writer.member(f"m{index}", {key: value.numpy() for key, value in tensors.items()})
     return writer.finished()
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from ..network_spec import NetworkSpec
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..networks import UNet
 
 __all__ = ["EnsembleSource"]
@@ -60,6 +62,16 @@ class EnsembleSource:
         from ..networks import load_weights
 
         return tuple(load_weights(self.spec, blob) for blob in self.members)
+
+    def tensors(self) -> tuple[dict[str, Tensor], ...]:
+        """The weights of each member by name, float32, without a module around them.
+
+        Raises:
+            WeightsError: a blob is unreadable or does not fit the architecture.
+        """
+        from ..networks import checked_tensors
+
+        return tuple(checked_tensors(self.spec, blob) for blob in self.members)
 
     @cached_property
     def sha256(self) -> str:

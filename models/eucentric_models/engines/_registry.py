@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import cast
 
 from eucentric_core import installed_names, load_installed
@@ -19,8 +20,9 @@ def engines() -> tuple[str, ...]:
     return installed_names(_GROUP)
 
 
+@cache
 def engine_named(name: str) -> Engine:
-    """The engine of this name.
+    """The engine of this name. Found once: looking through all that is installed takes longer than a frame.
 
     Raises:
         EngineError: none or several are installed, or it cannot be imported or is none.

@@ -7,7 +7,7 @@ from ._export import Branches, export_onnx, export_program
 from ._fresh import with_fresh_weights
 from ._unet import UNet, build_network
 from ._vectorised import VectorisedMembers
-from ._weights import load_weights, weights_to_bytes
+from ._weights import checked_tensors, load_weights, weights_to_bytes
 
 __all__ = [
     "Branches",
@@ -16,6 +16,7 @@ __all__ = [
     "UNet",
     "VectorisedMembers",
     "build_network",
+    "checked_tensors",
     "export_onnx",
     "export_program",
     "load_weights",

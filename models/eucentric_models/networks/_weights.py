@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 import safetensors.torch
 import torch
@@ -10,7 +11,7 @@ from safetensors import SafetensorError
 
 from ..errors import WeightsError
 from ..network_spec import NetworkSpec
-from ._unet import UNet, build_network
+from ._unet import UNet
 
 
 def weights_to_bytes(network: UNet, *, half: bool = False) -> bytes:
@@ -27,7 +28,20 @@ def weights_to_bytes(network: UNet, *, half: bool = False) -> bytes:
 
 
 def load_weights(spec: NetworkSpec, blob: bytes) -> UNet:
-    """A network with the given weights, in evaluation mode.
+    """A network with the given weights, in evaluation mode and channels-last layout; see `checked_tensors`.
+
+    Raises:
+        WeightsError: the blob is unreadable or does not fit.
+    """
+    tensors = checked_tensors(spec, blob)
+    with torch.device("meta"):
+        network = UNet(spec)
+    network.load_state_dict(tensors, assign=True)
+    return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
+
+
+def checked_tensors(spec: NetworkSpec, blob: bytes) -> dict[str, torch.Tensor]:
+    """The weights by name, float32, in memory of the caller's own.
 
     Names and shapes must be exactly those of the architecture, dtypes too or float16 throughout, and every
     value must be finite.  Nothing is unpickled.
@@ -44,8 +58,7 @@ def load_weights(spec: NetworkSpec, blob: bytes) -> UNet:
         tensors = safetensors.torch.load(blob)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise _refused(f"the blob is not readable as safetensors ({error})") from error
-    network = build_network(spec, torch.Generator())
-    expected = network.state_dict()
+    expected = _expected(spec)
     unfit = sorted({*expected} ^ {*tensors})
     if unfit:
         raise _refused(f"missing or unknown tensors: {', '.join(unfit[:5])}")
@@ -59,8 +72,14 @@ def load_weights(spec: NetworkSpec, blob: bytes) -> UNet:
             )
         if not torch.isfinite(tensor).all():
             raise _refused(f"{name} holds NaN or infinity")
-    network.load_state_dict(tensors)
-    return network.eval()
+    return tensors
+
+
+@lru_cache(maxsize=16)
+def _expected(spec: NetworkSpec) -> dict[str, torch.Tensor]:
+    """Names, shapes and dtypes of an architecture, as tensors without memory."""
+    with torch.device("meta"):
+        return dict(UNet(spec).state_dict())
 
 
 def _refuse_doubled_names(blob: bytes) -> None:

@@ -59,8 +59,8 @@ from ._event import (
     FlightCheckPassed,
     FrameQuarantined,
     LeaseLost,
-    ModelEvaluated,
     ModelAnswered,
+    ModelEvaluated,
     ModelInstalled,
     ModelPromoted,
     ModelRefused,
@@ -89,6 +89,7 @@ from ._frame import (
 from ._frame_fetch import FrameFetch
 from ._installed import installed_names, load_installed
 from ._instrument import Capabilities, Instrument, StageLimits
+from ._latency import LatencyMeasurement
 from ._lease import (
     HANDED_OVER,
     LEASE_DURATION_S,
@@ -199,6 +200,7 @@ __all__ = [
     "InstrumentVerbs",
     "IntegrityError",
     "InterlockError",
+    "LatencyMeasurement",
     "LeaseError",
     "LeaseGrant",
     "LeaseLost",
@@ -209,8 +211,8 @@ __all__ = [
     "LocalServer",
     "ManagedProcess",
     "Microscope",
-    "ModelEvaluated",
     "ModelAnswered",
+    "ModelEvaluated",
     "ModelInstalled",
     "ModelPromoted",
     "ModelRefused",

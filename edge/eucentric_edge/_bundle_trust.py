@@ -9,10 +9,12 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from eucentric_core import (
+    BUNDLE_ENVELOPE,
     BundleError,
     BundleManifest,
     ReleaseRefusedError,
     TrustedKeys,
+    sha256_file,
     utc_now,
     verify_bundle,
 )
@@ -40,6 +42,15 @@ class BundleTrust(Protocol):
         Args:
             folder: a private copy.
             state: what is installed.
+
+        Raises:
+            BundleError: it is refused.
+            ReleaseUnreachableError: what would say so cannot be asked.
+        """
+        ...
+
+    def admit_trial(self, folder: Path, state: InstalledState) -> BundleManifest:
+        """Check a bundle that is to be tried here and never to answer.
 
         Raises:
             BundleError: it is refused.
@@ -81,6 +92,10 @@ class KeyTrust:
             folder, self._trusted, expected_name=state.model_name, newer_than=state.highest or None
         )
         return Admission(manifest)
+
+    def admit_trial(self, folder: Path, state: InstalledState) -> BundleManifest:
+        """See `BundleTrust.admit_trial`."""
+        return self.admit(folder, state).manifest
 
     def readmit(self, folder: Path, version: int, state: InstalledState) -> BundleManifest:
         """See `BundleTrust.readmit`."""
@@ -125,6 +140,23 @@ class ReleasedTrust:
                 next_step="release it on the hub: `eucentric models promote`.",
             )
         return Admission(verify_released_bundle(folder, release), release)
+
+    def admit_trial(self, folder: Path, state: InstalledState) -> BundleManifest:
+        """See `BundleTrust.admit_trial`: the newest challenger, or what is released."""
+        release = self.newest_challenger(state)
+        digest = sha256_file(folder / BUNDLE_ENVELOPE)
+        if release is None or release.envelope_sha256 != digest:
+            return self.admit(folder, state).manifest
+        return verify_released_bundle(folder, release)
+
+    def newest_challenger(self, state: InstalledState) -> Release | None:
+        """The challenger that is released to be tried; None if there is none.
+
+        Raises:
+            ReleaseUnreachableError: the source does not answer.
+            ReleaseRefusedError: what it shows is not to be believed.
+        """
+        return self._trust.newest(state.model_name, self._source, challenger=True)
 
     def newest(self, state: InstalledState) -> Release | None:
         """The newest release of this edge's model, not below the one installed.

@@ -194,6 +194,20 @@ class Installer:
         with self._working():
             self._remember(release)
 
+    @property
+    def folder_in_service(self) -> Path:
+        """Where the bundle of the model in service lies.
+
+        Raises:
+            CommandRefusedError: none is in service.
+        """
+        version = self._serving_version()
+        if version is None:
+            raise CommandRefusedError(
+                "No model is in service.", safe="nothing was changed.", next_step="install one first."
+            )
+        return self._folder(version)
+
     def kept_folder(self, release: Release) -> Path | None:
         """Where the bundle of a release lies on this machine already; None if it does not."""
         folder = self._folder(release.bundle_version)
@@ -285,7 +299,7 @@ class Installer:
             incoming = self._incoming / uuid4().hex
             try:
                 fetch_bundle(source, incoming)
-                manifest = self._trust.admit(incoming, self._state).manifest
+                manifest = self._trust.admit_trial(incoming, self._state)
                 return self._prepared(incoming, manifest, frame_shape)
             finally:
                 shutil.rmtree(incoming, ignore_errors=True)

@@ -18,7 +18,7 @@ from ._backend_choice import Candidate, TuningRecord, fastest, machine_name, net
 from ._errors import TuningError
 from ._model_loader import require_golden_answers
 
-__all__ = ["tune"]
+__all__ = ["lattice_frame", "tune"]
 
 _FEWEST_TIMES, _MOST_TIMES = 5, 200
 
@@ -101,7 +101,7 @@ def _tried(
         times_s = [
             took_s
             for shape in shapes
-            for took_s in _timed(served, _frame(shape), pixel_size_m=pixel_size_m, seconds=seconds)
+            for took_s in _timed(served, lattice_frame(shape), pixel_size_m=pixel_size_m, seconds=seconds)
         ]
     except (BundleError, ModelsError) as refusal:
         return Candidate(name=backend.name, refused=refusal.what[:500])
@@ -136,7 +136,7 @@ def _timed(
     return times_s
 
 
-def _frame(shape: tuple[int, int]) -> NDArray[np.float32]:
+def lattice_frame(shape: tuple[int, int]) -> NDArray[np.float32]:
     """Counts of a lattice of peaks 12 pixels apart: decoding takes as long as on a real frame."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     peaks = np.exp(-(((y % 12) - 6) ** 2 + ((x % 12) - 6) ** 2) / 8)

@@ -24,6 +24,7 @@ from .stages import (
     record_lineage,
     register,
     release,
+    require_not_outrun,
     sign,
     try_out,
 )
@@ -115,8 +116,11 @@ def publish(
         return Ending("rejected", verdict.sentence, version.version)
 
     def promote_and_release(_: Say) -> Release | None:
+        # First what counts, then what is told: an alias alone would have edges look for nothing.
+        require_not_outrun(publication, version)
+        released = release(publication, version, verdict.sentence, waiting=installing)
         promote(publication, version, verdict.sentence, outbox)
-        return release(publication, version, verdict.sentence, waiting=installing)
+        return released
 
     released = run_stage("promote", patient(promote_and_release))
     if installing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._behaviour import BEHAVIOUR_SETS, Sample, measure_behaviour
+from ._behaviour import BEHAVIOUR_SETS, Sample, edge_figures, measure_behaviour
 from ._bundle_builder import BundleContent, build_and_sign_bundle
 from ._deployments import Deployment, Deployments, DeploymentState
 from ._draft_bundle import BundleIdentity, build_and_sign_draft
@@ -65,6 +65,7 @@ __all__ = [
     "build_and_sign_draft",
     "comparison_page",
     "create_trust",
+    "edge_figures",
     "generate_keys",
     "goes_by_releases",
     "judge",

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from eucentric_core import LatencyMeasurement
 from eucentric_models import ModelsError
 from eucentric_models.engines import EngineModel, read_plain_array
 
 from ._figures import Figure, Figures
 
-__all__ = ["BEHAVIOUR_SETS", "Sample", "measure_behaviour", "unfamiliar_images"]
+__all__ = ["BEHAVIOUR_SETS", "Sample", "edge_figures", "measure_behaviour", "unfamiliar_images"]
 
-BEHAVIOUR_SETS = ("target", "golden", "unfamiliar")
-"""Names of the sets whose figures are measured here and not by a recipe."""
+BEHAVIOUR_SETS = ("target", "golden", "unfamiliar", "edge")
+"""Names of the sets whose figures no recipe measures; those of `edge` are measured by the edge itself."""
 
 _WARM_UP = 2
 _REPEATS = 24
@@ -65,6 +66,18 @@ def measure_behaviour(
         if difference is not None:
             holdouts["golden"] = {"difference_to_champion": difference}
     return Figures(holdouts=holdouts)
+
+
+def edge_figures(measured: LatencyMeasurement) -> Figures:
+    """What an edge measured, as the set `edge`: `latency_p50_ms` and `latency_p99_ms`."""
+    return Figures(
+        holdouts={
+            "edge": {
+                "latency_p50_ms": Figure(value=measured.p50_ms, unit="ms", support=measured.frames),
+                "latency_p99_ms": Figure(value=measured.p99_ms, unit="ms", support=measured.frames),
+            }
+        }
+    )
 
 
 def unfamiliar_images(shape: tuple[int, ...], *, mean: float, seed: int = 0) -> list[NDArray[np.float32]]:

@@ -32,6 +32,8 @@ class Gates(FrozenModel):
         min_class_support: classes with fewer true columns than this are not held to the floor.
         max_calibration_error: bound for the expected calibration error on the recent hold-out.
         max_position_rmse_m: bound for the position error on the recent hold-out.
+        latency_p99_ms_max: bound for the 99th percentile of the latency, measured by the edge on its own
+            machine; None: the edge is not asked.
         metrics: limits on any measured figure.
     """
 
@@ -41,6 +43,7 @@ class Gates(FrozenModel):
     min_class_support: Annotated[int, Field(ge=1)] = 20
     max_calibration_error: _Share = 0.2
     max_position_rmse_m: Annotated[float, Field(gt=0, le=1e-9)] = 30e-12
+    latency_p99_ms_max: Annotated[float, Field(gt=0, le=1e6)] | None = None
     metrics: Annotated[tuple[MetricGate, ...], Field(max_length=64)] = ()
 
     @property
@@ -51,7 +54,22 @@ class Gates(FrozenModel):
     @property
     def on_behaviour(self) -> tuple[MetricGate, ...]:
         """The declared limits on speed, golden chips and unfamiliar frames (`measure_behaviour`)."""
-        return tuple(gate for gate in self.metrics if gate.holdout in BEHAVIOUR_SETS)
+        declared = tuple(gate for gate in self.metrics if gate.holdout in BEHAVIOUR_SETS)
+        if self.latency_p99_ms_max is None:
+            return declared
+        at_the_edge = MetricGate(
+            metric="latency_p99_ms",
+            holdout="edge",
+            at_most=self.latency_p99_ms_max,
+            title="latency at the edge",
+            what="99th percentile of the latency, measured at the edge,",
+        )
+        return (at_the_edge, *declared)
+
+    @property
+    def at_the_edge(self) -> tuple[MetricGate, ...]:
+        """Those of them for which the edge has to measure."""
+        return tuple(gate for gate in self.on_behaviour if gate.holdout == "edge")
 
     def declared(self) -> tuple[MetricGate, ...]:
         """The six limits for atoms as gates on figures, and then the others on data."""

@@ -22,6 +22,7 @@ _HOLDS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     "<": operator.lt,
 }
+_UNMEASURED = Figure(value=None)
 _LIMITS = ("at_least", "at_most", "max_loss", "min_gain")
 
 
@@ -149,7 +150,7 @@ def _checks(gate: MetricGate, challenger: Figures, champion: Figures | None) -> 
     figures = (
         challenger.matching(gate.holdout, gate.metric)
         if pattern
-        else {gate.metric: challenger.get(gate.holdout, gate.metric) or Figure(value=None)}
+        else {gate.metric: challenger.get(gate.holdout, gate.metric) or _UNMEASURED}
     )
     for metric, figure in figures.items():
         if figure.support is not None and figure.support < gate.min_support:
@@ -182,7 +183,10 @@ def _check(gate: MetricGate, metric: str, figure: Figure, relation: str, limit: 
     part = metric.rpartition(".")[2]
     title = gate.title.replace("{name}", part) or default
     what = gate.what.replace("{name}", part) or default
-    said = "unknown, nothing was found" if value is None else readable(value, figure.unit)
+    if figure is _UNMEASURED:
+        said = "unknown, it was not measured"
+    else:
+        said = "unknown, nothing was found" if value is None else readable(value, figure.unit)
     if limit is None:
         sentence = f"{what} is {said}, but the champion's was not measured"
         return GateCheck(

@@ -23,7 +23,7 @@ from eucentric_core import (
     utc_now,
     write_atomic,
 )
-from eucentric_core.releases import Release, bundle_folder, release_target
+from eucentric_core.releases import Release, bundle_folder, challenger_target, release_target
 
 from ._errors import RegistryError, SignaturesMissingError
 from ._key_folder import KeyFolder, KeyRole
@@ -94,19 +94,17 @@ class ReleaseBook:
         Raises:
             RegistryError: the folder is damaged.
         """
-        return self._current(self._store().state(), model)
+        return self._current(self._store().state(), release_target(model))
 
     def releases(self) -> dict[str, Release]:
-        """The newest release of each model."""
+        """What is released now, by target: of each model the one to serve, and the challenger to be tried."""
         state = self._store().state()
-        found = {}
-        for target in state.targets.signed.targets:
-            model = _model_of(target)
-            if (release := self._current(state, model)) is not None:
-                found[model] = release
-        return found
+        found = {target: self._current(state, target) for target in state.targets.signed.targets}
+        return {target: release for target, release in found.items() if release is not None}
 
-    def publish(self, bundle: Path, manifest: BundleManifest, *, reason: str, who: str) -> Release:
+    def publish(
+        self, bundle: Path, manifest: BundleManifest, *, reason: str, who: str, challenger: bool = False
+    ) -> Release:
         """Release a verified bundle: its files and the signed statement. A repeat changes nothing.
 
         Args:
@@ -114,6 +112,7 @@ class ReleaseBook:
             manifest: what verification returned.
             reason: why, for people.
             who: whose decision it is.
+            challenger: release it to be tried and measured by edges, not to be served.
 
         Raises:
             ConfigurationError: a key cannot be used.
@@ -125,10 +124,11 @@ class ReleaseBook:
         digest = hashlib.sha256(envelope).hexdigest()
         with self._writing() as store:
             state = store.state()
-            before = self._current(state, manifest.name)
+            target = challenger_target(manifest.name) if challenger else release_target(manifest.name)
+            before = self._current(state, target)
             if before is not None and before.envelope_sha256 == digest:
                 return before
-            self._require_no_request_for(state, release_target(manifest.name), digest)
+            self._require_no_request_for(state, target, digest)
             release = Release(
                 model=manifest.name,
                 number=1 if before is None else before.number + 1,
@@ -142,7 +142,7 @@ class ReleaseBook:
                 released_utc=utc_now(),
             )
             self._lay_out(bundle, manifest)
-            self._put_in_force(store, state, release)
+            self._put_in_force(store, state, release, target)
             self._forget_old_bundles(release)
         return release
 
@@ -196,7 +196,7 @@ class ReleaseBook:
         """Add signatures from another machine to the releases that wait; put them in force once they suffice.
 
         Returns:
-            The releases that are new; None while signatures are still missing.
+            The releases that are new and to be served; None while signatures are still missing.
 
         Raises:
             RegistryError: nothing waits, the answer is about something else or is not signed by a key that
@@ -220,9 +220,10 @@ class ReleaseBook:
                 requests.forget("targets")
                 raise
             requests.forget("targets")
-            now = request.releases()
             return tuple(
-                release for name, release in sorted(now.items()) if before.get(_model_of(name)) != release
+                release
+                for name, release in sorted(request.releases().items())
+                if before.get(name) != release and name == release_target(release.model)
             )
 
     @contextmanager
@@ -249,11 +250,11 @@ class ReleaseBook:
         also = self._also if role == "signing" else ()
         return self.keys.signers(role, also=also, passphrase=self._passphrase)
 
-    def _current(self, state: ReleaseState, model: str) -> Release | None:
-        target = state.targets.signed.targets.get(release_target(model))
+    def _current(self, state: ReleaseState, name: str) -> Release | None:
+        target = state.targets.signed.targets.get(name)
         if target is None:
             return None
-        path = self.folder / "targets" / f"{target.hashes['sha256']}.{release_target(model)}"
+        path = self.folder / "targets" / f"{target.hashes['sha256']}.{name}"
         try:
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() != target.hashes["sha256"]:
@@ -266,10 +267,10 @@ class ReleaseBook:
                 next_step="restore the folder of releases from its copy (docs/registry.md, 'Restore').",
             ) from error
 
-    def _put_in_force(self, store: MetadataStore, state: ReleaseState, release: Release) -> None:
+    def _put_in_force(self, store: MetadataStore, state: ReleaseState, release: Release, name: str) -> None:
         from tuf.api.metadata import TargetFile
 
-        name, content = release_target(release.model), release.model_dump_json().encode()
+        content = release.model_dump_json().encode()
         target = TargetFile.from_data(name, content, ["sha256"])
         targets = self.folder / "targets"
         targets.mkdir(exist_ok=True)
@@ -344,6 +345,9 @@ class ReleaseBook:
     def _forget_old_bundles(self, release: Release) -> None:
         folder = (self.folder / bundle_folder(release.model, release.bundle_version)).parent
         kept = {release.bundle_version, release.replaces}
+        for current in self.releases().values():
+            if current.model == release.model:
+                kept |= {current.bundle_version, current.replaces}
         versions = sorted((int(path.name[1:]) for path in folder.glob("v*")), reverse=True)
         for version in versions[_KEPT_BUNDLES:]:
             if version not in kept:
@@ -367,7 +371,3 @@ def _nothing_waits() -> RegistryError:
         safe="nothing was changed.",
         next_step="see `eucentric models history`: it may be in force already.",
     )
-
-
-def _model_of(target: str) -> str:
-    return target.removesuffix(".release.json")

@@ -7,7 +7,7 @@ python-tuf is imported when something is verified.
 from __future__ import annotations
 
 from ._http import HttpSource
-from ._release import Release, bundle_folder, release_target
+from ._release import Release, bundle_folder, challenger_target, release_target
 from ._source import ReleaseSource
 from ._trust import MAX_METADATA_BYTES, ReleaseTrust
 from ._verified import verify_released_bundle
@@ -21,6 +21,7 @@ __all__ = [
     "ReleaseTrust",
     "ReleaseView",
     "bundle_folder",
+    "challenger_target",
     "release_target",
     "verify_released_bundle",
 ]

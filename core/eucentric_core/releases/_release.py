@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .._model import FrozenModel, Identifier, Sha256, UtcDatetime
 
-__all__ = ["Release", "bundle_folder", "release_target"]
+__all__ = ["Release", "bundle_folder", "challenger_target", "release_target"]
 
 _Number = Annotated[int, Field(ge=1, le=10**9)]
 
@@ -59,6 +59,11 @@ class Release(FrozenModel):
 def release_target(model: str) -> str:
     """Name of a model's release among the targets of the metadata."""
     return f"{model}.release.json"
+
+
+def challenger_target(model: str) -> str:
+    """Name of the release of a challenger: to be tried and measured by edges, never to be served."""
+    return f"{model}.challenger.release.json"
 
 
 def bundle_folder(model: str, version: int) -> str:

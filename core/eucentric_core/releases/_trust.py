@@ -20,7 +20,7 @@ from .._files import write_atomic
 from .._model import utc_now
 from ._failures import typed_failure
 from ._fetcher import fetcher_of
-from ._release import Release, release_target
+from ._release import Release, challenger_target, release_target
 from ._source import ReleaseSource
 from ._view import ReleaseView
 
@@ -69,8 +69,13 @@ class ReleaseTrust:
         """What is known, without asking anybody."""
         return self._view
 
-    def newest(self, model: str, source: ReleaseSource) -> Release | None:
+    def newest(self, model: str, source: ReleaseSource, *, challenger: bool = False) -> Release | None:
         """The newest release of a model, verified now; None if the site has released none of this name.
+
+        Args:
+            model: whose.
+            source: where releases are.
+            challenger: the one to be tried, in place of the one to be served.
 
         Raises:
             ReleaseUnreachableError: the source does not answer.
@@ -81,17 +86,18 @@ class ReleaseTrust:
         with self._at_work:
             try:
                 with typed_failure():
-                    release = self._newest(model, source)
+                    target = challenger_target(model) if challenger else release_target(model)
+                    release = self._newest(model, target, source)
             except EucentricError as error:
                 self._remember(error)
                 raise
             self._remember(None)
             return release
 
-    def _newest(self, model: str, source: ReleaseSource) -> Release | None:
+    def _newest(self, model: str, name: str, source: ReleaseSource) -> Release | None:
         updater = self._updater(source)
         updater.refresh()
-        target = updater.get_targetinfo(release_target(model))
+        target = updater.get_targetinfo(name)
         if target is None:
             return None
         release = self._read_release(updater, target)

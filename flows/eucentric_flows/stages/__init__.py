@@ -9,7 +9,7 @@ from ._judge import ModelFiles, judge_challenger
 from ._judge_by_merits import judge_by_merits
 from ._judgement import Judgement
 from ._plan import TrainingPlan, require_retrainable, retraining_plan, seed_of, start_plan
-from ._publish import Publication, promote, record_lineage, register, sign
+from ._publish import Publication, promote, record_lineage, register, require_not_outrun, sign
 from ._release import deliver, release
 from ._train import train
 from ._try_out import explain, try_out
@@ -36,6 +36,7 @@ __all__ = [
     "record_lineage",
     "register",
     "release",
+    "require_not_outrun",
     "require_retrainable",
     "retraining_plan",
     "seed_of",

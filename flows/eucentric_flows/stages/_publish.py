@@ -36,7 +36,7 @@ from ._workspace import Workspace
 if TYPE_CHECKING:
     from eucentric_hpc.recipes import BundleDraft
 
-__all__ = ["Publication", "promote", "record_lineage", "register", "sign"]
+__all__ = ["Publication", "promote", "record_lineage", "register", "require_not_outrun", "sign"]
 
 _SOURCE = "hub"
 _log = logging.getLogger(__name__)
@@ -119,12 +119,11 @@ def register(publication: Publication) -> RegisteredVersion:
     return registry.nominate(model, version.version)
 
 
-def promote(publication: Publication, version: RegisteredVersion, reason: str, outbox: EventOutbox) -> None:
-    """Make the version champion and announce it.
+def require_not_outrun(publication: Publication, version: RegisteredVersion) -> None:
+    """Check that no newer version has become champion.
 
     Raises:
         HeldError: a newer version has become champion since this one was judged.
-        UnknownVersionError: there is no such version.
     """
     champion = publication.registry.champion(publication.model)
     if champion is not None and champion.version > version.version:
@@ -133,6 +132,16 @@ def promote(publication: Publication, version: RegisteredVersion, reason: str, o
             safe="the newer champion stays.",
             next_step="nothing needs to be done; to go back, publish the older weights as a new version.",
         )
+
+
+def promote(publication: Publication, version: RegisteredVersion, reason: str, outbox: EventOutbox) -> None:
+    """Make the version champion and announce it.
+
+    Raises:
+        HeldError: a newer version has become champion since this one was judged.
+        UnknownVersionError: there is no such version.
+    """
+    require_not_outrun(publication, version)
     publication.registry.promote(publication.model, version.version, reason=reason, who=publication.who)
     outbox.add(
         ModelPromoted(

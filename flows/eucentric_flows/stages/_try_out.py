@@ -6,7 +6,14 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from eucentric_core import BundleManifest, EucentricError, FrozenModel, claimed_manifest, write_atomic
+from eucentric_core import (
+    BundleManifest,
+    EucentricError,
+    FrozenModel,
+    LatencyMeasurement,
+    claimed_manifest,
+    write_atomic,
+)
 from eucentric_model_registry import (
     Figures,
     Gates,
@@ -14,12 +21,14 @@ from eucentric_model_registry import (
     Sample,
     Verdict,
     comparison_page,
+    edge_figures,
     measure_behaviour,
     side_by_side,
     with_behaviour,
 )
 from eucentric_models.engines import EngineModel, ModelDescription, engine_named, read_plain_array
 
+from ._ask_edge import measured_at_edge, measured_in_service
 from ._judgement import Judgement
 from ._publish import Publication
 from ._workspace import start_data
@@ -32,11 +41,15 @@ _log = logging.getLogger(__name__)
 
 
 class Trial(FrozenModel):
-    """What came of the trial: the verdict on data and behaviour, and the behaviour of both models."""
+    """What came of the trial: the verdict on data and behaviour, and the behaviour of both models.
+
+    `at_edge` is what the edge measured of the challenger, where a gate asks for it.
+    """
 
     verdict: Verdict
     challenger: Figures
     champion: Figures | None
+    at_edge: LatencyMeasurement | None = None
 
 
 def try_out(
@@ -55,6 +68,7 @@ def try_out(
 
     Raises:
         ModelsError: the challenger cannot analyse held-out images.
+        EucentricError: a gate asks for the edge's own measurement, and the edge could not be asked.
     """
     evidence = _evidence(publication)
     done = evidence / "trial.json"
@@ -73,9 +87,15 @@ def try_out(
     folder = publication.workspace.champion if champion is not None else None
     behaviour = measure_behaviour(challenger, samples, champion=champion, champion_folder=folder)
     before = None if champion is None else measure_behaviour(champion, samples)
+    at_edge = None
+    if gates.at_the_edge:
+        at_edge = measured_at_edge(publication, say)
+        behaviour = _merged(behaviour, edge_figures(at_edge))
+        if before is not None and any(gate.compares for gate in gates.at_the_edge):
+            before = _merged(before, edge_figures(measured_in_service(publication)))
     verdict = with_behaviour(judgement.verdict, behaviour, before, gates.on_behaviour)
     page = comparison_page(
-        _header(publication, manifest),
+        _header(publication, manifest, at_edge),
         verdict,
         _merged(_challenger_figures(judgement), behaviour),
         None if champion is None else _merged(_champion_figures(judgement), before),
@@ -84,7 +104,7 @@ def try_out(
     evidence.mkdir(exist_ok=True)
     write_atomic(evidence / _PAGE, page.encode())
     write_atomic(evidence / "judgement.json", judgement.model_dump_json(indent=1).encode())
-    trial = Trial(verdict=verdict, challenger=behaviour, champion=before)
+    trial = Trial(verdict=verdict, challenger=behaviour, champion=before, at_edge=at_edge)
     write_atomic(done, trial.model_dump_json(indent=1).encode())
     if verdict != judgement.verdict:
         say(verdict.sentence)
@@ -131,8 +151,11 @@ def _samples(publication: Publication, manifest: BundleManifest) -> list[Sample]
     return [(read_plain_array(publication.workspace.bundle / chip.frame), None) for chip in manifest.golden]
 
 
-def _header(publication: Publication, manifest: BundleManifest) -> PageHeader:
+def _header(
+    publication: Publication, manifest: BundleManifest, at_edge: LatencyMeasurement | None
+) -> PageHeader:
     lineage = manifest.lineage
+    measured = () if at_edge is None else (f"latency measured {at_edge.sentence}",)
     return PageHeader(
         model=publication.model,
         challenger=f"v{manifest.version}",
@@ -141,6 +164,7 @@ def _header(publication: Publication, manifest: BundleManifest) -> PageHeader:
             f"policy {lineage.policy or 'none'}, trigger {lineage.trigger_id}",
             f"data sets: {', '.join(lineage.datasets) or 'none (simulated)'}",
             f"made by {lineage.code_version} at {manifest.created_utc:%Y-%m-%d %H:%M} UTC",
+            *measured,
         ),
     )
 

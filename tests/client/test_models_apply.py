@@ -105,6 +105,31 @@ def test_without_a_pixel_size_results_are_in_pixels_if_that_is_said(apply: Apply
     assert "y_nm" not in rows(tmp_path / "out" / "scan.csv")[0]
 
 
+def test_where_nobody_knows_the_pixel_size_that_is_said(apply: Apply, tmp_path: Path) -> None:
+    Image.fromarray(noise(7).astype(np.uint8)).save(tmp_path / "scan.png")
+    status, said, _ = apply(tmp_path / "scan.png", "--json")
+    assert status == 0
+    summary = json.loads(said)
+    assert (summary["pixel_size_pm"], summary["pixel_size_from"]) == (None, None)
+    assert "does not say how large its pixels are" in summary["unsure"][0]
+    assert "y_nm" not in rows(tmp_path / "out" / "scan.csv")[0]
+
+
+def test_the_only_images_of_an_npz_are_taken_and_of_several_one_must_be_named(
+    apply: Apply, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "one.npz", image=noise(7), positions=np.zeros((900, 2)), sampling=np.array(0.1))
+    status, said, _ = apply(tmp_path / "one.npz", "--json", "--uncalibrated")
+    assert (status, json.loads(said)["images"]) == (0, 1)
+    np.savez(tmp_path / "two.npz", image=noise(7), density=noise(8))
+    status, _, error = apply(tmp_path / "two.npz", "--json", "--uncalibrated")
+    assert status == 2
+    assert "density, image" in error
+    assert "--signal" in error
+    status, said, _ = apply(tmp_path / "two.npz", "--json", "--uncalibrated", "--signal", "image")
+    assert status == 0
+
+
 def test_a_series_is_one_table_with_a_picture_of_each_image(apply: Apply, tmp_path: Path) -> None:
     np.save(tmp_path / "series.npy", np.stack([noise(seed) for seed in (1, 2, 3)]), allow_pickle=False)
     status, said, _ = apply(tmp_path / "series.npy", "--json", "--pixel-size-pm", "20")
@@ -155,7 +180,6 @@ def _stretched(folder: Path) -> Path:
         (_empty, ["--pixel-size-pm", "20"], "empty.png"),
         (_nan, ["--pixel-size-pm", "20"], "not finite"),
         (_objects, ["--pixel-size-pm", "20"], "objects.npy"),
-        (_uncalibrated, [], "does not say how large its pixels are"),
         (_uncalibrated, ["--pixel-size-pm", "nan"], "cannot be the size of a pixel"),
         (_uncalibrated, ["--pixel-size-pm", "2e9"], "cannot be the size of a pixel"),
         (_uncalibrated, ["--pixel-size-pm", "20", "--uncalibrated"], "Both"),

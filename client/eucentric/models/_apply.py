@@ -126,7 +126,7 @@ def _summary(
 ) -> dict[str, JsonValue]:
     description = opened.model.description
     scores = [result.drift_score for result in results if result.drift_score is not None]
-    unsure: list[JsonValue] = []
+    unsure: list[JsonValue] = [*images.doubts]
     for index, result in enumerate(results):
         where = f"Image {index}: " if len(results) > 1 else ""
         unsure += [f"{where}{sentence}" for sentence in result.unsure]

@@ -54,7 +54,8 @@ def apply_command(
     """Apply a model to an image, or to every image of a series.
 
     Writes <name>.csv (one row for everything found), pictures of it with a scale bar, and <name>.json.
-    A pixel size is never guessed: a file that does not say it needs --pixel-size-pm or --uncalibrated.
+    A pixel size is never guessed: where the file does not say it, you are asked at a terminal; otherwise
+    results are in pixels, and the summary says so.
     """
     with clear_errors(), _needs_extras():
         from ._apply import Request, apply_model

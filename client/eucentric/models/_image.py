@@ -1,4 +1,4 @@
-"""Images of a file and how large their pixels are: from the file, or told; never guessed."""
+"""Images of a file and how large their pixels are: from the file, or told, or unknown; never guessed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["AskPixelSize", "CalibratedImages", "read_calibrated"]
 AskPixelSize = Callable[[str], float | None]
 """Asks a person for the pixel size (pm) of a file; None if there is nobody to ask."""
 
-_IN_THIS_PROCESS = frozenset({".npy", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".h5", ".hdf5"})
+_IN_THIS_PROCESS = frozenset({".npy", ".npz", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".h5", ".hdf5"})
 _BELIEVABLE_M = (1e-13, 1e-6)
 _SAME = 0.01
 """Pixel sizes along y and x that differ by less are one: files round them."""
@@ -32,13 +32,15 @@ class CalibratedImages:
 
     Attributes:
         stack: (n, ny, nx), finite and real.
-        pixel_size_m: None if nobody knows it and that was said.
+        pixel_size_m: None if nobody knows it.
         pixel_size_from: who says so.
+        doubts: what whoever reads the results must know about that.
     """
 
     stack: NDArray[np.generic]
     pixel_size_m: float | None
     pixel_size_from: Literal["file", "given"] | None
+    doubts: tuple[str, ...] = ()
 
 
 def read_calibrated(
@@ -60,7 +62,7 @@ def read_calibrated(
 
     Raises:
         DataFormatError: the file is not there, cannot be read, or holds no image.
-        ConfigurationError: nobody says how large a pixel is, or what is said cannot be.
+        ConfigurationError: what is said of the pixel size cannot be.
     """
     if pixel_size_pm is not None and uncalibrated:
         raise _refuse("Both a pixel size and --uncalibrated were given.", "give one of them.")
@@ -80,10 +82,11 @@ def read_calibrated(
         return CalibratedImages(series.stack, found_m, "file")
     told_pm = ask(file.name) if ask is not None else None
     if told_pm is None:
-        raise _refuse(
-            f"{file.name} does not say how large its pixels are.",
-            "give --pixel-size-pm SIZE (from the microscope's calibration), or --uncalibrated.",
+        doubt = (
+            f"{file.name} does not say how large its pixels are: results are in pixels alone. "
+            "Give --pixel-size-pm SIZE (from the microscope's calibration) if it is known."
         )
+        return CalibratedImages(series.stack, None, None, (doubt,))
     _believable(told_pm * 1e-12, f"{told_pm:g} pm")
     return CalibratedImages(series.stack, told_pm * 1e-12, "given")
 

@@ -62,7 +62,9 @@ def _choose(path: Path, file: h5py.File, dataset: str | None) -> h5py.Dataset:
     if dataset is not None:
         found = file.get(dataset)
         if not isinstance(found, h5py.Dataset):
-            raise refuse(path.name, f"it has no data set {dataset!r}", "correct agent.driver.dataset.")
+            raise refuse(
+                path.name, f"it has no data set {dataset!r}", "correct --signal, or agent.driver.dataset."
+            )
         return found
     candidates: list[h5py.Dataset] = []
 
@@ -80,7 +82,7 @@ def _choose(path: Path, file: h5py.File, dataset: str | None) -> h5py.Dataset:
         raise ConfigurationError(
             f"{path.name} holds {len(best)} data sets that could be meant: {names}.",
             safe="nothing was replayed.",
-            next_step="name one in agent.driver.dataset.",
+            next_step="name one: --signal PATH, or agent.driver.dataset.",
         )
     return best[0]
 

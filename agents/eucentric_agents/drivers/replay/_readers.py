@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from eucentric_core import EucentricError
+from eucentric_core import ConfigurationError, EucentricError
 
 from ._errors import refuse
 from ._hdf5 import read_hdf5
@@ -20,10 +21,34 @@ from ._vendor import VENDOR_SUFFIXES, read_vendor, vendor_suffixes
 __all__ = ["builtin_suffixes", "is_readable", "is_recording", "read_images"]
 
 _MAX_FILE_BYTES = 4 << 30
+_SMALLEST_SIDE_PX = 16
 
 
 def _read_npy(path: Path, _dataset: str | None) -> ImageSeries:
     return ImageSeries(grey_series(path.name, np.load(path, allow_pickle=False)))
+
+
+def _read_npz(path: Path, dataset: str | None) -> ImageSeries:
+    with np.load(path, allow_pickle=False) as arrays:
+        if dataset is not None and dataset not in arrays.files:
+            raise refuse(path.name, f"it has no array {dataset!r}, only {', '.join(sorted(arrays.files))}")
+        names = sorted(arrays.files) if dataset is None else [dataset]
+        found = {name: arrays[name] for name in names}
+    if dataset is None:
+        found = {name: array for name, array in found.items() if _could_be_images(array)}
+    if not found:
+        raise refuse(path.name, "it holds no array that could be an image or a series of images")
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"{path.name} holds {len(found)} arrays that could be meant: {', '.join(found)}.",
+            safe="nothing of the file was used.",
+            next_step="name one: --signal NAME, or agent.driver.dataset.",
+        )
+    return ImageSeries(grey_series(path.name, *found.values()))
+
+
+def _could_be_images(array: np.ndarray[Any, Any]) -> bool:
+    return array.ndim in (2, 3) and array.dtype.kind in "uifb" and min(array.shape[-2:]) >= _SMALLEST_SIDE_PX
 
 
 def _read_picture(path: Path, _dataset: str | None) -> ImageSeries:
@@ -52,6 +77,12 @@ _BUILTIN: Mapping[str, Callable[[Path, str | None], ImageSeries]] = MappingProxy
         ".h5": read_hdf5,
         ".hdf5": read_hdf5,
     }
+)
+
+
+# Not taken from a folder: most are anything but recordings.
+_BY_NAME_ALONE: Mapping[str, Callable[[Path, str | None], ImageSeries]] = MappingProxyType(
+    {".npz": _read_npz}
 )
 
 
@@ -86,7 +117,8 @@ def read_images(path: Path, dataset: str | None = None) -> ImageSeries:
             raise refuse(
                 path.name, f"it is larger than {_MAX_FILE_BYTES >> 30} GiB", "split it into smaller files."
             )
-        series = _BUILTIN.get(path.suffix.lower(), read_vendor)(path, dataset)
+        suffix = path.suffix.lower()
+        series = {**_BUILTIN, **_BY_NAME_ALONE}.get(suffix, read_vendor)(path, dataset)
         return with_labels_file(path, series)
     except EucentricError:
         raise

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eucentric_transfer._direct import BLOCK_BYTES, DIRECT_FROM_BYTES, aligned_memory
+from eucentric_transfer._chunk_memory import lend_memory
+from eucentric_transfer._direct import BLOCK_BYTES, DIRECT_FROM_BYTES
 from eucentric_transfer._shard_file import ShardFile
 
 LARGE_BYTES = 2 * DIRECT_FROM_BYTES
@@ -100,7 +101,7 @@ def test_what_waits_is_read_back(file: ShardFile) -> None:
 
 
 def test_chunks_are_written_from_where_they_lie_or_through_a_buffer(file: ShardFile, path: Path) -> None:
-    ready = aligned_memory(LARGE_BYTES)
+    ready = lend_memory(LARGE_BYTES)
     ready[:] = np.frombuffer(noise(2, LARGE_BYTES), np.uint8)
     larger_than_the_buffer = noise(3, (17 << 20) + 7)
     chunks: list[bytes | memoryview] = [

@@ -15,17 +15,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "BLOCK_BYTES",
-    "DIRECT_FROM_BYTES",
-    "DirectFile",
-    "address_of",
-    "aligned_memory",
-    "in_blocks",
-    "whole_blocks",
-]
+from ._chunk_memory import BLOCK_BYTES, lend_memory, whole_blocks
 
-BLOCK_BYTES = 4096
+__all__ = ["BLOCK_BYTES", "DIRECT_FROM_BYTES", "DirectFile", "address_of", "in_blocks", "whole_blocks"]
+
 DIRECT_FROM_BYTES = 64 << 10
 """What is smaller costs more to write past the cache than through it."""
 
@@ -39,21 +32,9 @@ _Buffer = bytes | memoryview
 _log = logging.getLogger(__name__)
 
 
-def whole_blocks(n_bytes: int) -> int:
-    """Length of the blocks that so many bytes lie in, if they begin with one (bytes)."""
-    return -(-n_bytes // BLOCK_BYTES) * BLOCK_BYTES
-
-
 def address_of(buffer: _Buffer) -> int:
     """Where a buffer lies in memory."""
     return int(np.frombuffer(buffer, np.uint8).__array_interface__["data"][0])
-
-
-def aligned_memory(n_bytes: int) -> npt.NDArray[np.uint8]:
-    """Memory that begins at a block, uint8 of shape `(n_bytes,)`; its content is undefined."""
-    memory = np.empty(n_bytes + BLOCK_BYTES, np.uint8)
-    begin = -int(memory.__array_interface__["data"][0]) % BLOCK_BYTES
-    return memory[begin : begin + n_bytes]
 
 
 def in_blocks(offset: int, chunks: Sequence[_Buffer]) -> Iterator[tuple[int, list[memoryview]]]:
@@ -69,7 +50,7 @@ def in_blocks(offset: int, chunks: Sequence[_Buffer]) -> Iterator[tuple[int, lis
     Yields:
         Where the write begins in the file, and its blocks.
     """
-    staged = aligned_memory(_STAGED_BYTES)
+    staged: npt.NDArray[np.uint8] | None = None
     blocks: list[memoryview] = []
     begin, used = offset, 0
     for chunk in chunks:
@@ -81,7 +62,11 @@ def in_blocks(offset: int, chunks: Sequence[_Buffer]) -> Iterator[tuple[int, lis
         if is_ready:
             blocks.append(memoryview(chunk))
         else:
-            place = staged[used : used + room] if room <= _STAGED_BYTES else aligned_memory(room)
+            if room > _STAGED_BYTES:
+                place = lend_memory(room)
+            else:
+                staged = lend_memory(_STAGED_BYTES) if staged is None else staged
+                place = staged[used : used + room]
             place[:size_bytes] = np.frombuffer(chunk, np.uint8)
             place[size_bytes:] = 0
             blocks.append(place.data)

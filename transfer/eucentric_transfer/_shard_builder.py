@@ -153,7 +153,7 @@ class ShardBuilder:
                 part.rows = rows
             where = (row, *(0 for _ in header.shape))
             mask = chunk.filter_mask if self._compression != "none" else 0
-            self._disk.expect(chunk.content)
+            self._disk.expect(chunk.content, chunk.blocks)
             try:
                 part.data.id.write_direct_chunk(where, chunk.content, mask)
             finally:

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from eucentric_core import FrameHeader
 
+from ._blosc2_library import LEVEL, compress_by_package, thread_compressor
+from ._chunk_memory import lend_memory, whole_blocks
 from ._shard_refusal import refuse
 
 __all__ = ["BLOSC2_FILTER", "Compression", "StoredChunk", "max_stored_bytes", "restore_array", "store_array"]
@@ -27,7 +29,6 @@ _COMPRESSED = 0
 _AS_IT_IS = 1
 """HDF5's filter mask of a chunk: bit 0 set, the first filter was left out."""
 
-_LEVEL = 5
 _MIN_BYTES = 2048
 """Below this the frame around the chunk costs more than the compression gives."""
 _WORTH_IT = 0.95
@@ -46,10 +47,15 @@ blosc2.set_releasegil(True)
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """The bytes of one array as they go into the file, and HDF5's filter mask for them."""
+    """The bytes of one array as they go into the file, and HDF5's filter mask for them.
+
+    `blocks`, where there are any: the same memory from the beginning of a block on, with zeros behind the
+    content up to the end of its last block.
+    """
 
     content: bytes | memoryview
     filter_mask: int = _AS_IT_IS
+    blocks: memoryview | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -76,10 +82,23 @@ class _Envelope:
 
     def around(self, chunk: bytes) -> bytes:
         """The frame of a chunk."""
+        return b"".join((self._header_of(len(chunk)), chunk, self.trailer))
+
+    def close(self, memory: npt.NDArray[np.uint8], chunk_bytes: int) -> StoredChunk:
+        """The frame of a chunk that lies in `memory`, as far behind its beginning as the header is long."""
+        header, end = self._header_of(chunk_bytes), len(self.header) + chunk_bytes
+        size_bytes = end + len(self.trailer)
+        memory[: len(header)] = np.frombuffer(header, np.uint8)
+        memory[end:size_bytes] = np.frombuffer(self.trailer, np.uint8)
+        blocks_bytes = whole_blocks(size_bytes)
+        memory[size_bytes:blocks_bytes] = 0
+        return StoredChunk(memory[:size_bytes].data, _COMPRESSED, memory[:blocks_bytes].data)
+
+    def _header_of(self, chunk_bytes: int) -> bytearray:
         header = bytearray(self.header)
-        struct.pack_into(">Q", header, _FRAME_SIZE.size - 8, len(header) + len(chunk) + len(self.trailer))
-        struct.pack_into(">Q", header, _COMPRESSED_SIZE.size - 8, len(chunk))
-        return b"".join((header, chunk, self.trailer))
+        struct.pack_into(">Q", header, _FRAME_SIZE.size - 8, len(header) + chunk_bytes + len(self.trailer))
+        struct.pack_into(">Q", header, _COMPRESSED_SIZE.size - 8, chunk_bytes)
+        return header
 
 
 @lru_cache(_KNOWN_SIZES)
@@ -99,19 +118,16 @@ def _library_frame(array: npt.NDArray[Any]) -> blosc2.SChunk:
         chunksize=array.nbytes,
         data=array,
         contiguous=True,
-        cparams={**_parameters(array.itemsize), "filters_meta": [0]},
+        cparams={
+            "codec": blosc2.Codec.LZ4,
+            "clevel": LEVEL,
+            "filters": [blosc2.Filter.BITSHUFFLE],
+            "filters_meta": [0],
+            "typesize": array.itemsize,
+            "nthreads": _ONE_THREAD,
+        },
         dparams={"nthreads": _ONE_THREAD},
     )
-
-
-def _parameters(itemsize: int) -> dict[str, Any]:
-    return {
-        "codec": blosc2.Codec.LZ4,
-        "clevel": _LEVEL,
-        "filters": [blosc2.Filter.BITSHUFFLE],
-        "typesize": itemsize,
-        "nthreads": _ONE_THREAD,
-    }
 
 
 def store_array(array: npt.NDArray[Any], compression: Compression) -> StoredChunk:
@@ -123,12 +139,31 @@ def store_array(array: npt.NDArray[Any], compression: Compression) -> StoredChun
     """
     contiguous = np.ascontiguousarray(array)
     if compression == "blosc2-lz4" and contiguous.nbytes >= _MIN_BYTES:
-        chunk = blosc2.compress2(contiguous, filters_meta=[0], **_parameters(contiguous.itemsize))
-        if len(chunk) <= _SPECIAL_BYTES:
-            return StoredChunk(_library_frame(contiguous).to_cframe(), _COMPRESSED)
-        if len(chunk) <= _WORTH_IT * contiguous.nbytes:
-            return StoredChunk(_envelope(contiguous.nbytes, contiguous.itemsize).around(chunk), _COMPRESSED)
+        compressed = _compressed(contiguous)
+        if compressed is not None:
+            return compressed
     return StoredChunk(contiguous.reshape(-1).view(np.uint8).data)
+
+
+def _compressed(array: npt.NDArray[Any]) -> StoredChunk | None:
+    """None if it does not get smaller by enough."""
+    envelope, most_bytes = _envelope(array.nbytes, array.itemsize), int(_WORTH_IT * array.nbytes)
+    compressor = thread_compressor(array.itemsize)
+    if compressor is None:
+        chunk = compress_by_package(array)
+        if len(chunk) > most_bytes:
+            return None
+        if len(chunk) > _SPECIAL_BYTES:
+            return StoredChunk(envelope.around(chunk), _COMPRESSED)
+    else:
+        begin = len(envelope.header)
+        memory = lend_memory(begin + most_bytes + len(envelope.trailer))
+        n_bytes = compressor.compress(array, memory[begin : begin + most_bytes])
+        if n_bytes == 0:
+            return None
+        if n_bytes > _SPECIAL_BYTES:
+            return envelope.close(memory, n_bytes)
+    return StoredChunk(_library_frame(array).to_cframe(), _COMPRESSED)
 
 
 def restore_array(content: bytes, filter_mask: int, header: FrameHeader) -> npt.NDArray[Any]:

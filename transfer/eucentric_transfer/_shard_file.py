@@ -62,15 +62,22 @@ class ShardFile(io.RawIOBase):
         self._position = 0
         self._end = 0
         self._chunk: _Buffer | None = None
+        self._blocks: _Buffer | None = None
         self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._abandoned = False
 
-    def expect(self, chunk: _Buffer | None) -> None:
-        """What HDF5 is about to be given; it stays unchanged until `write_chunks` has returned."""
-        self._chunk = chunk
+    def expect(self, chunk: _Buffer | None, blocks: _Buffer | None = None) -> None:
+        """What HDF5 is about to be given; it stays unchanged until `write_chunks` has returned.
+
+        Args:
+            chunk: its bytes; None: nothing.
+            blocks: the same memory up to the end of its last block, zeros behind the chunk; None if it does
+                not begin a block in memory.
+        """
+        self._chunk, self._blocks = chunk, blocks
 
     def write_chunks(self) -> None:
         """Write what waits. Any thread; one waits for the other.
@@ -137,8 +144,9 @@ class ShardFile(io.RawIOBase):
         # HDF5 may write something else meanwhile: what counts is that this is the chunk's own memory.
         if chunk is not None and len(chunk) == size_bytes and address_of(chunk) == address_of(content):
             self._chunk = None
-            large = size_bytes >= DIRECT_FROM_BYTES
-            self._keep(_Waiting(offset, chunk, large and offset % BLOCK_BYTES == 0 and offset >= end), 0)
+            alone = size_bytes >= DIRECT_FROM_BYTES and offset % BLOCK_BYTES == 0 and offset >= end
+            whole = self._blocks if alone and self._blocks is not None else chunk
+            self._keep(_Waiting(offset, whole, alone), 0)
         else:
             self._keep(_Waiting(offset, bytes(content), False), size_bytes)
             if self._waiting_bytes >= _MOST_WAITING_BYTES:

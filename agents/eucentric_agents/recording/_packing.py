@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,6 +29,9 @@ class PackedFrame:
     header_json: bytes
     chunk: StoredChunk
     checksum: int
+
+
+_Chunks = Sequence[PackedFrame]
 
 
 class Packing(Protocol):
@@ -60,9 +64,15 @@ class _Load:
         self.n_bytes = 0
         self.packed: Future[list[PackedFrame]] = Future()
 
-    def run(self, compression: Compression) -> None:
+    def run(self, compression: Compression, learn: Callable[[Sequence[Frame], _Chunks], None]) -> None:
+        # Whoever holds a part of the load need not hold all of its frames. What the future calls back must
+        # not hold the load: only the garbage collector would let go of the chunks then, and ever new memory
+        # would be taken meanwhile.
+        frames, self.frames = self.frames, []
         try:
-            self.packed.set_result([pack(frame, compression) for frame in self.frames])
+            packed = [pack(frame, compression) for frame in frames]
+            learn(frames, packed)
+            self.packed.set_result(packed)
         except BaseException as error:  # noqa: BLE001
             self.packed.set_exception(error)
 
@@ -104,6 +114,7 @@ class Packer:
             # A checksum alone is less than handing it over.
             return _Packed(pack(frame, "none"))
         load = self._load
+        part = _PartOfLoad(load, len(load.frames))
         load.frames.append(frame)
         load.n_bytes += frame.header.nbytes
         if left is not None:
@@ -111,26 +122,22 @@ class Packer:
             self._skip[stream] = _TRY_AGAIN_AFTER
         if left is not None or load.n_bytes >= _LOAD_BYTES:
             self.dispatch()
-        return _PartOfLoad(load, len(load.frames) - 1)
+        return part
 
     def dispatch(self) -> None:
         """Let the workers have what was submitted."""
         load = self._load
         if load.frames:
             self._load = _Load()
-            load.packed.add_done_callback(lambda packed: self._learn(load, packed))
-            self._pool.submit(load.run, self.compression)
+            self._pool.submit(load.run, self.compression, self._learn)
 
     def close(self) -> None:
         """End the workers."""
         self._pool.shutdown()
 
-    def _learn(self, load: _Load, packed: Future[list[PackedFrame]]) -> None:
-        if packed.exception() is None:
-            for frame, stored in zip(load.frames, packed.result(), strict=True):
-                if stored.chunk.compressed:
-                    self._skip.pop(frame.header.stream, None)
-                else:
-                    self._skip[frame.header.stream] = _TRY_AGAIN_AFTER
-        # Whoever holds a part of the load need not hold all of its frames.
-        load.frames = []
+    def _learn(self, frames: Sequence[Frame], packed: _Chunks) -> None:
+        for frame, stored in zip(frames, packed, strict=True):
+            if stored.chunk.compressed:
+                self._skip.pop(frame.header.stream, None)
+            else:
+                self._skip[frame.header.stream] = _TRY_AGAIN_AFTER

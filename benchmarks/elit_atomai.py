@@ -12,14 +12,12 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib
-import importlib.machinery
 import importlib.metadata
 import importlib.util
 import json
 import os
 import sys
 import time
-import types
 import warnings
 from pathlib import Path
 from typing import Any
@@ -144,21 +142,8 @@ def _say(answers: Any, **message: Any) -> None:
 
 def _stand_in_for_torchvision() -> None:
     """AtomAI imports torchvision for backbones that a Unet has not; its usual wheel needs CUDA to load."""
-    try:
-        importlib.import_module("torchvision")
-    except (ImportError, RuntimeError, OSError):
-        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        for name, members in {
-            "torchvision": (),
-            "torchvision.models": ("mobilenet_v2", "resnet50", "vgg16"),
-            "torchvision.utils": ("make_grid",),
-        }.items():
-            module = types.ModuleType(name)
-            module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
-            for member in members:
-                setattr(module, member, None)
-            sys.modules[name] = module
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "model_registry" / "converters"))
+    importlib.import_module("torchvision_stand_in").stand_in_for_torchvision()
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ class ResultHeader(StreamHeader):
     """Header of a stream computed from a frame; it keeps the frame's session and sequence number.
 
     Streams: `detections` (rows of `DETECTION_COLUMNS`), `uncertainty` (float16, `(ny, nx)`, pixel-wise
-    standard deviation of the ensemble's probabilities, 0 to 1), `class_map` (int16, `(rows, columns)`, class
-    of each chip of a grid, -1 for none) and `table` (float32, one row each) of engines with other answers.
+    standard deviation of the ensemble's probabilities, 0 to 1; of a single network one minus the likeliest
+    share), `class_map` (int16, class of each chip of a grid `(rows, columns)` or of each pixel `(ny, nx)`, -1
+    for none) and `table` (float32, one row each) of engines with other answers.
 
     Attributes:
         pixel_size_m: of the source; None for what has no pixels, such as a series of spectra.

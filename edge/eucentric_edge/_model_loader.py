@@ -25,7 +25,7 @@ from ._serving_model import ServingModel
 
 __all__ = ["load_serving_model", "require_golden_answers"]
 
-_KINDS = (".safetensors", ".json")
+_KINDS = (".safetensors", ".json", ".onnx")
 
 _log = logging.getLogger(__name__)
 

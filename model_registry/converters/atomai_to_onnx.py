@@ -6,21 +6,20 @@ It is no part of the package and imports none of it: AtomAI's checkpoints are pi
 runs here, in a process and an environment of its own, which has `atomai` and `onnx`. Even so only tensors and
 plain values are read (`weights_only=True`): the optimiser that AtomAI puts beside its weights is replaced by
 an inert stand-in. The ONNX file that comes out is data; register it with
-`eucentric models import columns.onnx --classes NAME,NAME --frames FOLDER`.
+`eucentric models import columns.onnx --classes NAME,NAME --frames FOLDER`. Where it is copied, the file
+`torchvision_stand_in.py` beside it is copied, too.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.machinery
 import json
 import sys
-import types
 import warnings
 
 import torch
 from torch import nn
+from torchvision_stand_in import stand_in_for_torchvision
 
 
 class Inert:
@@ -46,28 +45,6 @@ def read(path: str) -> dict:
         raise SystemExit(f"{path} holds no AtomAI segmentation model (its model_type must be 'seg')")
     found.pop("optimizer", None)
     return found
-
-
-def stand_in_for_torchvision() -> None:
-    """AtomAI imports torchvision for backbones that its own networks have not; some wheels do not load."""
-    try:
-        importlib.import_module("torchvision")
-    except (ImportError, RuntimeError, OSError):
-        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        names = {
-            "torchvision": (),
-            "torchvision.models": ("mobilenet_v2", "resnet50", "vgg16"),
-            "torchvision.utils": ("make_grid",),
-        }
-        for name, contents in names.items():
-            module = types.ModuleType(name)
-            module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
-            for content in contents:
-                setattr(module, content, None)
-            sys.modules[name] = module
-        for child in ("models", "utils"):
-            setattr(sys.modules["torchvision"], child, sys.modules[f"torchvision.{child}"])
 
 
 def rebuild(found: dict) -> tuple[nn.Module, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,9 +16,11 @@ from eucentric_core import FrozenModel
 from ..decoding import Decoding, decode
 from ..drift import DriftReference
 from ..preprocessing import check_frame
+from ..uncertainty import mean_entropy
 from ._description import ModelDescription
 from ._errors import unusable_model
 from ._findings import Findings
+from ._live import LiveAnswer
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -90,6 +94,42 @@ class SegmentationModel:
             classes=self.description.classes,
             drift_score=drift_score,
             unsure=unsure,
+        )
+
+    def live(
+        self, images: Sequence[NDArray[np.generic]], *, pixel_sizes_m: Sequence[float | None]
+    ) -> list[LiveAnswer]:
+        """Streams of each image; see `LiveModel`.
+
+        `detections`, (n, 4) float32; `class_map`, (ny, nx) int16, the likeliest class of each pixel, -1 for
+        none of them; `uncertainty`, (ny, nx) float16, what the likeliest outcome lacks to certainty. Of one
+        network there is no deviation of members.
+
+        Raises:
+            InvalidFrameError: an image is not a finite real 2D array.
+            EngineError: the graph answers with another shape than it must.
+        """
+        return [self._live(image) for image in images]
+
+    def _live(self, image: NDArray[np.generic]) -> LiveAnswer:
+        started_s = time.perf_counter()
+        maps = self.answer(image)
+        answered_s = time.perf_counter()
+        class_map, uncertainty = _likeliest(maps, exclusive=self._parameters.activation == "softmax")
+        rows = decode(maps, self._decoding).rows
+        entropy = mean_entropy(maps[np.newaxis], self._decoding)
+        reference = self._drift_reference
+        return LiveAnswer(
+            arrays={
+                "detections": rows,
+                "class_map": class_map,
+                "uncertainty": uncertainty.astype(np.float16),
+            },
+            mean_uncertainty=float(uncertainty.mean()),
+            mean_entropy_nats=entropy,
+            entropy_ratio=1.0 if reference is None else reference.quality_proxy(entropy),
+            drift_score=0.0 if reference is None else reference.score(graph_features(image, maps)),
+            stages_s={"network": answered_s - started_s, "decoding": time.perf_counter() - answered_s},
         )
 
     def answer(self, array: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -211,3 +251,17 @@ def _activated(logits: NDArray[np.float32], activation: str) -> NDArray[np.float
         return (1 / (1 + np.exp(-logits.clip(-60, 60)))).astype(np.float32)
     grown = np.exp(logits - logits.max(axis=0))
     return (grown / grown.sum(axis=0)).astype(np.float32)
+
+
+def _likeliest(
+    maps: NDArray[np.float32], *, exclusive: bool
+) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    """Class of each pixel, -1 for none, and one minus the share of that outcome.
+
+    Shares of exclusive classes (softmax) leave to `none` what they lack to one; of others (sigmoid) the
+    strongest counts against its own absence.
+    """
+    strongest = maps.max(axis=0)
+    none = np.clip(1 - (maps.sum(axis=0) if exclusive else strongest), 0, 1)
+    chosen = np.where(strongest > none, maps.argmax(axis=0), -1).astype(np.int16)
+    return chosen, (1 - np.maximum(strongest, none)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Policies as Prefect automations. What Prefect cannot express is decided when the flow begins."""
+"""Those policies that Prefect can decide about, as its automations. Guards are asked when the flow begins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from prefect.events.actions import RunDeployment
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 
 from ._prefect_events import EVENT_PREFIX
-from .policy import DatasetTrigger, DriftTrigger, FramesTrigger, Policy, explain
+from .engine import decided_by_prefect
+from .policy import EventMatch, Policy, explain
 
 __all__ = ["AUTOMATION_PREFIX", "automation_name", "compile_policy", "publish_policies"]
 
@@ -23,18 +24,30 @@ def automation_name(policy: Policy) -> str:
     return f"{AUTOMATION_PREFIX}{policy.name}"
 
 
-def compile_policy(policy: Policy, deployment_id: UUID) -> AutomationCore:
+def compile_policy(policy: Policy, match: EventMatch, deployment_id: UUID) -> AutomationCore:
     """The policy's trigger and action as Prefect understands them.
 
-    The event itself becomes a parameter of the flow, which holds score, cooldown, budget and "one at a time"
-    against it: an automation can neither compare numbers nor look at earlier runs.
+    The event itself becomes a parameter of the flow, which is admitted by the policy's guards: an automation
+    cannot look at earlier runs.
+
+    Args:
+        policy: which one.
+        match: what its trigger is to Prefect.
+        deployment_id: of the flow that its action runs.
     """
+    labels = {f"{EVENT_PREFIX}{name}": value for name, value in match.labels}
     return AutomationCore(
         name=automation_name(policy),
         description=explain(policy),
         enabled=policy.enabled,
         tags=["eucentric"],
-        trigger=_event_trigger(policy),
+        trigger=EventTrigger(
+            expect={f"{EVENT_PREFIX}{match.kind}"},
+            match={"prefect.resource.id": f"{EVENT_PREFIX}*", **labels},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
         actions=[
             RunDeployment(
                 source="selected",
@@ -55,39 +68,25 @@ def compile_policy(policy: Policy, deployment_id: UUID) -> AutomationCore:
     )
 
 
-def _event_trigger(policy: Policy) -> EventTrigger:
-    material = policy.trigger.material
-    match = {f"{EVENT_PREFIX}material": material} if material is not None else {}
-    threshold, within_s = 1, 0.0
-    match policy.trigger:
-        case DriftTrigger():
-            kind = "drift.detected"
-            match[f"{EVENT_PREFIX}model_name"] = policy.model
-        case DatasetTrigger():
-            kind = "dataset.registered"
-        case FramesTrigger() as trigger:
-            kind, threshold, within_s = "shard.registered", trigger.shards, trigger.within_s
-    return EventTrigger(
-        expect={f"{EVENT_PREFIX}{kind}"},
-        match={"prefect.resource.id": f"{EVENT_PREFIX}*", **match},
-        posture=Posture.Reactive,
-        threshold=threshold,
-        within=timedelta(seconds=within_s),
-    )
-
-
 async def publish_policies(
     client: PrefectClient, policies: Sequence[Policy], deployment_id: UUID
 ) -> dict[str, UUID]:
-    """Create, change and remove automations until they are those of the policies. Returns ids by policy."""
+    """Create, change and remove automations until they are those of what Prefect can decide about.
+
+    Returns:
+        Ids of the automations by policy.
+    """
     existing = {
         automation.name: automation
         for automation in await client.read_automations()
         if automation.name.startswith(AUTOMATION_PREFIX)
     }
     published: dict[str, UUID] = {}
-    for policy in policies:
-        wanted = compile_policy(policy, deployment_id)
+    for policy in decided_by_prefect(policies):
+        match = policy.trigger.as_match(policy.model)
+        if match is None:
+            continue
+        wanted = compile_policy(policy, match, deployment_id)
         present = existing.pop(wanted.name, None)
         if present is None:
             published[policy.name] = await client.create_automation(wanted)

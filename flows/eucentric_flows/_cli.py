@@ -12,14 +12,17 @@ import typer
 
 from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
 
+from ._flows_cli import add_flow_commands
+from ._policy_cli import policy_app
 from ._run_cli import run_app
 
 __all__ = ["app", "policy_app", "run_app"]
 
 app = typer.Typer(name="flows", help="Policies and flows that close the loop.", no_args_is_help=True)
-policy_app = typer.Typer(name="policy", help="Check and explain policy files.", no_args_is_help=True)
 
 _Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
+
+add_flow_commands(app)
 
 
 @app.command()
@@ -105,22 +108,3 @@ def bootstrap(
     typer.echo(json.dumps({"outcome": ending.outcome, "version": ending.version, "reason": ending.reason}))
     if ending.outcome == "rejected":
         raise typer.Exit(1)
-
-
-@policy_app.command("check")
-def check_policy(file: Annotated[Path, typer.Argument(help="Policy file (TOML).")]) -> None:
-    """Say whether a policy file can be used, and if not, why."""
-    from .policy import load_policy
-
-    with clear_errors():
-        policy = load_policy(file)
-    typer.echo(f"{file}: policy {policy.name} is valid{'' if policy.enabled else ' (disabled)'}.")
-
-
-@policy_app.command("explain")
-def explain_policy(file: Annotated[Path, typer.Argument(help="Policy file (TOML).")]) -> None:
-    """Say in one sentence what a policy does."""
-    from .policy import explain, load_policy
-
-    with clear_errors():
-        typer.echo(explain(load_policy(file)))

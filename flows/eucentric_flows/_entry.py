@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -21,6 +20,7 @@ from prefect.states import Cancelled, Completed
 from eucentric_core import ConfigurationError, Settings, configure_logging
 
 from ._active_run import ActiveRun, carrying_out
+from ._admission import policy_decision, policy_made
 from ._automation import AUTOMATION_PREFIX
 from ._errors import HeldError, RunCancelledError
 from ._event_outbox import EventOutbox, outbox_path
@@ -28,8 +28,6 @@ from ._pipeline import RunStage, Say, Site
 from ._run_record import RunRecord, runs_path
 from ._run_views import TriggeredBy
 from .catalogue import FlowSpec, Running
-from .catalogue._retrain import policy_named
-from .policy import Decision, PastRun, decide
 
 __all__ = ["SETTINGS_VARIABLE", "enter", "triggered_by"]
 
@@ -54,15 +52,19 @@ def enter(spec: FlowSpec[Any], request: Any) -> State[None]:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     made_by = _this_run()
     request = _named(request, made_by)
+    subject, made = spec.subject(settings, request), triggered_by(made_by)
+    decision = policy_decision(settings, request, subject, by_automation=made == "policy")
+    if policy_made(settings, request.trigger_id, request.policy):
+        made = "policy"
     with RunRecord(runs_path(settings)) as record:
         admission = record.admit(
             trigger_id=request.trigger_id,
             kind=spec.name,
             policy=request.policy,
-            model=spec.subject(settings, request),
-            triggered_by=triggered_by(made_by),
+            model=subject,
+            triggered_by=made,
             request=request.model_dump(mode="json"),
-            decision=partial(_decision, settings, spec, request),
+            decision=decision,
             flow_run_id=None if made_by is None else str(made_by.id),
             requested_utc=None if request.event is None else request.event.occurred_utc,
         )
@@ -121,19 +123,6 @@ def triggered_by(made_by: FlowRun | None) -> TriggeredBy:
     if creator is not None and creator.type == "AUTOMATION":
         return "policy" if (creator.display_value or "").startswith(AUTOMATION_PREFIX) else "manual"
     return "manual"
-
-
-def _decision(
-    settings: Settings, spec: FlowSpec[Any], request: Any, history: Sequence[PastRun], now: datetime
-) -> Decision:
-    policy = policy_named(settings, request.policy)
-    if policy is not None and request.event is not None:
-        return decide(policy, request.event, history, now)
-    subject = spec.subject(settings, request)
-    for run in history:
-        if run.model == subject and run.in_flight:
-            return Decision(fire=False, reason=f"run {run.trigger_id} of {subject} is in flight")
-    return Decision(fire=True, reason="asked for by a person")
 
 
 def _running(settings: Settings, spec: FlowSpec[Any], run: ActiveRun) -> Running:

@@ -80,6 +80,15 @@ class EventOutbox:
             ).fetchall()
         return tuple(parse_event(row["event"]) for row in rows)
 
+    def after(self, position: int, *, limit: int) -> tuple[tuple[int, AnyEvent], ...]:
+        """Events beyond a position, delivered or not, in the order of their arrival, with their positions."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT position, event FROM events WHERE position > ? ORDER BY position LIMIT ?",
+                (position, limit),
+            ).fetchall()
+        return tuple((row["position"], parse_event(row["event"])) for row in rows)
+
     def mark_delivered(self, events: Sequence[AnyEvent]) -> None:
         """The orchestrator has confirmed these events."""
         now = utc_now().isoformat()

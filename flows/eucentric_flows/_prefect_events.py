@@ -14,7 +14,7 @@ __all__ = ["EVENT_PREFIX", "EventSink", "PrefectEventSink", "prefect_event"]
 
 EVENT_PREFIX = "eucentric."
 
-_LABELS = ("instrument", "session", "material", "model_name", "dataset_id")
+_LABELS = ("instrument", "session", "sample", "material", "model_name", "dataset_id")
 
 
 def prefect_event(event: AnyEvent) -> dict[str, Any]:

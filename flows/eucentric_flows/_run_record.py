@@ -271,6 +271,12 @@ class RunRecord:
                     view.trigger_id,
                 )
 
+    def known(self, trigger_id: str) -> RunView | None:
+        """One run, or None where there is none."""
+        with self._lock:
+            row = row_of(self._connection, trigger_id)
+            return None if row is None else self._view(row)
+
     def find(self, beginning: str) -> RunView:
         """The run whose trigger id is this, or the only one whose trigger id begins with it.
 
@@ -306,7 +312,10 @@ class RunRecord:
     def _history(self, connection: sqlite3.Connection, now: datetime) -> tuple[PastRun, ...]:
         # Nothing older than the longest guard (30 days) can matter; what is in flight always does.
         rows = connection.execute(
-            "SELECT * FROM runs WHERE admitted"
+            "SELECT *, (SELECT SUM(julianday(coalesce(stages.ended_utc, runs.heartbeat_utc))"
+            " - julianday(stages.started_utc)) FROM stages"
+            " WHERE stages.trigger_id = runs.trigger_id AND name = 'train') AS busy_days"
+            " FROM runs WHERE admitted"
             " AND (ended_utc IS NULL OR julianday(ended_utc) > julianday(?) - 31)",
             (now.isoformat(),),
         ).fetchall()
@@ -319,6 +328,8 @@ class RunRecord:
                 started_utc=datetime.fromisoformat(row["started_utc"]),
                 ended_utc=row["ended_utc"] and datetime.fromisoformat(row["ended_utc"]),
                 alive=self._age_s(row, now) < LOST_AFTER_S,
+                outcome=row["outcome"],
+                busy_s=max(0.0, (row["busy_days"] or 0.0) * 86_400),
             )
             for row in rows
         )

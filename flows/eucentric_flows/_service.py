@@ -17,10 +17,13 @@ from ._automation import publish_policies
 from ._bridge import EventBridge, event_keys, event_sources
 from ._entry import SETTINGS_VARIABLE
 from ._event_outbox import EventOutbox, outbox_path
+from ._notify import notify
 from ._prefect_events import PrefectEventSink
 from ._renewal import renewing
 from ._run_record import RunRecord, runs_path
 from ._server import is_healthy
+from .engine._prefect_orders import PrefectOrders
+from .engine._service import deciding
 from .launcher import Launcher, deploy_all
 from .policy import Policy, load_policies
 
@@ -80,12 +83,14 @@ async def _serve(
                 on_event=partial(_note, record),
                 access=event_keys(settings, client="flows"),
             )
-            with bridge:
+            orders = PrefectOrders(wake=launcher.wake, notifier=notify)
+            deciding_now = deciding(settings, outbox, record, orders, on_end=lifetime.stopping.set)
+            with deciding_now, bridge:
                 running = asyncio.create_task(launcher.run(stopping))
                 told_to_stop = asyncio.create_task(asyncio.to_thread(lifetime.stopping.wait))
                 lifetime.announce_ready(
                     {
-                        "deployments": deployments,
+                        "deployments": dict(deployments),
                         "policies": {name: str(identity) for name, identity in automations.items()},
                     }
                 )

@@ -9,6 +9,7 @@ from prefect import flow
 from prefect.client.orchestration import PrefectClient, get_client
 
 from eucentric_flows._automation import automation_name, publish_policies
+from eucentric_flows.engine import decided_by_prefect, why_resident
 from eucentric_flows.policy import Policy, explain
 
 from .conftest import drift_policy
@@ -16,14 +17,9 @@ from .conftest import drift_policy
 pytestmark = pytest.mark.asyncio
 
 
-def on_frames(count: int) -> Policy:
-    trigger = {"kind": "frames", "material": "mos2", "count": count}
-    return Policy.model_validate({"name": "on-frames", "model": "atoms", "trigger": trigger})
-
-
-def on_dataset() -> Policy:
+def on_dataset(**changes: object) -> Policy:
     trigger = {"kind": "dataset", "material": "mos2"}
-    return Policy.model_validate({"name": "on-dataset", "model": "atoms", "trigger": trigger})
+    return Policy.model_validate({"name": "on-dataset", "model": "atoms", "trigger": trigger, **changes})
 
 
 async def deployment(client: PrefectClient) -> UUID:
@@ -35,28 +31,49 @@ async def deployment(client: PrefectClient) -> UUID:
     return await client.create_deployment(flow_id, "tests")
 
 
-async def test_every_kind_of_policy_is_accepted_and_kept_up_to_date(prefect: str) -> None:
+async def test_what_prefect_can_decide_is_kept_up_to_date_there(prefect: str) -> None:
     async with get_client() as client:
         deployment_id = await deployment(client)
-        policies = (drift_policy(), on_dataset(), on_frames(100))
+        # A bound on a number is more than an automation can tell.
+        policies = (drift_policy(), on_dataset())
         published = await publish_policies(client, policies, deployment_id)
-        assert set(published) == {"on-drift", "on-dataset", "on-frames"}
-        stored = await client.read_automation(published["on-frames"])
+        assert set(published) == {"on-dataset"}
+        stored = await client.read_automation(published["on-dataset"])
         assert stored is not None
-        assert stored.description == explain(on_frames(100))
-        assert stored.trigger.model_dump()["threshold"] == 7
+        assert stored.description == explain(on_dataset())
+        assert stored.trigger.model_dump()["match"]["eucentric.material"] == "mos2"
 
         again = await publish_policies(client, policies, deployment_id)
         assert again == published
 
-        changed = (drift_policy(enabled=False), on_frames(200))
-        assert await publish_policies(client, changed, deployment_id) == {
-            name: published[name] for name in ("on-drift", "on-frames")
-        }
+        changed = (drift_policy(), on_dataset(enabled=False))
+        assert await publish_policies(client, changed, deployment_id) == published
         present = {automation.name: automation for automation in await client.read_automations()}
-        assert set(present) == {automation_name(policy) for policy in changed}
-        assert not present[automation_name(drift_policy())].enabled
-        assert present[automation_name(on_frames(200))].trigger.model_dump()["threshold"] == 13
+        assert set(present) == {automation_name(on_dataset())}
+        assert not present[automation_name(on_dataset())].enabled
 
         assert await publish_policies(client, (), deployment_id) == {}
         assert await client.read_automations() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, None),
+        ({"trigger": {"kind": "dataset", "min_frames": 2}}, "its trigger 'dataset' is more than an event"),
+        ({"conditions": [{"kind": "champion", "min_age_s": 60}]}, "it has conditions"),
+        ({"guards": {"approval": {}}}, "its firings may have to wait"),
+        ({"guards": {"quiet_hours": {"begin": "22:00", "end": "06:00"}}}, "its firings may have to wait"),
+        ({"action": {"kind": "evaluate"}}, "its action 'evaluate' is handed more than the event"),
+    ],
+)
+async def test_why_the_engine_decides_is_said(changes: dict[str, object], why: str | None) -> None:
+    policy = on_dataset(**changes)
+    found = why_resident(policy, (policy, drift_policy()))
+    assert found is why or (found is not None and why is not None and found.startswith(why))
+
+
+async def test_two_policies_on_the_same_events_are_left_to_the_engine() -> None:
+    both = (on_dataset(), on_dataset(name="other"))
+    assert decided_by_prefect(both) == ()
+    assert decided_by_prefect(both[:1]) == both[:1]

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eucentric_core import AnyEvent, DatasetRegistered, ShardRegistered
+from eucentric_core import AnyEvent, DatasetRegistered, DriftDetected, ShardRegistered
 from eucentric_flows.policy import (
     PastRun,
     Policy,
     PolicyError,
+    RetrainAction,
     RetrainRequest,
     decide,
     explain,
@@ -62,15 +63,23 @@ def past_run(**changes: object) -> PastRun:
     return PastRun.model_validate({**facts, **changes})
 
 
+def drifting(**changes: object) -> DriftDetected:
+    return drift_event(**{"occurred_utc": NOW, **changes})
+
+
 def data_set(**changes: object) -> DatasetRegistered:
     facts: dict[str, object] = {"source": "repository-1", "dataset_id": "m.s", "frames": 40, "missing": 0}
-    return DatasetRegistered.model_validate({**facts, "material": "mos2", **changes})
+    return DatasetRegistered.model_validate({**facts, "material": "mos2", "occurred_utc": NOW, **changes})
 
 
-def shard(material: str | None = "mos2") -> ShardRegistered:
-    return ShardRegistered(
-        source="repository-1", dataset_id="m.s", idempotency_key="k", frames=16, material=material
-    )
+def shard(**changes: object) -> ShardRegistered:
+    facts: dict[str, object] = {
+        "source": "repository-1",
+        "dataset_id": "m.s",
+        "idempotency_key": "k",
+        "frames": 16,
+    }
+    return ShardRegistered.model_validate({**facts, "material": "mos2", "occurred_utc": NOW, **changes})
 
 
 ON_DATASET = Policy.model_validate(
@@ -89,10 +98,10 @@ JUST_STARTED = past_run(started_utc=NOW - timedelta(seconds=40), ended_utc=None)
 @pytest.mark.parametrize(
     ("policy", "event", "history", "reason"),
     [
-        (drift_policy(), drift_event(), [], "policy on-drift fires on drift.detected from edge-1"),
+        (drift_policy(), drifting(), [], "policy on-drift fires on drift.detected from edge-1"),
         (ON_DATASET, data_set(), [], "policy on-data fires on dataset.registered from repository-1"),
-        (ON_FRAMES, shard(), [], "policy on-frames fires on shard.registered from repository-1"),
-        (drift_policy(), drift_event(), [past_run()], "policy on-drift fires on drift.detected from edge-1"),
+        (ON_FRAMES, shard(frames=100), [], "policy on-frames fires on shard.registered from repository-1"),
+        (drift_policy(), drifting(), [past_run()], "policy on-drift fires on drift.detected from edge-1"),
     ],
 )
 def test_it_fires(policy: Policy, event: AnyEvent, history: list[PastRun], reason: str) -> None:
@@ -103,23 +112,33 @@ def test_it_fires(policy: Policy, event: AnyEvent, history: list[PastRun], reaso
 @pytest.mark.parametrize(
     ("policy", "event", "history", "reason"),
     [
-        (drift_policy(enabled=False), drift_event(), [], "policy on-drift is disabled"),
-        (drift_policy(), drift_event(drift_score=1.4), [], "drift score 1.4 is below 1.5"),
-        (drift_policy(), drift_event(model_name="other"), [], "the event is about model other, not atoms"),
-        (drift_policy(), data_set(), [], "a dataset.registered event does not trigger a drift policy"),
-        (ON_DATASET, data_set(frames=31), [], "data set m.s has 31 of 32 frames"),
-        (ON_DATASET, data_set(material="graphene"), [], "the material is graphene, not mos2"),
-        (ON_FRAMES, shard(None), [], "the material is not stated, not mos2"),
-        (drift_policy(), drift_event(), [JUST_STARTED], "run earlier of model atoms is in flight"),
+        (drift_policy(enabled=False), drifting(), [], "policy on-drift is disabled"),
+        (drift_policy(), drifting(drift_score=1.4), [], "drift score 1.4 is below 1.5"),
         (
             drift_policy(),
-            drift_event(),
+            drifting(model_name="other"),
+            [],
+            "the drift.detected event does not concern policy on-drift",
+        ),
+        (drift_policy(), data_set(), [], "the dataset.registered event does not concern policy on-drift"),
+        (ON_DATASET, data_set(frames=31), [], "data set m.s has 31 of 32 frames"),
+        (
+            ON_DATASET,
+            data_set(material="graphene"),
+            [],
+            "the dataset.registered event does not concern policy on-data",
+        ),
+        (ON_FRAMES, shard(), [], "16 frames of 100 frames within 1 d"),
+        (drift_policy(), drifting(), [JUST_STARTED], "run earlier of model atoms is in flight"),
+        (
+            drift_policy(),
+            drifting(),
             [past_run(ended_utc=NOW - timedelta(seconds=100))],
             "cooldown of 600 s, 500 s of it left",
         ),
         (
             drift_policy(guards={"max_runs_per_day": 2}),
-            drift_event(),
+            drifting(),
             [past_run(), past_run(trigger_id="another")],
             "budget of 2 run(s) a day is used up",
         ),
@@ -132,14 +151,14 @@ def test_it_holds(policy: Policy, event: AnyEvent, history: list[PastRun], reaso
 
 def test_a_lost_run_holds_nobody_back_for_ever() -> None:
     lost = past_run(ended_utc=None, alive=False)
-    assert decide(drift_policy(), drift_event(), [lost], NOW).fire
+    assert decide(drift_policy(), drifting(), [lost], NOW).fire
 
 
 def test_another_policy_waits_for_the_model_but_has_a_cooldown_of_its_own() -> None:
     other = drift_policy(name="other")
-    assert not decide(other, drift_event(), [JUST_STARTED], NOW).fire
+    assert not decide(other, drifting(), [JUST_STARTED], NOW).fire
     ended = past_run(ended_utc=NOW - timedelta(seconds=1))
-    assert decide(other, drift_event(), [ended], NOW).fire
+    assert decide(other, drifting(), [ended], NOW).fire
 
 
 # On a busy machine input may be slow to come, which says nothing of the policy.
@@ -157,7 +176,7 @@ def test_guards_are_never_passed(waits_s: list[float], run_s: float, cooldown_s:
     for wait_s in waits_s:
         now += timedelta(seconds=wait_s)
         history = [past_run(started_utc=start, ended_utc=end if end <= now else None) for start, end in spans]
-        if decide(policy, drift_event(), history, now).fire:
+        if decide(policy, drifting(occurred_utc=now), history, now).fire:
             spans.append((now, now + timedelta(seconds=run_s)))
     for (_, ended), (started, _) in pairwise(spans):
         assert started >= ended, "two runs at a time"
@@ -183,7 +202,7 @@ def test_guards_are_never_passed(waits_s: list[float], run_s: float, cooldown_s:
         ),
         (
             ON_FRAMES,
-            "When 100 frames of mos2 (7 shards of 16) have been registered within 1 d, model atoms",
+            "When 100 frames of mos2 have been registered within 1 d, model atoms",
             "10 min between them.",
         ),
         (drift_policy(enabled=False), "DISABLED: When the edge reports drift", "between them."),
@@ -200,34 +219,9 @@ def test_a_policy_file_is_read(tmp_path: Path) -> None:
     path.write_text(POLICY_FILE)
     policy = load_policy(path)
     assert policy.guards.cooldown_s == 900
+    assert isinstance(policy.action, RetrainAction)
     assert policy.action.gates.max_f1_loss_on_start == 0.05
     assert load_policies(tmp_path) == (policy,)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "sentence"),
-    [
-        (
-            "min_score = 1.5",
-            "min_score = -1",
-            "trigger.min_score: input should be greater than or equal to 0.",
-        ),
-        ("min_score", "minimum", "trigger.minimum: extra inputs are not permitted."),
-        ('model = "atoms"', "", "model: field required."),
-        ("[guards]", "[guards", "is not valid TOML"),
-        ('kind = "drift"', 'kind = "moon"', "'kind' does not match any of the expected tags"),
-    ],
-)
-def test_a_bad_policy_file_is_one_clear_sentence(
-    tmp_path: Path, before: str, after: str, sentence: str
-) -> None:
-    path = tmp_path / "bad.toml"
-    path.write_text(POLICY_FILE.replace(before, after))
-    with pytest.raises(PolicyError) as caught:
-        load_policy(path)
-    assert sentence in caught.value.what
-    assert str(path) in caught.value.what
-    assert "\n" not in caught.value.what
 
 
 def test_two_policies_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -238,7 +232,7 @@ def test_two_policies_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_request_takes_its_frames_from_the_event() -> None:
-    request = RetrainRequest(trigger_id="t", policy="on-drift", model="atoms", event=drift_event())
+    request = RetrainRequest(trigger_id="t", policy="on-drift", model="atoms", event=drifting())
     assert (request.session_wanted, request.sequence_wanted) == ("s1", 4)
     with pytest.raises(ValueError, match="give a session"):
         RetrainRequest(trigger_id="t", model="atoms")

@@ -19,6 +19,7 @@ from eucentric_core import EucentricError, ManagedProcess, Settings
 from eucentric_core.transport import StreamPublisher
 from eucentric_flows import DEPLOYMENT, RunRecord, RunView, runs_path
 from eucentric_flows._cli import app, policy_app, run_app
+from eucentric_flows.engine import DecisionView, History, PolicyStore, policies_file
 
 from ..data_channel import data_channel
 from .conftest import drift_event
@@ -31,6 +32,8 @@ model = "atoms"
 [trigger]
 kind = "drift"
 min_score = 1.5
+[guards]
+cooldown_s = 0
 """
 
 
@@ -100,22 +103,28 @@ def publish_until_heard(site: Settings, edge: StreamPublisher, **changes: object
     return found
 
 
-def test_an_event_below_the_bound_becomes_a_held_run_of_the_policy(
+def decision(site: Settings, event_id: str) -> DecisionView | None:
+    with PolicyStore(policies_file(site)) as store:
+        found = History(store).newest(occurrence=event_id)
+    return found[0] if found else None
+
+
+def test_an_event_below_the_bound_is_not_met_and_no_flow_is_run_for_it(
     site: Settings, service: ManagedProcess, edge: StreamPublisher, prefect: str
 ) -> None:
-    run = publish_until_heard(site, edge, drift_score=1.2)
-    assert (run.state, run.reason) == ("held", "drift score 1.2 is below 1.5")
-    assert (run.triggered_by, run.policy) == ("policy", "on-drift")
+    event = drift_event(drift_score=1.2)
 
-    flow_run = httpx.get(f"{prefect}/flow_runs/{run.flow_run_id}").raise_for_status().json()
-    assert flow_run["created_by"]["type"] == "AUTOMATION"
-    assert flow_run["created_by"]["display_value"] == "eucentric policy on-drift"
+    def decided() -> DecisionView | None:
+        edge.publish_event(event)
+        time.sleep(0.5)
+        return decision(site, event.id)
 
-    def state() -> str | None:
-        shown = httpx.get(f"{prefect}/flow_runs/{run.flow_run_id}").json()
-        return shown["state_name"] if shown["end_time"] else None
-
-    assert wait_for(state) == "Held"
+    found: DecisionView = wait_for(decided)
+    assert (found.status, found.reason) == ("not_met", "drift score 1.2 is below 1.5")
+    assert (found.policy, found.trigger_id) == ("on-drift", None)
+    assert recorded(site, event.id) is None
+    runs = httpx.post(f"{prefect}/flow_runs/filter", json={}).raise_for_status().json()
+    assert event.id not in {run["name"] for run in runs}
 
 
 def test_a_person_who_claims_to_be_a_policy_is_recorded_as_a_person(
@@ -143,6 +152,11 @@ def test_a_run_that_cannot_go_on_fails_loudly_and_says_where(
     run = publish_until_heard(site, edge, drift_score=3.0)
     assert run.state == "failed"
     assert "keys" in run.reason
+    # Our own books say that the policy fired.
+    assert (run.triggered_by, run.policy) == ("policy", "on-drift")
+    fired = decision(site, run.trigger_id)
+    assert fired is not None
+    assert (fired.status, fired.trigger_id) == ("fired", run.trigger_id)
     flow_run = wait_for(
         lambda: _ended(httpx.get(f"{prefect}/flow_runs/{run.flow_run_id}").raise_for_status().json())
     )
@@ -196,4 +210,4 @@ def test_policies_can_be_checked_from_the_command_line(tmp_path: Path) -> None:
     path.write_text("name = 3")
     refused = CliRunner().invoke(policy_app, ["check", str(path)])
     assert refused.exit_code == 2
-    assert "name: input should be a valid string" in refused.stderr
+    assert f"{path}, line 1, column 8, name: input should be a valid string" in refused.stderr

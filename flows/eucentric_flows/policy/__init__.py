@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from ._decide import decide
+from ._backtest import Backtest, Firing, Recorded, backtest
+from ._circumstances import ChampionSince, Circumstances, PastRun
+from ._decide import advance, decide, may_run, next_due_utc, reconsider
+from ._document import SCHEMA_VERSION, Policy
+from ._errors import PolicyError, Problem
 from ._explain import explain
 from ._inputs import (
     KNOWN_INPUTS,
@@ -15,42 +19,76 @@ from ._inputs import (
     RowsInput,
     SeriesInput,
 )
-from ._load import load_policies, load_policy
-from ._models import (
+from ._load import load_policies, load_policy, parse_policy, problem_error
+from ._positions import KeyPath, places
+from ._ruling import Answer, Decision, PolicyState, Ruling, Status, Waiting
+from ._vocabulary import nearest
+from .actions import Cause, FlowOrder, NotifyOrder, Order, RetrainAction, RetrainRequest
+from .guards import Guards
+from .triggers import (
+    AllTrigger,
+    AnyOfTrigger,
+    AnyTrigger,
     DatasetTrigger,
-    Decision,
     DriftTrigger,
+    EventMatch,
+    FlowTrigger,
     FramesTrigger,
-    Guards,
-    PastRun,
-    Policy,
-    PolicyError,
-    RetrainAction,
-    RetrainRequest,
 )
 
 __all__ = [
     "KNOWN_INPUTS",
+    "SCHEMA_VERSION",
+    "AllTrigger",
+    "Answer",
+    "AnyOfTrigger",
+    "AnyTrigger",
     "ArraysInput",
+    "Backtest",
+    "Cause",
     "ChampionInput",
+    "ChampionSince",
+    "Circumstances",
     "DatasetTrigger",
     "Decision",
     "DriftTrigger",
+    "EventMatch",
     "FileInput",
+    "Firing",
+    "FlowOrder",
+    "FlowTrigger",
     "FramesInput",
     "FramesTrigger",
     "Guards",
     "InputSource",
+    "KeyPath",
     "NewestInput",
+    "NotifyOrder",
+    "Order",
     "PastRun",
     "Policy",
     "PolicyError",
+    "PolicyState",
+    "Problem",
+    "Recorded",
     "RetrainAction",
     "RetrainRequest",
     "RowsInput",
+    "Ruling",
     "SeriesInput",
+    "Status",
+    "Waiting",
+    "advance",
+    "backtest",
     "decide",
     "explain",
     "load_policies",
     "load_policy",
+    "may_run",
+    "nearest",
+    "next_due_utc",
+    "parse_policy",
+    "places",
+    "problem_error",
+    "reconsider",
 ]

@@ -1,0 +1,180 @@
+"""`eucentric policy check|explain|backtest`: what a policy file says, and what it would have done."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from eucentric_core import Settings, clear_errors, load_settings, utc_now
+
+if TYPE_CHECKING:
+    from .policy import Backtest, Policy, PolicyError
+
+__all__ = ["STYLES", "AsJson", "Config", "back_test", "check", "explain_file", "find_policy"]
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_TYPICAL_RUN_S = 600.0
+STYLES = {"fired": "green", "deferred": "yellow", "awaiting": "yellow", "held": "red", "expired": "red"}
+
+
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Policy files (TOML).")],
+    as_json: AsJson = False,
+) -> None:
+    """Say whether policy files can be used; if not: line, column, reason and the word that was meant."""
+    from ._policy_references import check_policy
+    from .policy import PolicyError
+
+    report: list[dict[str, object]] = []
+    for file in files:
+        try:
+            policy = check_policy(file)
+        except PolicyError as error:
+            problems = [problem.model_dump(mode="json") for problem in error.problems]
+            report.append({"file": str(file), "valid": False, "problems": problems})
+            if not as_json:
+                _show_problems(file, error)
+        else:
+            report.append({"file": str(file), "valid": True, "policy": policy.name, "problems": []})
+            if not as_json:
+                off = "" if policy.enabled else " (disabled)"
+                typer.echo(f"{file}: policy {policy.name} is valid{off}.")
+    if as_json:
+        typer.echo(json.dumps(report))
+    if not all(entry["valid"] for entry in report):
+        raise typer.Exit(2)
+
+
+def _show_problems(file: Path, error: PolicyError) -> None:
+    if not error.problems:
+        typer.echo(f"error: {error.what}\n  next: {error.next_step}", err=True)
+        return
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    for problem in error.problems:
+        typer.echo(f"{file}, {problem.sentence}", err=True)
+        if problem.line <= len(lines):
+            source = lines[problem.line - 1].expandtabs(1)
+            typer.echo(f"  {problem.line:4d} | {source}\n       | {' ' * (problem.column - 1)}^", err=True)
+
+
+def explain_file(
+    policy: Annotated[str, typer.Argument(help="Policy file (TOML), or name of a policy of this hub.")],
+    config: Config = None,
+) -> None:
+    """Say in one sentence what a policy does."""
+    from .policy import explain
+
+    with clear_errors():
+        typer.echo(explain(find_policy(load_settings(config), policy)))
+
+
+def find_policy(settings: Settings, file_or_name: str) -> Policy:
+    """The policy in a file, or that of a name in the hub's folder.
+
+    Raises:
+        PolicyError: there is none, or its file is bad.
+    """
+    from .policy import PolicyError, load_policies, load_policy, nearest
+
+    if file_or_name.endswith(".toml"):
+        return load_policy(Path(file_or_name))
+    policies = {policy.name: policy for policy in load_policies(settings.policies_path)}
+    if file_or_name not in policies:
+        meant = nearest(file_or_name, policies)
+        hint = (
+            f"did you mean {meant}?" if meant else "`eucentric policy ls` lists them; a file ends in .toml."
+        )
+        raise PolicyError(
+            f"There is no policy {file_or_name!r} in {settings.policies_path}.",
+            safe="nothing was changed.",
+            next_step=hint,
+        )
+    return policies[file_or_name]
+
+
+def back_test(
+    policy: Annotated[str, typer.Argument(help="Policy file (TOML), or name of a policy of this hub.")],
+    config: Config = None,
+    days: Annotated[float, typer.Option(min=0.001, max=366, help="How many days back.")] = 7.0,
+    run_s: Annotated[
+        float | None,
+        typer.Option(min=1, help="How long a run takes (s); by default the median of those recorded."),
+    ] = None,
+    approval: Annotated[
+        bool, typer.Option(help="Whether a person would have approved at once, or never.")
+    ] = True,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also events that were not enough for the trigger.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a policy would have done with the events of the last days. Nothing is run."""
+    from ._policy_references import check_policy
+    from .engine import Journal, PolicyStore, policies_file
+    from .policy import backtest
+
+    with clear_errors():
+        settings = load_settings(config)
+        wanted = find_policy(settings, policy)
+        if policy.endswith(".toml"):
+            check_policy(Path(policy))
+        length_s = run_s or _usual_run_s(settings, wanted.model)
+        end = utc_now()
+        begin = end - timedelta(days=days)
+        with PolicyStore(policies_file(settings)) as store:
+            outcome = backtest(
+                wanted,
+                Journal(store).between(begin, end),
+                begin=begin,
+                end=end,
+                run_s=length_s,
+                approve=approval,
+            )
+    if as_json:
+        typer.echo(json.dumps({**outcome.model_dump(mode="json"), "counts": dict(outcome.counts)}))
+    else:
+        _show_backtest(outcome, length_s, everything=everything)
+
+
+def _usual_run_s(settings: Settings, model: str) -> float:
+    from ._run_record import RunRecord, runs_path
+
+    with RunRecord(runs_path(settings)) as record:
+        ended = [
+            (run.ended_utc - run.started_utc).total_seconds()
+            for run in record.history()
+            if run.model == model and run.ended_utc is not None
+        ]
+    return max(1.0, statistics.median(ended)) if ended else _TYPICAL_RUN_S
+
+
+def _show_backtest(outcome: Backtest, run_s: float, *, everything: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("time (UTC)", "decision", "event", "why")
+    for decision in outcome.decisions:
+        if decision.status != "not_met" or everything:
+            table.add_row(
+                f"{decision.at_utc:%Y-%m-%d %H:%M:%S}",
+                f"[{STYLES.get(decision.status, 'dim')}]{decision.status.replace('_', ' ')}[/]",
+                decision.event_kind or "clock",
+                decision.reason,
+            )
+    if table.row_count:
+        console.print(table)
+    counts = outcome.counts
+    hours = f" ({outcome.node_hours:.2g} node-hours)" if outcome.node_hours else ""
+    console.print(
+        f"From {outcome.begin_utc:%Y-%m-%d %H:%M} to {outcome.end_utc:%Y-%m-%d %H:%M} UTC, {outcome.events} "
+        f"event(s): {outcome.policy} would have fired {counts.get('fired', 0)} time(s){hours}, held back "
+        f"{counts.get('held', 0)}, put off {counts.get('deferred', 0)}; {counts.get('not_met', 0)} event(s) "
+        f"were not enough. Runs are taken to last {run_s:.0f} s, and no other policy to run."
+    )

@@ -1,0 +1,24 @@
+"""Measure the champion again."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ._flow_action import FlowAction
+
+__all__ = ["EvaluateAction"]
+
+
+class EvaluateAction(FlowAction):
+    """Run the flow `evaluate`, which measures the model in service and reports its figures as events."""
+
+    kind: Literal["evaluate"] = "evaluate"
+
+    @property
+    def flow_name(self) -> str:
+        """See `FlowAction`."""
+        return "evaluate"
+
+    def phrase(self, model: str) -> str:
+        """See `Action`."""
+        return f"model {model} is evaluated{self._with_parameters()}"

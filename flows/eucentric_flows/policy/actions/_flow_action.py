@@ -1,0 +1,54 @@
+"""What all actions share that run a flow with a few parameters."""
+
+from __future__ import annotations
+
+from pydantic import JsonValue
+
+from eucentric_core import FrozenModel
+
+from ._base import Cause, FlowOrder
+
+__all__ = ["FlowAction"]
+
+
+class FlowAction(FrozenModel):
+    """Runs one flow of the catalogue.
+
+    Attributes:
+        parameters: fields of the flow's request, beside trigger, policy and event.
+    """
+
+    parameters: dict[str, JsonValue] = {}
+
+    @property
+    def flow_name(self) -> str:
+        """Which flow."""
+        raise NotImplementedError
+
+    @property
+    def begins_a_run(self) -> bool:
+        """See `Action`."""
+        return True
+
+    @property
+    def nodes(self) -> int:
+        """See `Action`: it trains nothing."""
+        return 1
+
+    @property
+    def node_hours_at_most(self) -> float:
+        """See `Action`: it trains nothing."""
+        return 0.0
+
+    def order(self, cause: Cause) -> FlowOrder:
+        """See `Action`."""
+        event = None if cause.event is None else cause.event.model_dump(mode="json")
+        named: dict[str, JsonValue] = {"trigger_id": cause.trigger_id, "policy": cause.policy, "event": event}
+        return FlowOrder(flow=self.flow_name, request={**self._about(cause), **self.parameters, **named})
+
+    def _about(self, cause: Cause) -> dict[str, JsonValue]:
+        return {"model": cause.model}
+
+    def _with_parameters(self) -> str:
+        told = ", ".join(f"{name} {value}" for name, value in sorted(self.parameters.items()))
+        return f" ({told})" if told else ""

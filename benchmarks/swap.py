@@ -54,7 +54,7 @@ from eucentric_models.networks import build_network
 SIDE_PX = 256
 SPEC = NetworkSpec(n_classes=1, base_filters=24, depth=2, stem_factor=4)
 MEMBERS = 2
-FRAMES_BEFORE = 300
+FRAMES_BEFORE = 600
 PATIENCE_S = 200.0
 # The deviation travels as float16, and other batches may round the last bits differently.
 SAME = 2e-3

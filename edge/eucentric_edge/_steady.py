@@ -9,13 +9,13 @@ from threadpoolctl import threadpool_limits
 
 __all__ = ["keep_steady"]
 
-_SWITCH_INTERVAL_S = 5e-4
+_SWITCH_INTERVAL_S = 1e-4
 
 
 def keep_steady(*, threads: int) -> None:
     """Set this process up for even times of its frames; once, when everything is loaded.
 
-    - A thread that computes in Python keeps the interpreter for 0.5 ms at most, not 5 ms. A frame lets go of
+    - A thread that computes in Python keeps the interpreter for 0.1 ms at most, not 5 ms. A frame lets go of
       it for each array that it computes and sends, and would wait that long each time.
     - Matrix products of NumPy use `threads` too, not a thread on each processor: small ones are no faster for
       it, and wait for a thread whose processor somebody else has at the moment.

@@ -53,7 +53,7 @@ class Ending:
 
     outcome: Outcome
     reason: str
-    version: int
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ._run_views import RunView
 
-__all__ = ["run_app"]
+__all__ = ["as_json_object", "picture", "run_app"]
 
 run_app = typer.Typer(name="run", help="Runs: what was triggered, what became of it.", no_args_is_help=True)
 
@@ -45,7 +45,7 @@ def list_runs(
     with clear_errors(), RunRecord(runs_path(load_settings(config))) as record:
         runs = record.runs(limit=limit)
     if as_json:
-        typer.echo(json.dumps([_as_json(run) for run in runs]))
+        typer.echo(json.dumps([as_json_object(run) for run in runs]))
         return
     from rich.console import Console
     from rich.table import Table
@@ -76,17 +76,17 @@ def show_run(
         settings = load_settings(config)
         run = _find(settings, trigger_id)
     if not watch:
-        typer.echo(json.dumps(_as_json(run)) if as_json else "\n".join(_picture(run)))
+        typer.echo(json.dumps(as_json_object(run)) if as_json else "\n".join(picture(run)))
         return
     if as_json:
-        _follow(settings, run, lambda view: typer.echo(json.dumps(_as_json(view))))
+        _follow(settings, run, lambda view: typer.echo(json.dumps(as_json_object(view))))
         return
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
     with Live(console=Console(), auto_refresh=False) as live:
-        _follow(settings, run, lambda view: live.update(Text("\n".join(_picture(view))), refresh=True))
+        _follow(settings, run, lambda view: live.update(Text("\n".join(picture(view))), refresh=True))
 
 
 @run_app.command("cancel")
@@ -177,7 +177,8 @@ def _follow(settings: Settings, run: RunView, show: Callable[[RunView], None]) -
             run = record.run(run.trigger_id)
 
 
-def _as_json(run: RunView) -> dict[str, object]:
+def as_json_object(run: RunView) -> dict[str, object]:
+    """A run for programs."""
     waiting = run.waiting
     return {
         **run.model_dump(mode="json"),
@@ -187,7 +188,8 @@ def _as_json(run: RunView) -> dict[str, object]:
     }
 
 
-def _picture(run: RunView) -> list[str]:
+def picture(run: RunView) -> list[str]:
+    """A run for people, as lines."""
     from ._time_line import state_words, time_line
 
     by = f"policy {run.policy}" if run.triggered_by == "policy" else "a person"

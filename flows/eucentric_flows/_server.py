@@ -24,10 +24,10 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_API_URL": settings.hub.prefect_api_url,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "true",
-        # The default of 10 s is most of the time between an event and its flow.
-        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
         # One process per flow run: nothing else in it may be told to start a server of its own.
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        # The service's own lines belong to no flow run.
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         # What a stage says is then on Prefect's page, too.
         "PREFECT_LOGGING_EXTRA_LOGGERS": "eucentric_flows,eucentric_hpc",
     }

@@ -5,6 +5,7 @@ Written against `eucentric_core.Microscope`, they run beside the instrument and 
 
 from __future__ import annotations
 
+from ._beam_feedback import BeamFeedback, BeamVisit, FeedbackPlan
 from ._checkpoint import Checkpoint, StepRecord
 from ._control import Progress, RunControl
 from ._corrected_move import corrected_move
@@ -28,11 +29,15 @@ from ._particles import find_particles
 from ._positions import Solution, solve_positions
 from ._registration import Registration, register
 from ._run import Procedure, ProgressCallback, Steps, run
+from ._spectra import EnergyWindow, SpectrumExposure, window_share
 from ._stage_facts import StageFacts
 from ._stitch import stitch
+from ._survey_spectroscopy import SurveyPlan, SurveyResult, SurveySpectroscopy
 from ._unstage import unstage, unstaged
 
 __all__ = [
+    "BeamFeedback",
+    "BeamVisit",
     "BlankingFailedError",
     "Checkpoint",
     "CheckpointError",
@@ -40,10 +45,12 @@ __all__ = [
     "DrivePlan",
     "DriveResult",
     "DriveToFeature",
+    "EnergyWindow",
     "Exposure",
     "ExposureCutShortError",
     "FeatureNotReachedError",
     "FeatureVisit",
+    "FeedbackPlan",
     "Matching",
     "Montage",
     "MontagePlan",
@@ -57,10 +64,14 @@ __all__ = [
     "Registration",
     "RunControl",
     "Solution",
+    "SpectrumExposure",
     "StageFacts",
     "StageGeometry",
     "StepRecord",
     "Steps",
+    "SurveyPlan",
+    "SurveyResult",
+    "SurveySpectroscopy",
     "TilePair",
     "TilePlace",
     "assemble",
@@ -72,4 +83,5 @@ __all__ = [
     "stitch",
     "unstage",
     "unstaged",
+    "window_share",
 ]

@@ -121,13 +121,15 @@ def test_the_only_images_of_an_npz_are_taken_and_of_several_one_must_be_named(
     np.savez(tmp_path / "one.npz", image=noise(7), positions=np.zeros((900, 2)), sampling=np.array(0.1))
     status, said, _ = apply(tmp_path / "one.npz", "--json", "--uncalibrated")
     assert (status, json.loads(said)["images"]) == (0, 1)
-    np.savez(tmp_path / "two.npz", image=noise(7), density=noise(8))
+    np.savez(tmp_path / "two.npz", haadf=noise(7), density=noise(8))
     status, _, error = apply(tmp_path / "two.npz", "--json", "--uncalibrated")
     assert status == 2
-    assert "density, image" in error
+    assert "density, haadf" in error
     assert "--signal" in error
-    status, said, _ = apply(tmp_path / "two.npz", "--json", "--uncalibrated", "--signal", "image")
+    status, said, _ = apply(tmp_path / "two.npz", "--json", "--uncalibrated", "--signal", "haadf")
     assert status == 0
+    np.savez(tmp_path / "named.npz", image=noise(7), density=noise(8))
+    assert apply(tmp_path / "named.npz", "--json", "--uncalibrated")[0] == 0
 
 
 def test_a_series_is_one_table_with_a_picture_of_each_image(apply: Apply, tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from ..decoding import Decoding
+from ..contrast import inverted, skewness
+from ..decoding import Decoding, Detections
 from ..drift import DriftReference
 from ..edge_doubles import without_edge_doubles
 from ..lattice_scale import guessed_pixel_size_m
 from ..network_spec import NetworkSpec
-from ..preprocessing import Preprocessing
+from ..preprocessing import Preprocessing, at_working_size
+from ..translations import common_translations
 from ._description import ModelDescription
 from ._errors import unusable_model
 from ._findings import Findings
@@ -31,6 +33,10 @@ __all__ = ["ATOMS", "AtomsEngine", "AtomsModel", "LiveAtomsModel"]
 _Part = TypeVar("_Part", bound=BaseModel)
 _DOUBTFUL = 0.5
 """A column of less confidence is called doubtful."""
+_DARK_SKEWNESS = -0.2
+_CLEARLY_SURER_NATS = 0.03
+"""By so much the ensemble is surer of the right one of an image and its negative, on simulated frames."""
+_FEWEST_IN_ORDER = 24
 
 
 class AtomsModel:
@@ -70,7 +76,7 @@ class AtomsModel:
         if pixel_size_m is None and self._ensemble.preprocessing.working_pixel_size_m is not None:
             pixel_size_m = guessed_pixel_size_m(image)
             guesses = _about_guess(pixel_size_m)
-        inference = self._ensemble.infer(image, pixel_size_m=pixel_size_m)
+        inference, contrast = self._inferred(image, pixel_size_m)
         shape = (image.shape[0], image.shape[1])
         found = without_edge_doubles(inference.detections(self._decoding), shape)
         reference = self._drift_reference
@@ -82,7 +88,25 @@ class AtomsModel:
             uncertainty=inference.deviation_at(found.positions_px),
             classes=self.description.classes,
             drift_score=drift_score,
-            unsure=(*guesses, *_doubts(found.confidence, drift_score)),
+            unsure=(*guesses, *contrast, *_doubts(found, drift_score)),
+        )
+
+    def _inferred(
+        self, image: NDArray[np.generic], pixel_size_m: float | None
+    ) -> tuple[Inference, tuple[str, ...]]:
+        """What the ensemble says of the image, or of its negative where that is what it knows."""
+        inference = self._ensemble.infer(image, pixel_size_m=pixel_size_m)
+        working, _ = at_working_size(image, self._ensemble.preprocessing, pixel_size_m)
+        if skewness(working) > _DARK_SKEWNESS:
+            return inference, ()
+        negative = self._ensemble.infer(inverted(image), pixel_size_m=pixel_size_m)
+        if negative.mean_entropy < inference.mean_entropy - _CLEARLY_SURER_NATS:
+            return negative, (
+                "Columns seem to be darker than their surroundings, as in annular bright field: the image "
+                "was analysed with bright and dark exchanged.",
+            )
+        return inference, (
+            "It is not clear whether columns are bright or dark here: bright ones were looked for.",
         )
 
     def answer(self, array: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -221,12 +245,14 @@ def _about_guess(pixel_size_m: float | None) -> tuple[str, ...]:
     )
 
 
-def _doubts(confidence: NDArray[np.float32], drift_score: float | None) -> tuple[str, ...]:
+def _doubts(found: Detections, drift_score: float | None) -> tuple[str, ...]:
     doubts = []
-    if not len(confidence):
+    if not len(found):
         doubts.append("No column was found.")
-    elif doubtful := int((confidence < _DOUBTFUL).sum()):
-        doubts.append(f"{doubtful} of {len(confidence)} columns have a confidence below {_DOUBTFUL}.")
+    elif doubtful := int((found.confidence < _DOUBTFUL).sum()):
+        doubts.append(f"{doubtful} of {len(found)} columns have a confidence below {_DOUBTFUL}.")
+    if len(found) >= _FEWEST_IN_ORDER and not len(common_translations(found.positions_px, found.class_id)):
+        doubts.append("What was found is in no order: there may be no atomic columns in this image.")
     if drift_score is not None and drift_score > 1:
         doubts.append(f"The image is unlike those the model was trained on (drift score {drift_score:.2f}).")
     return tuple(doubts)

@@ -22,6 +22,7 @@ __all__ = ["builtin_suffixes", "is_readable", "is_recording", "read_images"]
 
 _MAX_FILE_BYTES = 4 << 30
 _SMALLEST_SIDE_PX = 16
+_IMAGE_NAMES = ("image", "images", "frame", "frames")
 
 
 def _read_npy(path: Path, _dataset: str | None) -> ImageSeries:
@@ -36,6 +37,8 @@ def _read_npz(path: Path, dataset: str | None) -> ImageSeries:
         found = {name: arrays[name] for name in names}
     if dataset is None:
         found = {name: array for name, array in found.items() if _could_be_images(array)}
+    # Where several could be, one that says what it is.
+    found = {name: found[name] for name in _IMAGE_NAMES if name in found} or found
     if not found:
         raise refuse(path.name, "it holds no array that could be an image or a series of images")
     if len(found) > 1:

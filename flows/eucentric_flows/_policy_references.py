@@ -19,6 +19,7 @@ from .policy import (
     load_policy,
     nearest,
     places,
+    problem_at,
     problem_error,
 )
 from .policy.actions import FlowAction
@@ -43,16 +44,9 @@ def check_policy(path: Path) -> Policy:
 
 def reference_problems(policy: Policy, text: str) -> list[Problem]:
     """Names that lead nowhere, in the order of their lines."""
-    found = [*_in_action(policy), *_in_triggers(policy.trigger, ("trigger",))]
     standing = places(text)
-    problems = []
-    for path, reason, meant in found:
-        known = path
-        while known and known not in standing:
-            known = known[:-1]
-        line, column = standing[known].value if known in standing else (1, 1)
-        key = ".".join(str(part) for part in path)
-        problems.append(Problem(line=line, column=column, key=key, reason=reason, nearest=meant))
+    findings = (*_in_action(policy), *_in_triggers(policy.trigger, ("trigger",)))
+    problems = [problem_at(standing, path, reason, meant) for path, reason, meant in findings]
     return sorted(problems, key=lambda problem: (problem.line, problem.column))
 
 

@@ -21,6 +21,7 @@ from ._inputs import (
 )
 from ._load import load_policies, load_policy, parse_policy, problem_error
 from ._positions import KeyPath, places
+from ._problems import problem_at
 from ._ruling import Answer, Decision, PolicyState, Ruling, Status, Waiting
 from ._vocabulary import nearest
 from .actions import Cause, FlowOrder, NotifyOrder, Order, RetrainAction, RetrainRequest
@@ -89,6 +90,7 @@ __all__ = [
     "next_due_utc",
     "parse_policy",
     "places",
+    "problem_at",
     "problem_error",
     "reconsider",
 ]

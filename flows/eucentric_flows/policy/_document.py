@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from eucentric_core import FrozenModel, Identifier
 
@@ -37,9 +38,15 @@ class Policy(FrozenModel):
     def _can_ever_act(self) -> Self:
         budget, longest = self.guards.max_node_hours_per_day, self.action.node_hours_at_most
         if budget is not None and longest > budget:
-            raise ValueError(
-                f"max_node_hours_per_day = {budget:g} is less than one run may use ({longest:g} node-hours:"
-                " nodes x train_timeout_s), so nothing could ever run"
+            raise PydanticCustomError(
+                "contradiction",
+                "{budget} is less than one run may use ({longest} node-hours, by nodes x train_timeout_s of"
+                " the action): nothing could ever run",
+                {
+                    "budget": f"{budget:g}",
+                    "longest": f"{longest:g}",
+                    "at": ["guards", "max_node_hours_per_day"],
+                },
             )
         if _depth(self.trigger) > _DEEPEST:
             raise ValueError(f"triggers are nested deeper than {_DEEPEST}")

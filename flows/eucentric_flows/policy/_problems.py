@@ -17,7 +17,7 @@ from ._errors import Problem
 from ._positions import KeyPath, Place, places
 from ._vocabulary import all_words, keys_at, nearest
 
-__all__ = ["schema_problems", "syntax_problem"]
+__all__ = ["problem_at", "schema_problems", "syntax_problem"]
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -79,26 +79,30 @@ def _problem(document: Mapping[str, Any], found: Mapping[KeyPath, Place], detail
             valid = keys_at(Policy, path[:-1], document)
             meant = nearest(str(path[-1]), valid)
             reason = "is no known key" + ("" if meant or not valid else f"; known are {', '.join(valid)}")
-            return _at(found, path, reason, meant, of_key=True)
+            return problem_at(found, path, reason, meant, of_key=True)
         case "missing":
-            return _at(found, path, "is missing", None)
+            return problem_at(found, path, "is missing", None)
         case "union_tag_not_found":
-            return _at(found, (*path, "kind"), "is missing", None)
+            return problem_at(found, (*path, "kind"), "is missing", None)
         case "union_tag_invalid":
             words = _QUOTED.findall(str(context["expected_tags"]))
             return _word(found, (*path, "kind"), str(context["tag"]), "is no known kind", words)
         case "literal_error" if path == ("schema_version",):
-            return _at(found, path, f"this version of Eucentric reads 1 to {SCHEMA_VERSION}", None)
+            return problem_at(found, path, f"this version of Eucentric reads 1 to {SCHEMA_VERSION}", None)
         case "literal_error":
             words = _QUOTED.findall(str(context["expected"]))
             return _word(found, path, str(details["input"]), f"must be {context['expected']}", words)
         case "unknown_word":
             return _word(found, path, str(details["input"]), details["msg"], context["words"])
+        case "contradiction":
+            return problem_at(found, (*path, *context["at"]), details["msg"], None)
         case "string_pattern_mismatch":
-            return _at(found, path, f"{details['input']!r} is not of the form {context['pattern']}", None)
+            return problem_at(
+                found, path, f"{details['input']!r} is not of the form {context['pattern']}", None
+            )
         case _:
             reason = lower_first(details["msg"].removeprefix("Value error, "))
-            return _at(found, path, reason, None)
+            return problem_at(found, path, reason, None)
 
 
 def _word(
@@ -107,7 +111,7 @@ def _word(
     meant = nearest(given, words)
     if meant is None and words and len(words) <= 16 and not reason.startswith("must be"):
         reason = f"{reason}; known are {', '.join(words)}"
-    return _at(found, path, reason, meant)
+    return problem_at(found, path, reason, meant)
 
 
 def _key_path(document: Any, loc: Sequence[str | int]) -> KeyPath:
@@ -130,9 +134,18 @@ def _holds(document: Any, part: str | int) -> bool:
     return isinstance(part, int) and isinstance(document, list) and part < len(document)
 
 
-def _at(
+def problem_at(
     found: Mapping[KeyPath, Place], path: KeyPath, reason: str, meant: str | None, *, of_key: bool = False
 ) -> Problem:
+    """A problem where it stands; one of a key that is not there, at the table that lacks it.
+
+    Args:
+        found: places of the document's keys.
+        path: of the key.
+        reason: one clause.
+        meant: the nearest valid word.
+        of_key: whether the key itself is wrong, not its value.
+    """
     known = path
     while known and known not in found:
         known = known[:-1]

@@ -7,13 +7,14 @@ import pytest
 
 from eucentric_hpc.columns_model import columns_training_set
 from eucentric_models.contrast import inverted, skewness
-from eucentric_models.engines import EngineModel, engine_named, read_description, shipped_folder
+from eucentric_models.engines import read_description, shipped_folder
+from eucentric_models.engines._atoms import ATOMS, AtomsModel
 
 
 @pytest.fixture(scope="module")
-def columns() -> EngineModel:
+def columns() -> AtomsModel:
     folder = shipped_folder("columns")
-    return engine_named("atoms").open(folder, read_description(folder))
+    return ATOMS.open(folder, read_description(folder))
 
 
 def dots(side_px: int = 128, spacing_px: float = 16.0, sigma_px: float = 2.5) -> np.ndarray:
@@ -41,7 +42,7 @@ def test_what_has_no_contrast_has_no_side() -> None:
 
 
 @pytest.mark.parametrize("seed", [3, 5])
-def test_a_negative_gives_the_columns_of_the_image(columns: EngineModel, seed: int) -> None:
+def test_a_negative_gives_the_columns_of_the_image(columns: AtomsModel, seed: int) -> None:
     data = columns_training_set(1, np.random.default_rng(seed))
     frame, size = data.frames[0], data.pixel_sizes_m[0]
     straight = columns.apply(frame, pixel_size_m=size)
@@ -51,13 +52,13 @@ def test_a_negative_gives_the_columns_of_the_image(columns: EngineModel, seed: i
     assert len(negative.positions_px) == pytest.approx(len(straight.positions_px), rel=0.02)
 
 
-def test_noise_is_said_to_be_in_no_order(columns: EngineModel) -> None:
+def test_noise_is_said_to_be_in_no_order(columns: AtomsModel) -> None:
     noise = np.random.default_rng(2).poisson(5, (256, 256)).astype(np.float32)
     found = columns.apply(noise, pixel_size_m=18e-12)
     assert any("in no order" in doubt or "No column" in doubt for doubt in found.unsure)
 
 
-def test_a_crystal_is_in_order(columns: EngineModel) -> None:
+def test_a_crystal_is_in_order(columns: AtomsModel) -> None:
     found = columns.apply(100 * dots(), pixel_size_m=18e-12)
     assert len(found.positions_px) >= 49
     assert not any("in no order" in doubt for doubt in found.unsure)

@@ -204,12 +204,16 @@ def timings(encoder: ChipEncoder, repeats: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure and report."""
-    options = arguments(__doc__ or "").parse_args()
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--full", action="store_true", help="100 simulated images of each kind: half an hour")
+    options = parser.parse_args()
+    surveys = 100 if options.full else 2 if options.quick else 8
     encoder = open_encoder()
     figures: dict[str, Any] = {
         "agreement_fig2a": None,
         **{name: round(value, 4) for name, value in timings(encoder, 2 if options.quick else 5).items()},
-        "simulated": simulated(encoder, 5 if options.quick else 40),
+        "simulated": simulated(encoder, surveys),
+        "simulated_images_of_each_kind": surveys,
         "chips": SIDE_CHIPS**2,
         "encoder": encoder.version,
     }

@@ -1,8 +1,9 @@
-"""Agreement on simulated specimens whose regions change from place to place, none of which chose anything."""
+"""Agreement on simulated specimens, none of which chose anything."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +15,29 @@ SEED = 202
 """The shipped metrics were fitted to specimens of another one."""
 
 
-def simulated(encoder: ChipEncoder, surveys: int) -> dict[str, dict[str, float]]:
-    """Shares of chips, averaged over images, by where the support chips are from.
+IMAGES: dict[str, Callable[[int, int], Survey]] = {
+    "changing": Survey.draw,
+    "fading": Survey.draw_surface,
+}
+"""Regions that change from place to place, and films that fade into what covers them."""
+
+
+def simulated(encoder: ChipEncoder, surveys: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Shares of chips, averaged over images, by kind of image and by where the support chips are from.
 
     Args:
         encoder: of the chips.
-        surveys: how many images.
+        surveys: how many images of each kind.
     """
+    return {
+        kind: _of_kind(encoder, (draw(SEED, index) for index in range(surveys)))
+        for kind, draw in IMAGES.items()
+    }
+
+
+def _of_kind(encoder: ChipEncoder, surveys: Iterable[Survey]) -> dict[str, dict[str, float]]:
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
-    for index in range(surveys):
-        survey = Survey.draw(SEED, index)
+    for index, survey in enumerate(surveys):
         vectors = encoder.embed(survey.chips.pixels)
         for kind, placing in enumerate(PLACINGS):
             support = survey.support(placing, np.random.default_rng((SEED, index, kind)))

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._blends import Blends
 from ._chips import Chips
 from ._class_map import ClassMap, class_shares
 from ._encoder import ChipEncoder
-from ._neighbourhood import DEFAULT_SMOOTHNESS, Neighbourhood
+from ._frame_context import FrameContext
+from ._neighbourhood import DEFAULT_SMOOTHNESS
 from ._prototypes import (
     NONE_OF_THESE,
     Classification,
     PrototypeClassifier,
     distances_to,
     fit_prototypes,
-    probabilities_at,
 )
 from ._support_set import SupportSet
 from ._typical_distance import shipped_distances
@@ -36,7 +38,8 @@ class FewShotModel:
         support: named chips.
         encoder: that made the embeddings of the support set.
         false_reject_rate: share of chips of the classes that may be called "none of these"; 0 for never.
-        smoothness: how much neighbours in an image count (:class:`Neighbourhood`); 0 for not at all.
+        smoothness: how much neighbours in an image count (:class:`Neighbourhood`); 0 for each chip by
+            itself.
 
     Raises:
         SupportSetError: the support set was embedded by another encoder.
@@ -64,6 +67,13 @@ class FewShotModel:
         typical = shipped_distances().get(encoder.version)
         self.classifier = PrototypeClassifier.fit(support.vectors, support.class_id, typical)
 
+    @cached_property
+    def _blends(self) -> Blends | None:
+        """Of the support chips; None without their pixels or with too many classes."""
+        if self.support.pixels is None:
+            return None
+        return Blends.of(self.encoder.embed, self.support.pixels.array(), self.support.class_id)
+
     def classify(self, embeddings: NDArray[np.float32]) -> Classification:
         """Classes of embedded chips (n, d), each by itself, whatever else is in the image."""
         return self.classifier.classify(embeddings, self.false_reject_rate)
@@ -71,7 +81,7 @@ class FewShotModel:
     def class_map(
         self, chips: Chips, embeddings: NDArray[np.float32] | None = None, *, seed: int = 0
     ) -> ClassMap:
-        """Classify every chip of a frame, with its neighbours.
+        """Classify every chip of a frame by the support set and by what the frame itself shows.
 
         Args:
             chips: of the frame.
@@ -80,11 +90,12 @@ class FewShotModel:
         """
         vectors = self.encoder.embed(chips.pixels) if embeddings is None else embeddings
         alone = self.classify(vectors)
-        around = Neighbourhood.of(chips, self.classifier.metric.applied(vectors), self.smoothness)
-        result = _among(alone, around.smoothed(alone.probabilities))
+        support, ids = self.support.vectors, self.support.class_id
+        context = FrameContext(chips, vectors, support, ids, self.smoothness, self._blends)
+        result = _together(alone, context.probabilities(support, ids))
         none = len(self.classes) - 1
         class_id = np.where(result.class_id < 0, none, result.class_id)
-        fractions, uncertainty = self._resampled(vectors, around, result, np.random.default_rng(seed))
+        fractions, uncertainty = self._resampled(vectors, context, result, np.random.default_rng(seed))
         return ClassMap(
             chips=chips,
             classes=self.classes,
@@ -98,7 +109,7 @@ class FewShotModel:
     def _resampled(
         self,
         vectors: NDArray[np.float32],
-        around: Neighbourhood,
+        context: FrameContext,
         result: Classification,
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
@@ -112,7 +123,7 @@ class FewShotModel:
         for index in range(_RESAMPLES):
             drawn = np.concatenate([rng.choice(chips, len(chips)) for chips in members])
             distances = distances_to(*fit_prototypes(support[drawn], class_id[drawn]), vectors)
-            probabilities = around.smoothed(probabilities_at(distances, self.classifier.temperature))
+            probabilities = context.probabilities(support[drawn], class_id[drawn])
             rejected = distances.min(axis=1) > bounds[distances.argmin(axis=1)]
             found = np.where(rejected, count, probabilities.argmax(axis=1))
             fractions[index] = np.bincount(found, minlength=count + 1)
@@ -120,8 +131,8 @@ class FewShotModel:
         return fractions / len(vectors), own.std(axis=0)
 
 
-def _among(alone: Classification, probabilities: NDArray[np.float32]) -> Classification:
-    """The same chips, with what their neighbours say; what is far from every class stays none of these."""
+def _together(alone: Classification, probabilities: NDArray[np.float32]) -> Classification:
+    """The same chips, with what the frame says; what is far from every class stays none of these."""
     nearest = probabilities.argmax(axis=1)
     return replace(
         alone,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._chips import ChipGrid, Chips, cut_chips
-from .textures import draw_specimen
+from .textures import Specimen, draw_specimen, draw_surface
 
 Placing = Literal["edge", "spot", "spread", "mixed"]
 
@@ -25,6 +25,7 @@ CHIPS_ACROSS = {24: 24, 32: 22, 48: 20, 64: 16, 80: 14}
 _SHOTS = (2, 3, 4, 5, 5, 7, 10)
 _PART = 0.12
 _FEWEST_OTHERS = 6
+_SURFACES = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,18 @@ class Survey:
         side_px = int(rng.choice(list(CHIPS_ACROSS)))
         image_px = CHIPS_ACROSS[side_px] * side_px
         specimen = draw_specimen((image_px, image_px), int(rng.choice([2, 3, 3, 4])), side_px / 2, rng)
+        return cls._cut(specimen, side_px)
+
+    @classmethod
+    def draw_surface(cls, seed: int, index: int) -> Self:
+        """The image of a seed with this number: one or two films that fade into what covers them."""
+        rng = np.random.default_rng((seed, _SURFACES, index))
+        side_px = int(rng.choice(list(CHIPS_ACROSS)))
+        image_px = CHIPS_ACROSS[side_px] * side_px
+        return cls._cut(draw_surface((image_px, image_px), int(rng.choice([1, 2, 2])), side_px, rng), side_px)
+
+    @classmethod
+    def _cut(cls, specimen: Specimen, side_px: int) -> Self:
         chips = cut_chips(specimen.image, ChipGrid(chip_px=side_px))
         return cls(chips, specimen.purest(chips.tops_px, chips.lefts_px, side_px))
 

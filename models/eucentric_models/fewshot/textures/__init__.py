@@ -2,7 +2,8 @@
 
 A :class:`Texture` is a field (lattice, fringes, amorphous film, particles, steps, ramp, interface) with a
 grey level; :class:`TextureImaging` makes an image of it; :func:`draw_episode` gives the chips of a training
-episode, :func:`draw_specimen` a whole image of several textures that change from place to place.
+episode, :func:`draw_specimen` a whole image of several textures that change from place to place,
+:func:`draw_surface` one of films that fade into what covers them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ._other_fields import (
     StepField,
 )
 from ._specimen import Change, Specimen, draw_specimen
+from ._surface import draw_surface
 
 __all__ = [
     "KINDS",
@@ -40,6 +42,7 @@ __all__ = [
     "TextureImaging",
     "draw_episode",
     "draw_specimen",
+    "draw_surface",
     "random_field",
     "textures_of_image",
 ]

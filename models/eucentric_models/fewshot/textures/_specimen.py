@@ -105,10 +105,10 @@ def draw_specimen(
         rng: the only source of chance.
     """
     share = _shares(shape_px, regions, rng)
-    textures = _even_textures(regions, coarsest_px, rng)
+    textures = even_textures(regions, coarsest_px, rng)
     signal = np.zeros(shape_px)
     for texture, weight in zip(textures, share, strict=True):
-        signal += weight * _changing(texture, shape_px, Change.random(rng), rng)
+        signal += weight * changing(texture, shape_px, Change.random(rng), rng)
     specks = _specks(shape_px, rng)
     speck_level = float(rng.uniform(0.0, 1.0))
     signal += specks * (speck_level - signal)
@@ -117,7 +117,7 @@ def draw_specimen(
     return Specimen(image, region, textures)
 
 
-def _even_textures(count: int, coarsest_px: float, rng: np.random.Generator) -> tuple[Texture, ...]:
+def even_textures(count: int, coarsest_px: float, rng: np.random.Generator) -> tuple[Texture, ...]:
     """Textures that occur side by side and are the same everywhere but for what changes gradually."""
     while True:
         textures = textures_of_image(count, rng)
@@ -158,21 +158,21 @@ def _scores(
     layout: Layout, shape_px: tuple[int, int], regions: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """(regions, ny, nx): each pixel is of the region that scores highest."""
-    wave = _smooth(shape_px, 1 / 4, rng)
+    wave = smooth(shape_px, 1 / 4, rng)
     if layout == "layers":
         angle_rad = float(rng.choice([0.0, np.pi / 2, rng.uniform(0, np.pi)]))
-        along = _across(shape_px, angle_rad) + float(rng.choice([0.0, 0.02, 0.06])) * wave
+        along = across(shape_px, angle_rad) + float(rng.choice([0.0, 0.02, 0.06])) * wave
         edges = np.sort(rng.uniform(-0.4, 0.4, regions - 1))
         # Lines that grow ever steeper: each is the highest between the edges where it meets its neighbours.
         starts = np.concatenate([[0.0], np.cumsum(edges)])
         return np.stack([2 * (index * along - starts[index]) for index in range(regions)])
-    fields = np.stack([_smooth(shape_px, float(rng.uniform(1 / 12, 1 / 5)), rng) for _ in range(regions)])
+    fields = np.stack([smooth(shape_px, float(rng.uniform(1 / 12, 1 / 5)), rng) for _ in range(regions)])
     if layout == "inclusions":
         fields[0] = 1.0
     return 0.3 * fields
 
 
-def _changing(
+def changing(
     texture: Texture, shape_px: tuple[int, int], change: Change, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """The texture as it changes over an image: (ny, nx) signal, not negative."""
@@ -198,8 +198,8 @@ def _bent(field: NDArray[np.float32], margin_px: int, rng: np.random.Generator) 
     amount_px = min(float(rng.choice([0.0, rng.uniform(0, 0.02)])) * max(ny, nx) / 6, margin_px / 3.5)
     if amount_px < 0.05:
         return field[margin_px : margin_px + ny, margin_px : margin_px + nx].astype(np.float64)
-    rows += amount_px * np.clip(_smooth((ny, nx), 1 / 4, rng), -3, 3)
-    columns += amount_px * np.clip(_smooth((ny, nx), 1 / 4, rng), -3, 3)
+    rows += amount_px * np.clip(smooth((ny, nx), 1 / 4, rng), -3, 3)
+    columns += amount_px * np.clip(smooth((ny, nx), 1 / 4, rng), -3, 3)
     return np.asarray(ndimage.map_coordinates(field, [rows, columns], order=1, mode="nearest"), np.float64)
 
 
@@ -218,21 +218,21 @@ def _specks(shape_px: tuple[int, int], rng: np.random.Generator) -> NDArray[np.f
 
 def _ramp(shape_px: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
     """(ny, nx) from 0 to 1: in any direction, or in and out."""
-    along = _across(shape_px, float(rng.uniform(0, 2 * np.pi))) + 0.1 * _smooth(shape_px, 1 / 4, rng)
+    along = across(shape_px, float(rng.uniform(0, 2 * np.pi))) + 0.1 * smooth(shape_px, 1 / 4, rng)
     if rng.random() < 0.2:
         along = np.abs(along)
     low, high = float(along.min()), float(along.max())
     return (along - low) / (high - low)
 
 
-def _across(shape_px: tuple[int, int], angle_rad: float) -> NDArray[np.float64]:
+def across(shape_px: tuple[int, int], angle_rad: float) -> NDArray[np.float64]:
     """(ny, nx) position along a direction, about -0.5 to 0.5 over the image."""
     y = np.arange(shape_px[0])[:, None] / shape_px[0] - 0.5
     x = np.arange(shape_px[1])[None] / shape_px[1] - 0.5
     return y * np.sin(angle_rad) + x * np.cos(angle_rad)
 
 
-def _smooth(shape_px: tuple[int, int], scale: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def smooth(shape_px: tuple[int, int], scale: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """Random field with mean 0 and deviation 1 that changes over a part ``scale`` of the image."""
     coarse = standardised(low_passed(rng.standard_normal((_COARSE, _COARSE)), _COARSE * scale / 2))
     down, across = (_interpolation(side) for side in shape_px)

@@ -1,4 +1,4 @@
-"""The page about policies is executed: what a reader copies works the first time, on a real Prefect server."""
+"""The page about policies is executed: what a reader copies works at once, on a real Prefect server."""
 
 from __future__ import annotations
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from eucentric_core import installed_names
+from pydantic import ValidationError
+
+from eucentric_core import installed_names, lower_first
 
 from .policy import (
     AllTrigger,
@@ -82,8 +84,15 @@ def _in_flow(action: FlowAction) -> Iterator[_Finding]:
         reason = f"no flow {action.flow_name!r} is registered"
         yield ("action", "flow"), reason, nearest(action.flow_name, FLOWS)
         return
-    fields = FLOWS[action.flow_name].request.model_fields
-    yield from _unknown(action.parameters, fields, f"flow {action.flow_name}")
+    request = FLOWS[action.flow_name].request
+    yield from _unknown(action.parameters, request.model_fields, f"flow {action.flow_name}")
+    try:
+        request.model_validate(dict(action.parameters))
+    except ValidationError as error:
+        for problem in error.errors():
+            name = problem["loc"][0] if problem["loc"] else ""
+            if name in action.parameters and name in request.model_fields:
+                yield ("action", "parameters", str(name)), lower_first(problem["msg"]), None
 
 
 def _unknown(given: Mapping[str, object], known: Mapping[str, object], whose: str) -> Iterator[_Finding]:

@@ -119,6 +119,16 @@ def missing(expected: Any, found: Any, where: str = "policy") -> list[str]:
             "line 8, column 52, trigger.of[1].flow: no flow 'retrian' is registered; did you mean retrain?",
         ),
         (
+            'kind = "retrain"\nrecipe = "elit"',
+            'kind = "promote"\nparameters = { version = 0 }',
+            "line 15, column 26, action.parameters.version: input should be greater than or equal to 1",
+        ),
+        (
+            'kind = "retrain"\nrecipe = "elit"',
+            'kind = "run"\nflow = "montag"',
+            "line 15, column 8, action.flow: no flow 'montag' is registered; did you mean montage?",
+        ),
+        (
             "cooldown_s = 900",
             "max_node_hours_per_day = 0.5",
             "line 11, column 26, guards.max_node_hours_per_day: 0.5 is less than one run may use",

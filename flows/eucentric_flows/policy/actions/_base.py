@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue
 
 from eucentric_core import AnyEvent, FrozenModel, Identifier
 
-__all__ = ["Action", "Cause", "FlowOrder", "NotifyOrder", "Order"]
+__all__ = ["Action", "Cause", "FlowOrder", "NotifyOrder", "Order", "names_data"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,11 @@ class Cause:
     reason: str
     event: AnyEvent | None = None
     dataset_id: str | None = None
+
+
+def names_data(cause: Cause) -> bool:
+    """Whether the event says which data it is about."""
+    return any(getattr(cause.event, name, None) is not None for name in ("session", "dataset_id"))
 
 
 class FlowOrder(FrozenModel):

@@ -13,7 +13,7 @@ from eucentric_model_registry import Gates, MetricGate
 from .._errors import PolicyError
 from .._inputs import KNOWN_INPUTS, InputSource
 from .._wording import duration
-from ._base import Cause, FlowOrder
+from ._base import Cause, FlowOrder, names_data
 from ._retrain_request import RetrainRequest
 
 __all__ = ["RetrainAction"]
@@ -74,7 +74,7 @@ class RetrainAction(FrozenModel):
                 policy=cause.policy,
                 model=cause.model,
                 event=cause.event,
-                dataset_id=None if _names_data(cause) else cause.dataset_id,
+                dataset_id=None if names_data(cause) else cause.dataset_id,
             )
         except ValidationError as error:
             raise PolicyError(
@@ -111,10 +111,6 @@ class RetrainAction(FrozenModel):
         if self.gates.metrics:
             return "on held-out data " + " and ".join(_limit(gate) for gate in self.gates.metrics)
         return "it is better on held-out data by the recipe's own figures"
-
-
-def _names_data(cause: Cause) -> bool:
-    return any(getattr(cause.event, name, None) is not None for name in ("session", "dataset_id"))
 
 
 def _limit(gate: MetricGate) -> str:

@@ -15,7 +15,7 @@ import pytest
 import zmq
 from typer.testing import CliRunner
 
-from eucentric_core import EucentricError, ManagedProcess, Settings
+from eucentric_core import DatasetRegistered, EucentricError, ManagedProcess, Settings
 from eucentric_core.transport import StreamPublisher
 from eucentric_flows import DEPLOYMENT, RunRecord, RunView, runs_path
 from eucentric_flows._cli import app, policy_app, run_app
@@ -34,6 +34,14 @@ kind = "drift"
 min_score = 1.5
 [guards]
 cooldown_s = 0
+"""
+
+PLAIN_POLICY_FILE = """
+name = "on-data"
+model = "others"
+[trigger]
+kind = "dataset"
+material = "mos2"
 """
 
 
@@ -70,8 +78,20 @@ def edge(site: Settings) -> Iterator[StreamPublisher]:
 
 
 @pytest.fixture(scope="module")
+def repository(site: Settings) -> Iterator[StreamPublisher]:
+    """The data channel of a repository."""
+    place = site.repository
+    with (
+        zmq.Context() as context,
+        data_channel(context, place.data_port, "repository", host=place.host) as publisher,
+    ):
+        yield publisher
+
+
+@pytest.fixture(scope="module")
 def service(site: Settings, config: Path, prefect: str, edge: StreamPublisher) -> Iterator[ManagedProcess]:
     (site.policies_path / "on-drift.toml").write_text(POLICY_FILE)
+    (site.policies_path / "on-data.toml").write_text(PLAIN_POLICY_FILE)
     command = [sys.executable, "-m", "eucentric_flows", "serve", "--config", str(config)]
     process = ManagedProcess("flows", command, log=site.logs / "flows.log")
     try:
@@ -167,6 +187,27 @@ def test_a_run_that_cannot_go_on_fails_loudly_and_says_where(
     assert json.loads(shown.stdout)["reason"] == run.reason
     listed = CliRunner().invoke(run_app, ["ls", "--config", str(config), "--json"])
     assert run.trigger_id in {entry["trigger_id"] for entry in json.loads(listed.stdout)}
+
+
+def test_a_plain_match_is_decided_by_prefect_and_written_into_the_same_books(
+    site: Settings, service: ManagedProcess, repository: StreamPublisher, prefect: str
+) -> None:
+    event = DatasetRegistered(
+        source="repository-1", dataset_id="microscope-1.s1", frames=3, missing=0, material="mos2"
+    )
+
+    def ask() -> RunView | None:
+        repository.publish_event(event)
+        time.sleep(0.5)
+        return recorded(site, event.id)
+
+    run: RunView = wait_for(ask)
+    flow_run = httpx.get(f"{prefect}/flow_runs/{run.flow_run_id}").raise_for_status().json()
+    assert flow_run["created_by"]["display_value"] == "eucentric policy on-data"
+    assert (run.triggered_by, run.policy) == ("policy", "on-data")
+    found = decision(site, event.id)
+    assert found is not None
+    assert (found.policy, found.status, found.trigger_id) == ("on-data", "fired", event.id)
 
 
 def _ended(flow_run: dict[str, Any]) -> dict[str, Any] | None:

@@ -106,13 +106,18 @@ def export(
     frames: Annotated[
         Path | None, typer.Option(help="Folder of .npy frames to calibrate on; without: the golden chips.")
     ] = None,
+    members: Annotated[
+        int | None, typer.Option(min=1, help="How many of its networks, the first ones; without: all.")
+    ] = None,
 ) -> None:
     """Write the network of a model as one ONNX graph, for other runtimes, hls4ml and FINN."""
     from ._export_command import export_here
 
     with clear_errors():
         settings = load_settings(config)
-        typer.echo(export_here(settings, model=model, output=output, int8=int8, frames=frames))
+        typer.echo(
+            export_here(settings, model=model, output=output, int8=int8, frames=frames, members=members)
+        )
 
 
 @app.command()

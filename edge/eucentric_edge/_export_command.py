@@ -22,7 +22,13 @@ _MAX_FRAMES = 64
 
 
 def export_here(
-    settings: Settings, *, model: str | None, output: Path, int8: bool, frames: Path | None
+    settings: Settings,
+    *,
+    model: str | None,
+    output: Path,
+    int8: bool,
+    frames: Path | None,
+    members: int | None = None,
 ) -> str:
     """Write the network of a model.
 
@@ -33,6 +39,7 @@ def export_here(
         int8: quantise it, calibrated on the frames.
         frames: folder of `.npy` frames like those to come, at the pixel size of the network; None: the golden
             chips of the model, which are few.
+        members: how many of its networks, the first ones; None: all.
 
     Returns:
         What was written, as a sentence.
@@ -54,7 +61,13 @@ def export_here(
             "export a model of the engine `atoms`.",
         )
     spec = NetworkSpec.model_validate(description.network)
-    source = EnsembleSource(spec, tuple((folder / name).read_bytes() for name in description.members))
+    wanted = len(description.members) if members is None else members
+    if wanted > len(description.members):
+        raise _refused(
+            f"{wanted} of {len(description.members)} networks cannot be had", "ask for fewer --members."
+        )
+    names = description.members[:wanted]
+    source = EnsembleSource(spec, tuple((folder / name).read_bytes() for name in names))
     if int8:
         preprocessing = Preprocessing.model_validate(description.preprocessing)
         images = [normalise(each, preprocessing) for each in _frames(folder, description, frames)]
@@ -65,8 +78,9 @@ def export_here(
     output.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(output, content)
     how = f"INT8, calibrated on {len(images)} frames" if int8 else "float32"
+    networks = "1 network" if len(source) == 1 else f"{len(source)} networks"
     return (
-        f"{output}: {len(source)} networks in one graph, {how}, {len(content) / 1e6:.2f} MB. Input `images` "
+        f"{output}: {networks} in one graph, {how}, {len(content) / 1e6:.2f} MB. Input `images` "
         f"(n, 1, ny, nx) float32, normalised, sides multiples of {spec.size_multiple}; output `maps`."
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,6 +83,14 @@ class Edge:
         while not self.results or self.results[-1][0].sequence < sequence or len(self.results) % 2:
             self._take()
 
+    def results_of(self, sequence: int, *streams: str) -> dict[str, tuple[ResultHeader, np.ndarray]]:
+        """Take what is published until these streams of this frame are there."""
+        while True:
+            found = {header.stream: (header, a) for header, a in self.results if header.sequence == sequence}
+            if set(streams) <= set(found):
+                return found
+            self._take()
+
     def listen_for_event(self, kind: str) -> AnyEvent:
         """Take what is published until there is a new event of this kind."""
         known = len(self.events)
@@ -100,6 +108,16 @@ class Edge:
             header, array = message.result()
             self.results.append((header, array.copy()))
         self._listener.acknowledge()
+
+
+def publish_until_answered(edge: Edge, scope: StreamPublisher, frame: Callable[[int], Frame]) -> int:
+    """Publish frames until the edge has answered one; the sequence number of the next."""
+    # A microscope publishes whether or not anyone listens: frames before the subscription are not the edge's.
+    sequence = 0
+    while edge.status()["frames_answered"] == 0:
+        publish(scope, frame(sequence))
+        sequence += 1
+    return sequence
 
 
 def publish(publisher: StreamPublisher, frame: Frame) -> None:

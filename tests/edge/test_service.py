@@ -16,7 +16,7 @@ import zmq
 from eucentric_core import BundleError, CommandRefusedError
 from eucentric_core.transport import StreamPublisher
 
-from .bench import Edge, microscope, publish
+from .bench import Edge, microscope, publish, publish_until_answered
 from .bundle_maker import BundleMaker, frame_of, image, striped_image
 
 pytestmark = pytest.mark.slow
@@ -35,11 +35,7 @@ def install(edge: Edge, folder: Path) -> dict[str, object]:
 
 def wait_subscribed(edge: Edge, scope: StreamPublisher) -> int:
     """Publish frames until one is answered; the sequence number of the next."""
-    # A microscope publishes whether or not anyone listens: frames before the subscription are not the edge's.
-    sequence = 0
-    while edge.status()["frames_answered"] == 0:
-        publish(scope, frame_of(image(5), sequence))
-        sequence += 1
+    sequence = publish_until_answered(edge, scope, lambda number: frame_of(image(5), number))
     edge.listen_until(sequence - 1)
     edge.results.clear()
     return sequence
@@ -142,7 +138,7 @@ def test_a_refused_bundle_and_poison_frames_stop_nothing(
         assert status["model_version"] == 1
 
 
-def test_drift_is_announced_once(
+def test_drift_is_announced_once_and_so_is_its_end(
     edge: Edge, scope: StreamPublisher, bundles: BundleMaker, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
     with edge.running(context):
@@ -165,6 +161,14 @@ def test_drift_is_announced_once(
         assert (facts["session"], facts["material"]) == ("s1", "mos2")
         assert facts["drift_score"] > 1
         assert edge.status()["drift_reported"] is True
+        for sequence in range(end, end + 12):
+            publish(scope, frame_of(image(sequence - end), sequence, material="mos2"))
+        edge.listen_until(end + 11)
+        assert [event.kind for event in edge.events if event.kind.startswith("drift")] == [
+            "drift.detected",
+            "drift.recovered",
+        ]
+        assert edge.status()["drift_reported"] is False
 
 
 def test_a_killed_edge_comes_back_with_its_model_and_a_stopped_one_ends_cleanly(

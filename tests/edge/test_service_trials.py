@@ -12,7 +12,7 @@ import zmq
 from eucentric_core import EucentricError
 from eucentric_core.transport import StreamPublisher, find_free_port
 
-from .bench import Edge, publish
+from .bench import Edge, publish, publish_until_answered
 from .bundle_maker import BundleMaker, frame_of, image
 
 pytestmark = pytest.mark.slow
@@ -76,10 +76,7 @@ def test_an_edge_of_the_newest_frames_lets_the_source_run_free(
     edge = Edge(tmp_path / "home", bundles.trusted, agent_port, frames='"newest"')  # type: ignore[arg-type]
     with edge.running(context):
         edge.call("install", folder=str(bundles.make(1)))
-        sequence = 0
-        while edge.status()["frames_answered"] == 0:
-            publish(scope, frame_of(image(5), sequence))
-            sequence += 1
+        sequence = publish_until_answered(edge, scope, lambda number: frame_of(image(5), number))
         # Nobody takes the results meanwhile: an edge that loses no frame would hold the source back.
         for _ in range(200):
             publish(scope, frame_of(image(5), sequence))

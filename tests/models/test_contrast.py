@@ -62,3 +62,12 @@ def test_a_crystal_is_in_order(columns: AtomsModel) -> None:
     found = columns.apply(100 * dots(), pixel_size_m=18e-12)
     assert len(found.positions_px) >= 49
     assert not any("in no order" in doubt for doubt in found.unsure)
+
+
+@pytest.mark.parametrize("spacing_px", [10.0, 16.0, 32.0])
+def test_without_a_pixel_size_every_column_of_a_crystal_is_found(
+    columns: AtomsModel, spacing_px: float
+) -> None:
+    found = columns.apply(100 * dots(192, spacing_px, spacing_px / 6), pixel_size_m=None)
+    assert any("guessed" in doubt for doubt in found.unsure)
+    assert len(found.positions_px) == pytest.approx((192 / spacing_px) ** 2, rel=0.05)

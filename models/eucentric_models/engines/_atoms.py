@@ -15,6 +15,7 @@ from ..contrast import inverted, skewness
 from ..decoding import Decoding, Detections
 from ..drift import DriftReference
 from ..edge_doubles import without_edge_doubles
+from ..errors import InvalidFrameError
 from ..lattice_scale import guessed_pixel_size_m
 from ..network_spec import NetworkSpec
 from ..preprocessing import Preprocessing, at_working_size
@@ -37,6 +38,9 @@ _DARK_SKEWNESS = -0.2
 _CLEARLY_SURER_NATS = 0.03
 """By so much the ensemble is surer of the right one of an image and its negative, on simulated frames."""
 _FEWEST_IN_ORDER = 24
+_TRIED_SCALES = (2**-0.5, 1.0, 2**0.5, 2.0)
+"""Lattice planes are further apart than the guess takes them to be, more often than closer."""
+_TRIED_SIDE_PX = 1024
 
 
 class AtomsModel:
@@ -74,7 +78,7 @@ class AtomsModel:
         """
         guesses: tuple[str, ...] = ()
         if pixel_size_m is None and self._ensemble.preprocessing.working_pixel_size_m is not None:
-            pixel_size_m = guessed_pixel_size_m(image)
+            pixel_size_m = self._surest_pixel_size_m(image)
             guesses = _about_guess(pixel_size_m)
         inference, contrast = self._inferred(image, pixel_size_m)
         shape = (image.shape[0], image.shape[1])
@@ -90,6 +94,21 @@ class AtomsModel:
             drift_score=drift_score,
             unsure=(*guesses, *contrast, *_doubts(found, drift_score)),
         )
+
+    def _surest_pixel_size_m(self, image: NDArray[np.generic]) -> float | None:
+        """Of the sizes around the one guessed from the lattice, that at which the ensemble doubts least."""
+        guess_m = guessed_pixel_size_m(image)
+        if guess_m is None:
+            return None
+        middle = _middle(image)
+        doubts: dict[float, float] = {}
+        for factor in _TRIED_SCALES:
+            try:
+                inference = self._ensemble.infer(middle, pixel_size_m=guess_m * factor)
+            except InvalidFrameError:
+                continue  # too small or too far away at this scale
+            doubts[guess_m * factor] = inference.mean_entropy
+        return min(doubts, key=lambda size_m: doubts[size_m]) if doubts else guess_m
 
     def _inferred(
         self, image: NDArray[np.generic], pixel_size_m: float | None
@@ -236,12 +255,17 @@ def _part(kind: type[_Part], values: dict[str, JsonValue], name: str) -> _Part:
         raise unusable_model(f"The {name} of the model is not usable: {error}.") from error
 
 
+def _middle(image: NDArray[np.generic]) -> NDArray[np.generic]:
+    top, left = (max(0, (side - _TRIED_SIDE_PX) // 2) for side in image.shape)
+    return np.ascontiguousarray(image[top : top + _TRIED_SIDE_PX, left : left + _TRIED_SIDE_PX])
+
+
 def _about_guess(pixel_size_m: float | None) -> tuple[str, ...]:
     if pixel_size_m is None:
         return ("The pixel size is not known and no lattice is seen: the image was taken as it is.",)
     return (
-        f"The pixel size is not known; {pixel_size_m * 1e12:.3g} pm was guessed from the lattice to find the "
-        "columns by. Lengths in metres need a calibration.",
+        f"The pixel size is not known; {pixel_size_m * 1e12:.3g} pm was guessed from the lattice, and from "
+        "where the model is surest, to find the columns by. Lengths in metres need a calibration.",
     )
 
 

@@ -13,10 +13,12 @@ from pydantic import JsonValue
 
 from eucentric_core import (
     DriftDetected,
+    DriftRecovered,
     EdgeSettings,
     EucentricError,
     Frame,
     ModelAnswered,
+    ResultHeader,
     ServiceUnavailableError,
     TransportError,
     span,
@@ -249,7 +251,10 @@ class FrameWorker:
         if result.model_version != self._watched_version:
             self._drift, self._watched_version = DriftState(), result.model_version
         seen = Observation(result.session, result.sequence, result.drift_score, answer.entropy_ratio)
+        before = self._drift
         self._drift, episode = observe(self._drift, seen, self._gates)
+        if before.reported and not self._drift.reported:
+            self._say_recovered(frame, result, model, stopping)
         if episode is None:
             return
         _log.warning("drift detected", extra={"episode": repr(episode)})
@@ -266,3 +271,18 @@ class FrameWorker:
             material=frame.header.material or model.manifest.material,
         )
         self._hand_over(lambda: self._publisher.publish_event(event), stopping)
+
+    def _say_recovered(
+        self, frame: Frame, result: ResultHeader, model: ServingModel, stopping: threading.Event
+    ) -> None:
+        _log.info("the frames are familiar again", extra={"sequence": result.sequence})
+        event = DriftRecovered(
+            source=self._settings.name,
+            instrument=result.instrument,
+            session=result.session,
+            sequence=result.sequence,
+            model_name=result.model_name,
+            model_version=result.model_version,
+            material=frame.header.material or model.manifest.material,
+        )
+        self._hand_over(partial(self._publisher.publish_event, event), stopping)

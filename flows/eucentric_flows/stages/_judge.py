@@ -6,12 +6,12 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from eucentric_core import DataFormatError, FrozenModel, write_atomic
+from eucentric_core import DataFormatError, FrozenModel
 from eucentric_model_registry import Comparison, Evidence, Gates, HoldoutScore, Verdict, judge
 from eucentric_models import Decoding, NetworkSpec, Preprocessing
 
 from ._blueprint import Champion
-from ._judgement import Judgement
+from ._judgement import Judgement, judged_once
 from ._workspace import Workspace
 
 if TYPE_CHECKING:
@@ -81,8 +81,17 @@ def judge_challenger(
         TrainingDataError: a hold-out set is missing or damaged.
         WeightsError: the weights do not fit the network.
     """
-    if workspace.judgement.exists():
-        return Judgement.model_validate_json(workspace.judgement.read_bytes())
+    return judged_once(workspace, lambda: _judged(executor, challenger, champion, gates, start, recent))
+
+
+def _judged(
+    executor: Executor,
+    challenger: ModelFiles,
+    champion: ModelFiles | None,
+    gates: Gates,
+    start: Path,
+    recent: Path,
+) -> Judgement:
     holdouts = [str(start), str(recent)]
     scoring = [
         executor.submit(score_task, model.model_dump(mode="json"), holdouts)
@@ -93,21 +102,18 @@ def judge_challenger(
     own, opponent = scored[0], scored[1] if champion is not None else [None, None]
     if own[1] is None:
         sentence = "Not judged: none of the hold-out frames is labelled, so a person has to decide."
-        judgement = Judgement(verdict=Verdict(accepted=False, checks=(), sentence=sentence))
-    elif own[0] is None:
+        return Judgement(verdict=Verdict(accepted=False, checks=(), sentence=sentence))
+    if own[0] is None:
         raise DataFormatError(
             f"None of the frames of {start.name} is labelled.",
             safe="nothing was promoted.",
             next_step="restore the start data of this model.",
         )
-    else:
-        evidence = Evidence(
-            start=Comparison(champion=opponent[0], challenger=own[0]),
-            recent=Comparison(champion=opponent[1], challenger=own[1]),
-        )
-        judgement = Judgement(verdict=judge(evidence, gates), evidence=evidence)
-    write_atomic(workspace.judgement, judgement.model_dump_json().encode())
-    return judgement
+    evidence = Evidence(
+        start=Comparison(champion=opponent[0], challenger=own[0]),
+        recent=Comparison(champion=opponent[1], challenger=own[1]),
+    )
+    return Judgement(verdict=judge(evidence, gates), evidence=evidence)
 
 
 def score_task(model_json: dict[str, Any], holdouts: list[str]) -> list[dict[str, Any] | None]:

@@ -6,12 +6,11 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eucentric_core import write_atomic
 from eucentric_model_registry import Figure, Figures, Gates, MetricGate, judge_figures
 from eucentric_models.engines import ModelDescription, write_model_folder
 
 from ._blueprint import Champion
-from ._judgement import Judgement
+from ._judgement import Judgement, judged_once
 from ._workspace import Workspace
 
 if TYPE_CHECKING:
@@ -50,10 +49,22 @@ def judge_by_merits(
         TrainingDataError: these data cannot judge a model.
         ModelsError: a model cannot be opened, or does not repeat its golden answers.
     """
+    return judged_once(
+        workspace, lambda: _judged(executor, recipe, draft, champion, workspace, gates, holdout)
+    )
+
+
+def _judged(
+    executor: Executor,
+    recipe: str,
+    draft: BundleDraft,
+    champion: Champion | None,
+    workspace: Workspace,
+    gates: Gates,
+    holdout: RecipeData,
+) -> Judgement:
     from eucentric_hpc.recipes import merits_of, recipe_named, score_model
 
-    if workspace.judgement.exists():
-        return Judgement.model_validate_json(workspace.judgement.read_bytes())
     merits = merits_of(recipe_named(recipe))
     if not workspace.challenger.exists():
         write_model_folder(workspace.challenger, draft, name="challenger", version=1)
@@ -78,9 +89,7 @@ def judge_by_merits(
         gates.on_data or gates_of(merits),
         headline=(_RECENT, first, f"{first} on held-out data"),
     )
-    judgement = Judgement(verdict=verdict, challenger=own, champion=opponent)
-    write_atomic(workspace.judgement, judgement.model_dump_json().encode())
-    return judgement
+    return Judgement(verdict=verdict, challenger=own, champion=opponent)
 
 
 def gates_of(merits: tuple[Merit, ...]) -> tuple[MetricGate, ...]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from eucentric_core import FrozenModel
+from collections.abc import Callable
+
+from eucentric_core import FrozenModel, write_atomic
 from eucentric_model_registry import Evidence, Figures, Verdict
 
-__all__ = ["Judgement"]
+from ._workspace import Workspace
+
+__all__ = ["Judgement", "judged_once"]
 
 
 class Judgement(FrozenModel):
@@ -37,6 +41,15 @@ class Judgement(FrozenModel):
         if self.champion is not None:
             figures |= _named(self.champion, "_of_champion")
         return figures
+
+
+def judged_once(workspace: Workspace, judge: Callable[[], Judgement]) -> Judgement:
+    """The judgement of a run: the one that was made, or else the one that is made now, and kept."""
+    if workspace.judgement.exists():
+        return Judgement.model_validate_json(workspace.judgement.read_bytes())
+    judgement = judge()
+    write_atomic(workspace.judgement, judgement.model_dump_json().encode())
+    return judgement
 
 
 def _named(figures: Figures, suffix: str) -> dict[str, float]:

@@ -15,6 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ._encoder import unit_rows
+from ._metric import SupportMetric, class_means
+from ._prototypes import cosine_distances
+
 PER_PAIR, FEWEST_PER_PAIR, MOST_BLENDS = 6, 3, 96
 """Blends of each two classes, and of all: beyond eight classes none are made."""
 BELIEVED, _CERTAIN = 0.75, 3.0
@@ -64,6 +68,22 @@ class Blends:
         ]
         blended = np.stack([half_and_half(pixels[one], pixels[other], rng) for one, other in chosen])
         return cls(embed(blended), first, second)
+
+    def nearest_of_class(
+        self, metric: SupportMetric, vectors: NDArray[np.float32], class_id: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """(n,) cosine distance of chips to the nearest mean blend of their class with another.
+
+        Args:
+            metric: of the support set.
+            vectors: (n, d) of the chips.
+            class_id: (n,) their classes.
+        """
+        pairs, of_pair = np.unique(np.stack([self.first, self.second], axis=1), axis=0, return_inverse=True)
+        middles = unit_rows(class_means(metric.applied(self.vectors), of_pair.reshape(-1)))
+        distances = cosine_distances(metric.applied(vectors), middles)
+        own = (pairs[None] == class_id[:, None, None]).any(axis=2)
+        return np.where(own, distances, np.float32(2)).min(axis=1)
 
     def offsets(self, distances: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n_classes, n_classes) by how much farther a chip must be from the second class to be of the first.

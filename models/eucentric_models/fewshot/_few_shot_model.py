@@ -89,7 +89,7 @@ class FewShotModel:
             seed: of the resampling of support chips.
         """
         vectors = self.encoder.embed(chips.pixels) if embeddings is None else embeddings
-        alone = self.classify(vectors)
+        alone = self._with_blends(self.classify(vectors), vectors)
         support, ids = self.support.vectors, self.support.class_id
         context = FrameContext(chips, vectors, support, ids, self.smoothness, self._blends)
         result = _together(alone, context.probabilities(support, ids))
@@ -106,6 +106,20 @@ class FewShotModel:
             shares=class_shares(chips, self.classes, class_id, result.confidence, fractions),
         )
 
+    def _between(self, answer: Classification, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n,) typicality of chips as blends of their nearest class with another; 0 without blends."""
+        if self._blends is None:
+            return np.zeros(len(vectors), np.float32)
+        nearest = answer.distances.argmin(axis=1)
+        distances = self._blends.nearest_of_class(self.classifier.metric, vectors, nearest)
+        return self.classifier.typicality(distances, nearest)
+
+    def _with_blends(self, alone: Classification, vectors: NDArray[np.float32]) -> Classification:
+        """A chip between two classes is of one of them, however far from both."""
+        typicality = np.maximum(alone.typicality, self._between(alone, vectors))
+        class_id = np.where(typicality < self.false_reject_rate, -1, alone.nearest)
+        return replace(alone, typicality=typicality, class_id=class_id)
+
     def _resampled(
         self,
         vectors: NDArray[np.float32],
@@ -116,6 +130,7 @@ class FewShotModel:
         """Area fractions (resamples, n_classes + 1) and uncertainty (n,) with other support chips."""
         support, class_id = self.support.vectors, self.support.class_id
         bounds = self.classifier.reject_distances(self.false_reject_rate)
+        between = self._between(result, vectors) >= self.false_reject_rate
         count = len(self.support.classes)
         members = [np.flatnonzero(class_id == index) for index in range(count)]
         fractions = np.empty((_RESAMPLES, count + 1))
@@ -124,7 +139,7 @@ class FewShotModel:
             drawn = np.concatenate([rng.choice(chips, len(chips)) for chips in members])
             distances = distances_to(*fit_prototypes(support[drawn], class_id[drawn]), vectors)
             probabilities = context.probabilities(support[drawn], class_id[drawn])
-            rejected = distances.min(axis=1) > bounds[distances.argmin(axis=1)]
+            rejected = (distances.min(axis=1) > bounds[distances.argmin(axis=1)]) & ~between
             found = np.where(rejected, count, probabilities.argmax(axis=1))
             fractions[index] = np.bincount(found, minlength=count + 1)
             own[index] = probabilities[np.arange(len(vectors)), result.nearest]

@@ -113,8 +113,7 @@ class PrototypeClassifier:
         """
         distances = distances_to(self.metric, self.prototypes, embeddings)
         nearest = distances.argmin(axis=1)
-        closest = np.maximum(distances[np.arange(len(nearest)), nearest], _SMALLEST_DISTANCE)
-        typicality = self._typicality(np.log(closest), nearest)
+        typicality = self.typicality(distances[np.arange(len(nearest)), nearest], nearest)
         return Classification(
             nearest=nearest,
             class_id=np.where(typicality < false_reject_rate, -1, nearest),
@@ -130,12 +129,17 @@ class PrototypeClassifier:
         quantile = stats.t.isf(false_reject_rate, self.freedom)
         return np.exp(self.log_distance + quantile * self.log_spread)
 
-    def _typicality(
-        self, log_distance: NDArray[np.float32], nearest: NDArray[np.intp]
-    ) -> NDArray[np.float32]:
+    def typicality(self, distances: NDArray[np.float32], class_id: NDArray[np.intp]) -> NDArray[np.float32]:
+        """(n,) share of chips of a class that lie farther from it.
+
+        Args:
+            distances: (n,) cosine distances.
+            class_id: (n,) the classes.
+        """
+        log_distance = np.log(np.maximum(distances, _SMALLEST_DISTANCE))
         if self.typical is not None:
-            return self.typical.share_beyond(log_distance - OWN_SHARE * self.log_distance[nearest])
-        excess = (log_distance - self.log_distance[nearest]) / self.log_spread[nearest]
+            return self.typical.share_beyond(log_distance - OWN_SHARE * self.log_distance[class_id])
+        excess = (log_distance - self.log_distance[class_id]) / self.log_spread[class_id]
         return np.asarray(stats.t.sf(excess, self.freedom), np.float32)
 
 

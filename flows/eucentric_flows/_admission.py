@@ -108,6 +108,8 @@ def _decide(
         circumstances = Circumstances(now=now, history=history, event=request.event, switched_off=off)
         if books.fired_by(request.trigger_id or "") == policy.name:
             return may_run(policy, circumstances)
+        if books.known(policy.name, request.trigger_id or ""):
+            return Decision(fire=False, reason="the policy's engine has decided about this event")
         if not by_automation or request.event is None or why_resident(policy, policies) is not None:
             return _for_a_person(policy, circumstances)
         _, ruling = advance(policy, PolicyState(), circumstances)

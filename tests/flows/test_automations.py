@@ -46,11 +46,11 @@ async def test_what_prefect_can_decide_is_kept_up_to_date_there(prefect: str) ->
         again = await publish_policies(client, policies, deployment_id)
         assert again == published
 
-        changed = (drift_policy(), on_dataset(enabled=False))
-        assert await publish_policies(client, changed, deployment_id) == published
-        present = {automation.name: automation for automation in await client.read_automations()}
-        assert set(present) == {automation_name(on_dataset())}
-        assert not present[automation_name(on_dataset())].enabled
+        changed = on_dataset(trigger={"kind": "dataset", "material": "graphene"})
+        assert await publish_policies(client, (changed,), deployment_id) == published
+        (present,) = await client.read_automations()
+        assert present.name == automation_name(changed)
+        assert present.trigger.model_dump()["match"]["eucentric.material"] == "graphene"
 
         assert await publish_policies(client, (), deployment_id) == {}
         assert await client.read_automations() == []
@@ -61,6 +61,7 @@ async def test_what_prefect_can_decide_is_kept_up_to_date_there(prefect: str) ->
     [
         ({}, None),
         ({"trigger": {"kind": "dataset", "min_frames": 2}}, "its trigger 'dataset' is more than an event"),
+        ({"enabled": False}, "it is disabled in its file"),
         ({"conditions": [{"kind": "champion", "min_age_s": 60}]}, "it has conditions"),
         ({"guards": {"approval": {}}}, "its firings may have to wait"),
         ({"guards": {"quiet_hours": {"begin": "22:00", "end": "06:00"}}}, "its firings may have to wait"),

@@ -134,7 +134,10 @@ def test_an_answer_goes_to_the_firing_that_waits(hub: Settings) -> None:
     assert "2 firings of policy on-drift await" in several.stderr.replace("awaits", "await")
     assert typed(hub, "reject", "on-drift", "e2", "--by", "ben").exit_code == 0
     with PolicyStore(policies_file(hub)) as store:
-        said = {event: (answer.approved, answer.by) for (_, event), answer in Answers(store).open().items()}
+        said = {
+            event: (answer.approved, answer.by)
+            for (_, event), answer in Answers(store).open(["on-drift"]).items()
+        }
     assert said == {"e1": (True, "anna"), "e2": (False, "ben")}
 
 

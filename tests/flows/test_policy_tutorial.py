@@ -44,7 +44,7 @@ def test_every_policy_of_the_page_can_be_used(number: int) -> None:
         text = f'schema_version = 2\nname = "a"\nmodel = "atoms"\n{text}'
     if "max_node_hours" in text:
         text += '[action]\nkind = "retrain"\nnodes = 4\n'
-    assert parse_policy(text, "page").trigger
+    assert explain(parse_policy(text, "page")).startswith("When")
 
 
 def test_the_tutorials_policy_has_ten_lines_and_says_what_the_page_says() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..policy import Answer
 from ._store import PolicyStore
 
@@ -22,8 +24,8 @@ class Answers:
                 (policy, occurrence, answer.approved, answer.by),
             )
 
-    def open(self) -> dict[tuple[str, str], Answer]:
-        """Answers to what still awaits approval."""
+    def open(self, policies: Sequence[str]) -> dict[tuple[str, str], Answer]:
+        """Answers to what still awaits approval, of these policies."""
         rows = self._store.rows(
             "SELECT answers.* FROM answers JOIN decisions USING (policy, occurrence)"
             " WHERE status = 'awaiting'"
@@ -31,4 +33,5 @@ class Answers:
         return {
             (row["policy"], row["occurrence"]): Answer(approved=bool(row["approved"]), by=row["person"])
             for row in rows
+            if row["policy"] in policies
         }

@@ -91,6 +91,9 @@ class Docket:
         for policy in self._policies:
             if event.kind not in policy.trigger.hears:
                 continue
+            # Prefect may have decided about it, when this policy was one of its automations.
+            if self._books.decisions.known(policy.name, event.id):
+                continue
             self._advance(policy, self._circumstances(policy, event))
 
     def tick(self, answers: Mapping[tuple[str, str], Answer]) -> None:
@@ -106,6 +109,11 @@ class Docket:
             due_utc = next_due_utc(policy, self._states[policy.name])
             if due_utc is not None and self._now >= due_utc:
                 self._advance(policy, self._circumstances(policy))
+
+    def next_due_utc(self) -> datetime | None:
+        """When a policy wants to be asked although nothing happens."""
+        due = (next_due_utc(policy, self._states[policy.name]) for policy in self._policies)
+        return min((each for each in due if each is not None), default=None)
 
     def keep(self) -> None:
         """Write down what the policies remember now."""

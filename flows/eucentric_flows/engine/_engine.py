@@ -10,7 +10,7 @@ from eucentric_core import ServiceUnavailableError, utc_now
 
 from .._event_outbox import EventOutbox
 from .._run_record import RunRecord
-from ..policy import Policy, next_due_utc
+from ..policy import Policy
 from ._docket import Books, Docket
 from ._endings import RunEndings
 from ._orders import OrderRefusedError, OrderTaker
@@ -56,6 +56,8 @@ class PolicyEngine:
         self._endings = RunEndings(store, record)
         self._endings_due: datetime | None = None
         self._orders_due: datetime | None = None
+        self._asked: Sequence[Policy] | None = None
+        self._due: datetime | None = None
 
     def step(self) -> bool:
         """Do what there is to do now. Returns whether there is more at once."""
@@ -74,12 +76,11 @@ class PolicyEngine:
             self._endings.note(event)
 
     def _decide(self, now: datetime) -> bool:
-        books = self._books
+        books, policies = self._books, self._policies()
         position = int(books.store.fact(_POSITION) or 0)
         batch = self._outbox.after(position, limit=_BATCH)
-        policies = self._policies()
-        answers = books.answers.open()
-        if not batch and not answers and not any(self._is_due(policy, now) for policy in policies):
+        answers = books.answers.open([policy.name for policy in policies])
+        if not batch and not answers and not self._is_due(policies, now):
             return False
         with books.store.transaction():
             docket = Docket(books, policies, now)
@@ -91,11 +92,12 @@ class PolicyEngine:
                 position = place
             docket.keep()
             books.store.remember(_POSITION, str(position))
+        self._asked, self._due = policies, docket.next_due_utc()
         return len(batch) == _BATCH
 
-    def _is_due(self, policy: Policy, now: datetime) -> bool:
-        due_utc = next_due_utc(policy, self._books.states.of(policy))
-        return due_utc is not None and now >= due_utc
+    def _is_due(self, policies: Sequence[Policy], now: datetime) -> bool:
+        # States change in sittings only: between them the due time stays, unless there are other policies.
+        return policies != self._asked or (self._due is not None and now >= self._due)
 
     def _give_orders(self, now: datetime) -> None:
         if self._orders_due is not None and now < self._orders_due:

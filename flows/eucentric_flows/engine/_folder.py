@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..policy import Policy, PolicyError, load_policies
+from ._placement import decided_here
 
 __all__ = ["PolicyFolder"]
 
@@ -17,6 +18,10 @@ _Fingerprint = tuple[tuple[str, int, int], ...]
 
 class PolicyFolder:
     """Policies that hold now. A file that turns bad changes nothing until it is mended; the log says so.
+
+    Attributes:
+        policies: all of them.
+        decided_here: those that are the engine's.
 
     Args:
         folder: of the policy files.
@@ -30,7 +35,7 @@ class PolicyFolder:
         self._folder = folder
         self._on_change = on_change
         self._seen = self._fingerprint()
-        self.policies = load_policies(folder)
+        self._take(load_policies(folder))
 
     def refresh(self) -> None:
         """Read the files again, if one has changed."""
@@ -44,9 +49,13 @@ class PolicyFolder:
             _log.error("the policies stay as they were: %s", error)
             return
         if policies != self.policies:
-            self.policies = policies
+            self._take(policies)
             _log.info("policies: %s", ", ".join(policy.name for policy in policies) or "none")
             self._on_change(policies)
+
+    def _take(self, policies: tuple[Policy, ...]) -> None:
+        self.policies = policies
+        self.decided_here = decided_here(policies)
 
     def _fingerprint(self) -> _Fingerprint:
         found = []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..policy import Policy, RetrainAction
 
-__all__ = ["decided_by_prefect", "why_resident"]
+__all__ = ["decided_by_prefect", "decided_here", "why_resident"]
 
 
 def why_resident(policy: Policy, policies: Sequence[Policy]) -> str | None:
@@ -18,6 +18,8 @@ def why_resident(policy: Policy, policies: Sequence[Policy]) -> str | None:
     """
     if policy.trigger.as_match(policy.model) is None:
         return f"its trigger {policy.trigger.kind!r} is more than an event with certain labels"
+    if not policy.enabled:
+        return "it is disabled in its file, and only the engine knows the switch above that"
     if policy.conditions:
         return "it has conditions"
     if policy.guards.quiet_hours is not None or policy.guards.approval is not None:
@@ -35,3 +37,9 @@ def why_resident(policy: Policy, policies: Sequence[Policy]) -> str | None:
 def decided_by_prefect(policies: Sequence[Policy]) -> tuple[Policy, ...]:
     """The policies that become automations."""
     return tuple(policy for policy in policies if why_resident(policy, policies) is None)
+
+
+def decided_here(policies: Sequence[Policy]) -> tuple[Policy, ...]:
+    """The policies that the engine decides about."""
+    by_prefect = decided_by_prefect(policies)
+    return tuple(policy for policy in policies if policy not in by_prefect)

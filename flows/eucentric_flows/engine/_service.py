@@ -24,7 +24,6 @@ from ..policy import Policy
 from ._engine import PolicyEngine
 from ._folder import PolicyFolder
 from ._orders import OrderTaker
-from ._placement import decided_by_prefect
 from ._store import PolicyStore, policies_file
 
 __all__ = ["deciding"]
@@ -61,13 +60,9 @@ def deciding(
     mirror = _Mirror()
     folder = PolicyFolder(settings.policies_path, on_change=mirror.want)
 
-    def resident() -> tuple[Policy, ...]:
-        by_prefect = decided_by_prefect(folder.policies)
-        return tuple(policy for policy in folder.policies if policy not in by_prefect)
-
     def run() -> None:
         with PolicyStore(policies_file(settings)) as store:
-            engine = PolicyEngine(resident, outbox, store, record, orders)
+            engine = PolicyEngine(lambda: folder.decided_here, outbox, store, record, orders)
             folder_due_s = 0.0
             while not stopping.is_set():
                 if time.monotonic() >= folder_due_s:

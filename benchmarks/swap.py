@@ -2,8 +2,8 @@
 
 A microscope publishes as fast as the edge answers (lossless), an edge process serves, and a listener takes
 every result. Signed bundles with one of two sets of weights are installed one after another through the
-control channel; each answer is compared with what the weights of its version give. Latency is the edge's:
-from the receipt of a frame to its result.
+control channel; each answer is compared with what the weights of its version give. Then bundles that must be
+refused are offered one after another. Latency is the edge's: from the receipt of a frame to its result.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ import zmq
 from harness import arguments, quantile, report
 from numpy.typing import NDArray
 from securesystemslib.signer import CryptoSigner
+from swap_spoiled import spoiled
 
 from eucentric_core import (
     Axis,
+    BundleError,
     FrameHeader,
     Lineage,
     ManagedProcess,
@@ -64,10 +66,13 @@ def main() -> None:
     """Measure and report."""
     options = arguments(str(__doc__).splitlines()[0])
     options.add_argument("--swaps", type=int, default=100, help="installations (default: %(default)s)")
+    options.add_argument(
+        "--refusals", type=int, default=100, help="spoiled bundles offered (default: %(default)s)"
+    )
     options.add_argument("--backend", default="openvino", help="what computes (default: %(default)s)")
     chosen = options.parse_args()
     if chosen.quick:
-        chosen.swaps = 10
+        chosen.swaps = chosen.refusals = 10
     torch.set_num_threads(1)
     backend = backend_named(chosen.backend)
     if reason := backend.unavailable():
@@ -111,8 +116,10 @@ def _measured(chosen: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     references = [_reference(source, frames) for source in sources]
     bundles = [
         _bundle(scratch / f"bundle-{v}", v, sources[v % 2], references[v % 2], frames[0], signer)
-        for v in range(1, chosen.swaps + 2)
+        for v in range(1, chosen.swaps + 3)
     ]
+    # The last one is never installed as it is.
+    unfit = spoiled(bundles[-1], bundles[-2], bundles[0], scratch, signer)
     _tell(f"{len(bundles)} signed bundles of {MEMBERS} networks, {SIDE_PX} px, {chosen.backend}")
     run = _Run(frames, expected)
     promoted_s: dict[int, float] = {}
@@ -130,13 +137,16 @@ def _measured(chosen: argparse.Namespace, scratch: Path) -> dict[str, Any]:
             _wait(run, begin + FRAMES_BEFORE)
             before = run.answered[begin : begin + FRAMES_BEFORE]
             begin = len(run.answered)
-            for version, folder in enumerate(bundles[1:], start=2):
+            for version, folder in enumerate(bundles[1:-1], start=2):
                 promoted_s[version] = time.perf_counter()
                 said = control.call("install", {"folder": str(folder)})
                 prepared_s.append(float(str(said["prepare_s"])))
                 swapped_s.append(float(str(said["swap_s"])))
                 _wait(run, 1, version=version)
             during = run.answered[begin:]
+            begin = len(run.answered)
+            refused = sum(_refuses(control, unfit[turn % len(unfit)]) for turn in range(chosen.refusals))
+            while_refusing = run.answered[begin:]
         finally:
             stopping.set()
             publishing.join()
@@ -146,7 +156,7 @@ def _measured(chosen: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         raise SystemExit(run.failure)
     sequences = [header.sequence for header in run.answered]
     gaps = sum(after - before - 1 for before, after in pairwise(sequences))
-    latencies = [[header.latency_s for header in part] for part in (before, during)]
+    latencies = [[header.latency_s for header in part] for part in (before, during, while_refusing)]
     p99_s = [quantile(part, 0.99) for part in latencies]
     first_s = [run.first_answer_s[version] - asked_s for version, asked_s in promoted_s.items()]
     return {
@@ -162,11 +172,24 @@ def _measured(chosen: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         "latency_p99_during_ms": 1e3 * p99_s[1],
         "prepare_p50_s": quantile(prepared_s, 0.5),
         "swap_p50_ms": 1e3 * quantile(swapped_s, 0.5),
+        "refused": refused,
+        "offered_to_refuse": chosen.refusals,
+        "p99_ratio_while_refusing": p99_s[2] / p99_s[0],
+        "latency_p99_while_refusing_ms": 1e3 * p99_s[2],
+        "frames_while_refusing": len(while_refusing),
         "frames_before": len(before),
         "frames_during": len(during),
         "frame_px": SIDE_PX,
         "backend": str(status["backend"]),
     }
+
+
+def _refuses(control: PyroControlClient, folder: Path) -> bool:
+    try:
+        control.call("install", {"folder": str(folder)})
+    except BundleError:
+        return True
+    return False
 
 
 def _source(seed: int) -> EnsembleSource:

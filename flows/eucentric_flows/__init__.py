@@ -9,7 +9,6 @@ from ._errors import (
     HeldError,
     InstallationError,
     NotEnoughFramesError,
-    NotificationError,
     RunCancelledError,
     RunTakenOverError,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "HeldError",
     "InstallationError",
     "NotEnoughFramesError",
-    "NotificationError",
     "OutboxCounts",
     "Outcome",
     "Policy",

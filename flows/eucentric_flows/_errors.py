@@ -8,7 +8,6 @@ __all__ = [
     "HeldError",
     "InstallationError",
     "NotEnoughFramesError",
-    "NotificationError",
     "RunCancelledError",
     "RunTakenOverError",
 ]
@@ -42,9 +41,3 @@ class RunTakenOverError(EucentricError):
     """Another process carries the run out, or it has been ended; this one must do nothing more."""
 
     code = "run_taken_over"
-
-
-class NotificationError(EucentricError):
-    """Nobody was told: a notification block is missing or its service did not take the message."""
-
-    code = "notification"

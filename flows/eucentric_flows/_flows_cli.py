@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from eucentric_core import ConfigurationError, clear_errors, explain_problem, load_settings
 
@@ -136,6 +136,12 @@ def _request(spec: FlowSpec[Any], words: list[str]) -> Any:
             )
         *outer, last = path.split(".")
         place = given
+        if outer and outer[0] not in given:
+            # What is not named stays as the flow has it.
+            default = (
+                spec.request.model_fields[outer[0]].default if outer[0] in spec.request.model_fields else None
+            )
+            given[outer[0]] = default.model_dump() if isinstance(default, BaseModel) else {}
         for name in outer:
             place = place.setdefault(name, {})
         try:

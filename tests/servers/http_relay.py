@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             far.close()
 
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass  # noqa: N815
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = _pass  # noqa: N815
 
     def _body(self) -> bytes | None:
         """What the client sent; None if the relay cut it short."""

@@ -1,7 +1,7 @@
 """Survey, then spectra where they tell most: deep kernel learning chooses the next point.
 
-The method: a network and a Gaussian process learn from patches of the survey image and the spectra measured
-so far which point is worth the next one (Roccapriore, Dyck, Oxley, Ziatdinov, Kalinin, ACS Nano 16, 7605, 2022).
+A network and a Gaussian process learn from patches of the survey image and the spectra taken so far which
+point is worth the next one (Roccapriore, Dyck, Oxley, Ziatdinov, Kalinin, ACS Nano 16, 7605, 2022).
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from eucentric_models.fewshot import (
     ChipGrid,
     ChipsModel,
     ChipsParameters,
+    FewShotModel,
     GreyScale,
     RejectReference,
     SupportReport,
@@ -116,9 +117,11 @@ def make_few_shot(request: FewShotRequest) -> FewShotResult:
     given = request.parameters
     support, encoder, frame = opened_support(request.support, request.image, given)
     request.work_dir.mkdir(parents=True, exist_ok=True)
+    blends = FewShotModel(support, encoder).blends
     parameters = ChipsParameters(
         encoder=given.encoder,
         support=support.without_pixels(),
+        blends=None if blends is None else blends.kept(),
         grid=given.grid,
         false_reject_rate=given.false_reject_rate,
         smoothness=given.smoothness,

@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 from scipy import ndimage
+
+from eucentric_core import FrozenModel
 
 from ._encoder import unit_rows
 from ._metric import SupportMetric, class_means
+from ._packed import PackedArray
 from ._prototypes import cosine_distances
 
 PER_PAIR, FEWEST_PER_PAIR, MOST_BLENDS = 6, 3, 96
@@ -26,6 +30,31 @@ BELIEVED, _CERTAIN = 0.75, 3.0
 the whole of it costs films that lose contrast without becoming thinner."""
 _NOISE_PX = 1.0
 _SEED = 0
+
+
+class KeptBlends(FrozenModel):
+    """Blends as a bundle keeps them, where the pixels of the support chips are left out.
+
+    Attributes:
+        vectors: (m, d).
+        first: one class of each.
+        second: the other.
+    """
+
+    vectors: PackedArray
+    first: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=MOST_BLENDS)]
+    second: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=MOST_BLENDS)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(self.vectors.shape) != 2 or {len(self.first), len(self.second)} != {self.vectors.shape[0]}:
+            raise ValueError("vectors and classes of the blends differ in number")
+        return self
+
+    def opened(self) -> Blends:
+        """As they are used."""
+        first, second = np.array(self.first, np.intp), np.array(self.second, np.intp)
+        return Blends(unit_rows(self.vectors.array()), first, second)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +97,14 @@ class Blends:
         ]
         blended = np.stack([half_and_half(pixels[one], pixels[other], rng) for one, other in chosen])
         return cls(embed(blended), first, second)
+
+    def kept(self) -> KeptBlends:
+        """As a bundle keeps them."""
+        return KeptBlends(
+            vectors=PackedArray.of(self.vectors),
+            first=tuple(self.first.tolist()),
+            second=tuple(self.second.tolist()),
+        )
 
     def nearest_of_class(
         self, metric: SupportMetric, vectors: NDArray[np.float32], class_id: NDArray[np.intp]

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from eucentric_core import FrozenModel
 
 from ..engines import EngineError, ModelDescription
+from ._blends import KeptBlends
 from ._chips import ChipGrid, GreyScale, cut_chips
 from ._class_map import ChipFindings, ClassMap
 from ._encoder import ChipEncoder
@@ -21,11 +22,17 @@ from ._neighbourhood import DEFAULT_SMOOTHNESS
 from ._prototypes import NONE_OF_THESE
 from ._reject_reference import RejectReference
 from ._support_check import check_support
-from ._support_folder import read_support
+from ._support_folder import read_support, read_support_images
 from ._support_set import SupportSet
 
 _ODD_SHARE = 0.05
 """A larger share of chips that are none of the classes deserves a sentence."""
+_MIDDLES, _SPREADS = (-1.0, 2.0), (0.02, 6.0)
+"""Median and spread of chips on the grey scale of the image that they are from, generously."""
+_OTHER_SCALE = (
+    "The support chips are not on the grey scale of the image: their own black and white were used, so "
+    "classes that differ in brightness alone may be confused. Chips cut from the image itself are surer."
+)
 
 
 class ChipsParameters(FrozenModel):
@@ -37,6 +44,7 @@ class ChipsParameters(FrozenModel):
         grid: how images are cut; None for chips of the size of the support set.
         false_reject_rate: share of chips of the classes that may be called "none of these".
         smoothness: how much the neighbours of a chip count; 0 for not at all.
+        blends: of the support chips, where the support set is kept without their pixels.
         grey_scale: `frame` for the percentiles of each image, `support` for the grey scale of the support
             set, which
             suits a series with unchanged detector settings.
@@ -47,6 +55,7 @@ class ChipsParameters(FrozenModel):
     grid: ChipGrid | None = None
     false_reject_rate: Annotated[float, Field(ge=0, le=0.5)] = DEFAULT_FALSE_REJECT_RATE
     smoothness: Annotated[float, Field(ge=0, le=10)] = DEFAULT_SMOOTHNESS
+    blends: KeptBlends | None = None
     grey_scale: Literal["frame", "support"] = "frame"
 
 
@@ -74,6 +83,7 @@ class ChipsModel:
                 encoder,
                 false_reject_rate=parameters.false_reject_rate,
                 smoothness=parameters.smoothness,
+                blends=None if parameters.blends is None else parameters.blends.opened(),
             )
         )
 
@@ -84,21 +94,26 @@ class ChipsModel:
 
         Args:
             path: a support set (.json), or a folder with one folder of chips for each class.
-            image: that chips in a folder were cut from; they then share its grey scale.
+            image: that chips in a folder were cut from; they then share its grey scale, unless they cannot:
+                chips saved with 8 bits from a frame of counts have one of their own.
             pixel_size_m: of that image.
 
         Raises:
             SupportSetError: the support set cannot be used.
         """
-        scale = None if image is None or not path.is_dir() else GreyScale.of(image.astype(np.float32))
+        scale, doubts = None, []
+        if image is not None and path.is_dir():
+            scale = GreyScale.of(image.astype(np.float32))
+            if not _on_scale(path, scale):
+                scale, doubts = None, [_OTHER_SCALE]
         support = read_support(path, self.encoder, grey_scale=scale, pixel_size_m=pixel_size_m)
-        changed = self.parameters.model_copy(update={"support": support, "grid": None})
+        changed = self.parameters.model_copy(update={"support": support, "grid": None, "blends": None})
         classes = (*support.classes, NONE_OF_THESE)
         return ChipsModel(
             self.description.model_copy(update={"classes": classes}),
             self.encoder,
             changed,
-            doubts=tuple(doubt.sentence for doubt in check_support(support).doubts),
+            doubts=(*doubts, *(doubt.sentence for doubt in check_support(support).doubts)),
         )
 
     def class_map(self, image: NDArray[np.generic], *, pixel_size_m: float | None) -> ClassMap:
@@ -180,6 +195,13 @@ def _grid_of(support: SupportSet, pixel_size_m: float | None) -> ChipGrid:
     if support.pixel_size_m is None or pixel_size_m is None:
         return ChipGrid(chip_px=support.chip_px)
     return ChipGrid(chip_nm=support.chip_px * support.pixel_size_m * 1e9)
+
+
+def _on_scale(folder: Path, scale: GreyScale) -> bool:
+    """Whether chips may be from an image with this grey scale: not far darker, brighter or flatter."""
+    chips = [pixels.ravel() for named in read_support_images(folder).values() for _, pixels in named]
+    low, middle, high = np.percentile(scale.applied(np.concatenate(chips).astype(np.float32)), [1, 50, 99.5])
+    return bool(_MIDDLES[0] <= middle <= _MIDDLES[1] and _SPREADS[0] <= high - low <= _SPREADS[1])
 
 
 def _odd(rejected: float) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ class FewShotModel:
         false_reject_rate: share of chips of the classes that may be called "none of these"; 0 for never.
         smoothness: how much neighbours in an image count (:class:`Neighbourhood`); 0 for each chip by
             itself.
+        blends: of the support chips, where they were kept; made of their pixels otherwise.
 
     Raises:
         SupportSetError: the support set was embedded by another encoder.
@@ -52,6 +53,7 @@ class FewShotModel:
         *,
         false_reject_rate: float = DEFAULT_FALSE_REJECT_RATE,
         smoothness: float = DEFAULT_SMOOTHNESS,
+        blends: Blends | None = None,
     ) -> None:
         if support.encoder != encoder.version:
             raise SupportSetError(
@@ -63,15 +65,16 @@ class FewShotModel:
         self.encoder = encoder
         self.false_reject_rate = false_reject_rate
         self.smoothness = smoothness
+        self._kept_blends = blends
         self.classes = (*support.classes, NONE_OF_THESE)
         typical = shipped_distances().get(encoder.version)
         self.classifier = PrototypeClassifier.fit(support.vectors, support.class_id, typical)
 
     @cached_property
-    def _blends(self) -> Blends | None:
+    def blends(self) -> Blends | None:
         """Of the support chips; None without their pixels or with too many classes."""
-        if self.support.pixels is None:
-            return None
+        if self._kept_blends is not None or self.support.pixels is None:
+            return self._kept_blends
         return Blends.of(self.encoder.embed, self.support.pixels.array(), self.support.class_id)
 
     def classify(self, embeddings: NDArray[np.float32]) -> Classification:
@@ -91,7 +94,7 @@ class FewShotModel:
         vectors = self.encoder.embed(chips.pixels) if embeddings is None else embeddings
         alone = self._with_blends(self.classify(vectors), vectors)
         support, ids = self.support.vectors, self.support.class_id
-        context = FrameContext(chips, vectors, support, ids, self.smoothness, self._blends)
+        context = FrameContext(chips, vectors, support, ids, self.smoothness, self.blends)
         result = _together(alone, context.probabilities(support, ids))
         none = len(self.classes) - 1
         class_id = np.where(result.class_id < 0, none, result.class_id)
@@ -108,10 +111,10 @@ class FewShotModel:
 
     def _between(self, answer: Classification, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n,) typicality of chips as blends of their nearest class with another; 0 without blends."""
-        if self._blends is None:
+        if self.blends is None:
             return np.zeros(len(vectors), np.float32)
         nearest = answer.distances.argmin(axis=1)
-        distances = self._blends.nearest_of_class(self.classifier.metric, vectors, nearest)
+        distances = self.blends.nearest_of_class(self.classifier.metric, vectors, nearest)
         return self.classifier.typicality(distances, nearest)
 
     def _with_blends(self, alone: Classification, vectors: NDArray[np.float32]) -> Classification:

@@ -9,9 +9,16 @@ import pytest
 
 from eucentric_models import DriftReferenceError
 from eucentric_models.engines import EngineError, read_description, shipped_folder, write_model_folder
-from eucentric_models.fewshot import CHIPS, NONE_OF_THESE, ChipsModel, RejectReference, open_encoder
+from eucentric_models.fewshot import (
+    CHIPS,
+    NONE_OF_THESE,
+    ChipsModel,
+    FewShotModel,
+    RejectReference,
+    open_encoder,
+)
 
-from .scenes import FILM, FRINGES, LATTICE, chips_draft, scene, support_of
+from .scenes import FILM, FRINGES, LATTICE, Scene, chips_draft, scene, support_of
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +68,38 @@ def test_a_summary_says_how_much_of_the_area_each_class_has(model: ChipsModel) -
     assert isinstance(first["low"], float)
     assert isinstance(first["high"], float)
     assert 0.3 <= first["low"] <= first["high"] <= 0.6
+
+
+def _saved(one: Scene, folder: Path) -> Path:
+    """Three chips of each of two textures as files."""
+    for name, texture in (("a", 0), ("b", 1)):
+        (folder / name).mkdir(parents=True)
+        for place in one.places(texture, 3):
+            pixels = one.chips.pixels[one.chips.at(*place)]
+            np.save(folder / name / f"{place[0]}-{place[1]}.npy", pixels, allow_pickle=False)
+    return folder
+
+
+def test_chips_on_another_grey_scale_than_the_image_still_name_its_classes(tmp_path: Path) -> None:
+    one = scene((LATTICE, FILM), rows=3, columns=2)
+    counts = (30_000 + 20_000 * one.image / one.image.max()).astype(np.uint16)
+    supplied = shipped().with_support(_saved(one, tmp_path / "support"), image=counts)
+    found = supplied.apply(counts, pixel_size_m=None)
+    assert (found.class_id == one.truth).mean() >= 0.9
+    assert any("grey scale of the image" in sentence for sentence in found.unsure)
+
+
+def test_a_bundle_without_pixels_answers_as_the_support_set_that_it_was_made_of() -> None:
+    one = scene((LATTICE, FILM), rows=3, columns=2)
+    encoder = open_encoder("handmade")
+    support = support_of(one, encoder, names="ab")
+    whole = FewShotModel(support, encoder)
+    assert whole.blends is not None
+    kept = FewShotModel(support.without_pixels(), encoder, blends=whole.blends.kept().opened())
+    vectors = encoder.embed(one.chips.pixels)
+    expected, found = (model.class_map(one.chips, vectors).classification for model in (whole, kept))
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=0.02)
+    np.testing.assert_array_equal(found.class_id, expected.class_id)
 
 
 def test_doubts_about_the_support_set_come_with_every_answer(tmp_path: Path) -> None:

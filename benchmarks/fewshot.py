@@ -114,7 +114,7 @@ def agreement(image: Labelled, encoder: ChipEncoder, vectors: NDArray[np.float32
         "default": float((names[answer.class_id] == labels)[judged].mean()),
         "always_answering": float((names[nearest] == labels)[judged].mean()),
         "each_chip_by_itself": float((names[alone.nearest] == labels)[judged].mean()),
-        "none_of_these": float((alone.class_id < 0)[judged].mean()),
+        "none_of_these": float((answer.classification.class_id < 0)[judged].mean()),
         "confidence": float(answer.classification.confidence[judged].mean()),
     }
 
@@ -145,7 +145,7 @@ def unseen_rejected(image: Labelled, encoder: ChipEncoder, vectors: NDArray[np.f
     for left_out in chosen:
         rest = {label: places for label, places in chosen.items() if label != left_out}
         model = FewShotModel(SupportSet.build(encoder, image.chips, rest), encoder)
-        answer = model.classify(vectors)
+        answer = model.classify_frame(image.chips, vectors)
         shares.append(float((answer.class_id < 0)[image.labels == left_out].mean()))
     return float(np.mean(shares))
 

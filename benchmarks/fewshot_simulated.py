@@ -58,19 +58,20 @@ def _shares(
     model = FewShotModel(_support_set(survey, support, encoder), encoder)
     labels = survey.labels(support)
     judged = labels >= 0
-    alone, mapped = model.classify(vectors), model.class_map(survey.chips, vectors)
+    alone, mapped = model.classify(vectors), model.classify_frame(survey.chips, vectors)
     shares = {
         "default": float((mapped.class_id == labels)[judged].mean()),
-        "always_answering": float((mapped.classification.nearest == labels)[judged].mean()),
+        "always_answering": float((mapped.nearest == labels)[judged].mean()),
         "each_chip_by_itself": float((alone.nearest == labels)[judged].mean()),
-        "none_of_these": float((alone.class_id < 0)[judged].mean()),
-        "confidence": float(mapped.classification.probabilities.max(axis=1)[judged].mean()),
+        "none_of_these": float((mapped.class_id < 0)[judged].mean()),
+        "confidence": float(mapped.probabilities.max(axis=1)[judged].mean()),
     }
     if len(support.regions) > 2:
         rejected = []
         for left_out in range(len(support.regions)):
             fewer = FewShotModel(_support_set(survey, support, encoder, without=left_out), encoder)
-            rejected.append(float((fewer.classify(vectors).class_id < 0)[labels == left_out].mean()))
+            answer = fewer.classify_frame(survey.chips, vectors)
+            rejected.append(float((answer.class_id < 0)[labels == left_out].mean()))
         shares["unseen_class_rejected"] = float(np.mean(rejected))
     return shares
 

@@ -81,10 +81,20 @@ class FewShotModel:
         """Classes of embedded chips (n, d), each by itself, whatever else is in the image."""
         return self.classifier.classify(embeddings, self.false_reject_rate)
 
+    def classify_frame(self, chips: Chips, embeddings: NDArray[np.float32] | None = None) -> Classification:
+        """Classes of all chips of a frame, by the support set and by what the frame itself shows.
+
+        Args:
+            chips: of the frame.
+            embeddings: (n, d) of the chips, if there are any already (:class:`EmbeddingCache`).
+        """
+        vectors = self.encoder.embed(chips.pixels) if embeddings is None else embeddings
+        return self._in_context(self._context(chips, vectors), vectors)
+
     def class_map(
         self, chips: Chips, embeddings: NDArray[np.float32] | None = None, *, seed: int = 0
     ) -> ClassMap:
-        """Classify every chip of a frame by the support set and by what the frame itself shows.
+        """Classes of all chips of a frame, how sure they are, and the share of each class.
 
         Args:
             chips: of the frame.
@@ -92,12 +102,9 @@ class FewShotModel:
             seed: of the resampling of support chips.
         """
         vectors = self.encoder.embed(chips.pixels) if embeddings is None else embeddings
-        alone = self._with_blends(self.classify(vectors), vectors)
-        support, ids = self.support.vectors, self.support.class_id
-        context = FrameContext(chips, vectors, support, ids, self.smoothness, self.blends)
-        result = _together(alone, context.probabilities(support, ids))
-        none = len(self.classes) - 1
-        class_id = np.where(result.class_id < 0, none, result.class_id)
+        context = self._context(chips, vectors)
+        result = self._in_context(context, vectors)
+        class_id = np.where(result.class_id < 0, len(self.classes) - 1, result.class_id)
         fractions, uncertainty = self._resampled(vectors, context, result, np.random.default_rng(seed))
         return ClassMap(
             chips=chips,
@@ -105,8 +112,26 @@ class FewShotModel:
             classification=result,
             class_id=class_id,
             uncertainty=uncertainty,
-            changed=result.nearest != alone.nearest,
+            changed=result.nearest != result.distances.argmin(axis=1),
             shares=class_shares(chips, self.classes, class_id, result.confidence, fractions),
+        )
+
+    def _context(self, chips: Chips, vectors: NDArray[np.float32]) -> FrameContext:
+        support = self.support
+        return FrameContext(chips, vectors, support.vectors, support.class_id, self.smoothness, self.blends)
+
+    def _in_context(self, context: FrameContext, vectors: NDArray[np.float32]) -> Classification:
+        """What is far from every class stays none of these; between two classes a chip is of one of them."""
+        alone = self.classify(vectors)
+        typicality = np.maximum(alone.typicality, self._between(alone, vectors))
+        probabilities = context.probabilities(self.support.vectors, self.support.class_id)
+        nearest = probabilities.argmax(axis=1)
+        return replace(
+            alone,
+            nearest=nearest,
+            class_id=np.where(typicality < self.false_reject_rate, -1, nearest),
+            probabilities=probabilities,
+            typicality=typicality,
         )
 
     def _between(self, answer: Classification, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -116,12 +141,6 @@ class FewShotModel:
         nearest = answer.distances.argmin(axis=1)
         distances = self.blends.nearest_of_class(self.classifier.metric, vectors, nearest)
         return self.classifier.typicality(distances, nearest)
-
-    def _with_blends(self, alone: Classification, vectors: NDArray[np.float32]) -> Classification:
-        """A chip between two classes is of one of them, however far from both."""
-        typicality = np.maximum(alone.typicality, self._between(alone, vectors))
-        class_id = np.where(typicality < self.false_reject_rate, -1, alone.nearest)
-        return replace(alone, typicality=typicality, class_id=class_id)
 
     def _resampled(
         self,
@@ -147,14 +166,3 @@ class FewShotModel:
             fractions[index] = np.bincount(found, minlength=count + 1)
             own[index] = probabilities[np.arange(len(vectors)), result.nearest]
         return fractions / len(vectors), own.std(axis=0)
-
-
-def _together(alone: Classification, probabilities: NDArray[np.float32]) -> Classification:
-    """The same chips, with what the frame says; what is far from every class stays none of these."""
-    nearest = probabilities.argmax(axis=1)
-    return replace(
-        alone,
-        nearest=nearest,
-        class_id=np.where(alone.class_id < 0, -1, nearest),
-        probabilities=probabilities,
-    )

@@ -121,6 +121,29 @@ def export(
 
 
 @app.command()
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why; it stays in the edge's log.")], config: _Config = None
+) -> None:
+    """Go back one step on this edge alone, to the version that served before; until the next release."""
+    from eucentric_core.transport import PyroControlClient
+
+    with clear_errors():
+        settings = load_settings(config)
+        edge = settings.edge
+        client = PyroControlClient(
+            edge.reachable_host,
+            edge.control_port,
+            timeout_s=60.0,
+            credentials=channel_credentials(settings, edge),
+        )
+        try:
+            answer = client.call("rollback", {"reason": reason})
+        finally:
+            client.close()
+    typer.echo(f"version {answer['version']} serves, in place of version {answer['previous_version']}")
+
+
+@app.command()
 def status(config: _Config = None) -> None:
     """Print what the running edge says about itself, as JSON."""
     from eucentric_core.transport import PyroControlClient

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from eucentric_core import (
     BUNDLE_ENVELOPE,
+    BundleError,
     BundleManifest,
     FrozenModel,
     Lineage,
     Settings,
-    checked_manifest,
-    claimed_manifest,
     sha256_file,
     utc_now,
     verify_bundle,
@@ -25,6 +24,7 @@ from ._keys import load_signer
 from ._registered import RegisteredVersion
 from ._registry import Registry
 from ._release_book import ReleaseBook
+from ._stored_bundle import checked_files
 
 __all__ = ["Exported", "export_version", "import_folder"]
 
@@ -79,6 +79,7 @@ def import_folder(
     resign: bool,
     reason: str,
     who: str,
+    expected_sha256: str | None = None,
 ) -> RegisteredVersion:
     """Register a bundle from elsewhere and nominate it. The same folder twice gives one version.
 
@@ -91,16 +92,25 @@ def import_folder(
             and golden answers are checked first.
         reason: why; part of its lineage when it is signed anew.
         who: takes it in.
+        expected_sha256: of its signed manifest, as known from elsewhere; None: nobody knows it.
 
     Raises:
-        BundleError: it is not signed by a trusted key, or its files are not what its manifest says.
+        BundleError: its manifest is not the expected one, it is not signed by a trusted key, or its files are
+            not what its manifest says.
         VersionConflictError: its signed version is not the next one: sign it anew.
     """
+    digest = sha256_file(folder / BUNDLE_ENVELOPE)
+    if expected_sha256 is not None and digest != expected_sha256.lower():
+        raise BundleError(
+            f"The manifest of {folder} has the hash {digest}, not the one that was expected.",
+            safe="nothing was signed and nothing was registered.",
+            next_step="find out who changed it; take it from an edge that serves it, or from a backup.",
+        )
     if not resign:
         verify_bundle(folder, registry.trusted, expected_name=name, newer_than=None)
         registered = registry.register(name, folder)
     else:
-        trigger_id = f"import-{sha256_file(folder / BUNDLE_ENVELOPE)[:16]}"
+        trigger_id = f"import-{digest[:16]}"
         registered = registry.find_by_trigger(name, trigger_id) or _signed_anew(
             settings, registry, name, folder, trigger_id, f"{reason or 'imported'} ({who})"
         )
@@ -112,9 +122,8 @@ def import_folder(
 def _signed_anew(
     settings: Settings, registry: Registry, name: str, folder: Path, trigger_id: str, reason: str
 ) -> RegisteredVersion:
-    claimed = claimed_manifest(folder)
     # Signed by whomever: that its files are those it lists is checked here, that it works below.
-    checked_manifest(folder, claimed.model_dump_json().encode(), expected_name=claimed.name)
+    claimed = checked_files(folder)
     aside = settings.home / "imports" / trigger_id
     shutil.rmtree(aside, ignore_errors=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -12,6 +13,7 @@ from eucentric_core import (
     BUNDLE_ENVELOPE,
     ConfigurationError,
     Settings,
+    TrustedKeys,
     clear_errors,
     load_settings,
     sha256_file,
@@ -42,10 +44,13 @@ def make_key(
 
     with clear_errors():
         public = make_personal_key(private_key, passphrase=ask_passphrase(locked, twice=True))
+        (key_id,) = TrustedKeys.read(public).keys
     if as_json:
-        typer.echo(json.dumps({"private_key": str(private_key), "public_key": str(public)}))
+        facts = {"private_key": str(private_key), "public_key": str(public), "key_id": key_id}
+        typer.echo(json.dumps(facts))
         return
     typer.echo(f"private key   {private_key} (stays with you; nobody else needs it)")
+    typer.echo(f"key           {key_id} (read it out to the hub, who sees it in `eucentric keys show`)")
     typer.echo(f"public key    {public} (send it to the hub: `eucentric keys add signing {public.name} …`)")
 
 
@@ -63,6 +68,7 @@ def add(
 ) -> None:
     """Have another person's key count, in a new root; edges follow by themselves."""
     from ._cosigning import add_key
+    from ._errors import SignaturesMissingError
 
     with clear_errors():
         if role not in get_args(KeyRole):
@@ -72,15 +78,17 @@ def add(
                 next_step="name root or signing.",
             )
         settings = load_settings(config)
-        add_key(
-            KeyFolder.of(settings),
-            settings.releases_path,
-            role,  # type: ignore[arg-type]
-            public_key,
-            threshold=threshold,
-            root_files=tuple(root_key or ()),
-            passphrase=ask_passphrase(locked),
-        )
+        # What waits for signatures is told with the keys; that is how it goes, and no failure.
+        with suppress(SignaturesMissingError):
+            add_key(
+                KeyFolder.of(settings),
+                settings.releases_path,
+                role,  # type: ignore[arg-type]
+                public_key,
+                threshold=threshold,
+                root_files=tuple(root_key or ()),
+                passphrase=ask_passphrase(locked),
+            )
         tell_keys(settings, as_json)
 
 

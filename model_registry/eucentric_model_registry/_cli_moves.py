@@ -156,6 +156,9 @@ def import_bundle(
         typer.Option("--resign", help="Vouch for it: sign it anew with this site's key and next version."),
     ] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why it is taken in; part of its lineage.")] = "",
+    sha256: Annotated[
+        str | None, typer.Option("--sha256", help="Hash of a bundle's manifest that you know from elsewhere.")
+    ] = None,
     classes: Annotated[str, typer.Option("--classes", help="Of a graph: names, separated by commas.")] = "",
     frames: Annotated[
         Path | None, typer.Option("--frames", help="Of a graph: folder of 10 or more usual frames (.npy).")
@@ -193,6 +196,7 @@ def import_bundle(
                 resign=resign,
                 reason=reason,
                 who=person(),
+                expected_sha256=sha256,
             )
     if as_json:
         typer.echo(registered.model_dump_json())

@@ -57,7 +57,7 @@ class Courier:
         self._after_s = after_s
         self._changed = threading.Condition()
         self._hinted_s: float | None = None
-        self._stopping = False
+        self._stopping = threading.Event()
         self._noted: dict[EdgeAddress, tuple[object, ...]] = {}
 
     def hint(self) -> None:
@@ -69,19 +69,19 @@ class Courier:
     def stop(self) -> None:
         """Have `run` return."""
         with self._changed:
-            self._stopping = True
+            self._stopping.set()
             self._changed.notify_all()
 
     def run(self) -> None:
         """Follow hints, and note every minute what serves, until `stop`. Failures are logged."""
         with ThreadPoolExecutor(_MAX_AT_A_TIME, thread_name_prefix="courier") as threads:
-            while not self._stopping:
+            while not self._stopping.is_set():
                 with self._changed:
                     self._changed.wait_for(
-                        lambda: self._stopping or self._hinted_s is not None, timeout=self._every_s
+                        lambda: self._stopping.is_set() or self._hinted_s is not None, timeout=self._every_s
                     )
                     hinted, self._hinted_s = self._hinted_s is not None, None
-                if self._stopping:
+                if self._stopping.is_set():
                     return
                 if hinted:
                     self._follow(threads)
@@ -93,7 +93,7 @@ class Courier:
         waiting, started_s = edges_of(self._settings), time.monotonic()
         for after_s in self._after_s:
             self._pause(started_s + after_s - time.monotonic())
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             found = list(threads.map(self._has_looked, waiting))
             waiting = tuple(edge for edge, new in zip(waiting, found, strict=True) if not new)
@@ -138,4 +138,4 @@ class Courier:
 
     def _pause(self, for_s: float) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping, timeout=max(0.0, for_s))
+            self._changed.wait_for(self._stopping.is_set, timeout=max(0.0, for_s))

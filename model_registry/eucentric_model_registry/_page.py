@@ -28,7 +28,7 @@ h1{font-size:1.5rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2rem}
 .yes{border-color:#1a7f4b}.no{border-color:#b3261e}
 table{border-collapse:collapse;width:100%}
 td,th{text-align:left;padding:.25rem .7rem;border-bottom:1px solid #dde3ea}
-td.number{text-align:right;font-variant-numeric:tabular-nums}
+.number{text-align:right;font-variant-numeric:tabular-nums}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem;margin:1rem 0}
 figure{margin:0}img{width:100%;image-rendering:auto}figcaption{font-size:.9rem;color:#4a5868}
 .failed{color:#b3261e;font-weight:600}.passed{color:#1a7f4b}
@@ -153,7 +153,8 @@ def _figures(challenger: Figures, champion: Figures | None) -> str:
                 f"<td class=number>{_support(new.get(name))}</td></tr>"
             )
     return (
-        "<table><tr><th>set</th><th>figure</th><th>champion</th><th>challenger</th><th>examples</th></tr>"
+        "<table><tr><th>set</th><th>figure</th><th class=number>champion</th>"
+        "<th class=number>challenger</th><th class=number>examples</th></tr>"
         f"{''.join(rows)}</table>"
     )
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eucentric_core import EucentricError, Settings, TrustedKeys
 
@@ -18,10 +19,12 @@ from ._mlflow_session import MlflowSession
 from ._push_receiver import receiving_hints
 from ._registry import Registry
 
+if TYPE_CHECKING:
+    from mlflow.entities.webhook import WebhookEvent, WebhookEventStr
+
 __all__ = ["pushing", "webhook_secret"]
 
 WEBHOOK = "eucentric-push"
-EVENTS = ("model_version_alias.created",)
 _RETRY_S = 30.0
 _JOIN_TIMEOUT_S = 5.0
 
@@ -81,6 +84,7 @@ def make_webhook(mlflow_url: str, url: str, secret: str) -> None:
         RegistryError: it refuses, for example an address that it must not call.
     """
     with MlflowSession(mlflow_url, timeout_s=10).asking("make the webhook of this hub") as client:
+        events: list[WebhookEventStr | WebhookEvent] = ["model_version_alias.created"]
         existing, token = [], None
         while True:
             page = client.list_webhooks(max_results=100, page_token=token)
@@ -91,10 +95,14 @@ def make_webhook(mlflow_url: str, url: str, secret: str) -> None:
             client.delete_webhook(webhook.webhook_id)
         if existing:
             client.update_webhook(
-                existing[0].webhook_id, url=url, events=list(EVENTS), secret=secret, status="ACTIVE"
+                existing[0].webhook_id,
+                url=url,
+                events=["model_version_alias.created"],
+                secret=secret,
+                status="ACTIVE",
             )
         else:
-            client.create_webhook(WEBHOOK, url, list(EVENTS), secret=secret)
+            client.create_webhook(WEBHOOK, url, events, secret=secret)
 
 
 def _made(mlflow_url: str, url: str, secret: str) -> bool:

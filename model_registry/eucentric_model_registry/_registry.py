@@ -12,10 +12,8 @@ from uuid import uuid4
 
 from eucentric_core import (
     BUNDLE_ENVELOPE,
-    BundleError,
     BundleManifest,
     TrustedKeys,
-    require_free_space,
     sha256_file,
     utc_now,
     verify_bundle,
@@ -25,6 +23,7 @@ from ._deployments import Deployments
 from ._errors import RegistryError, UnknownVersionError, VersionConflictError
 from ._mlflow_session import MlflowSession
 from ._registered import Promotion, RegisteredVersion
+from ._stored_bundle import ARTIFACTS, checked_files, fetch_stored, tampered
 from ._version_tags import checked_name, is_valid, registered_version, trigger_digest, version_tags
 
 if TYPE_CHECKING:
@@ -35,10 +34,7 @@ __all__ = ["Registry"]
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
-_ARTIFACTS = "bundle"
 _PROMOTION_TAG = "promotion."
-_MAX_FILES = 257
-_MAX_BYTES = 2 << 30
 _PAGE = 200
 
 
@@ -119,7 +115,7 @@ class Registry:
             # another number, because a second writer was faster, never counts, even after a crash here.
             created = client.create_model_version(
                 name,
-                f"runs:/{run_id}/{_ARTIFACTS}",
+                f"runs:/{run_id}/{ARTIFACTS}",
                 run_id,
                 tags=version_tags(manifest, sha256_file(folder / BUNDLE_ENVELOPE)),
                 await_creation_for=0,
@@ -257,8 +253,15 @@ class Registry:
             )
         return ()
 
-    def download(self, name: str, version: int, folder: Path) -> BundleManifest:
+    def download(self, name: str, version: int, folder: Path, *, vouching: bool = False) -> BundleManifest:
         """Fetch a version's bundle and verify it; the folder appears complete or not at all.
+
+        Args:
+            name: of the model.
+            version: of the model.
+            folder: must not exist yet.
+            vouching: for who signs it anew: its signature need not count any more. That it is what was
+                registered, and that its files are those of its manifest, is checked all the same.
 
         Raises:
             UnknownVersionError: there is no such version.
@@ -274,11 +277,14 @@ class Registry:
         aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             with self._session.asking(f"download {name} v{version}") as client:
-                _fetch(client, registered.run_id, aside)
-            manifest = verify_bundle(aside / _ARTIFACTS, self.trusted, expected_name=name, newer_than=None)
-            if sha256_file(aside / _ARTIFACTS / BUNDLE_ENVELOPE) != registered.envelope_sha256:
-                raise _tampered(f"What is stored for {name} v{version} is not what was registered.")
-            (aside / _ARTIFACTS).rename(folder)
+                stored = fetch_stored(client, registered.run_id, aside)
+            if vouching:
+                manifest = checked_files(stored, expected_name=name)
+            else:
+                manifest = verify_bundle(stored, self.trusted, expected_name=name, newer_than=None)
+            if sha256_file(stored / BUNDLE_ENVELOPE) != registered.envelope_sha256:
+                raise tampered(f"What is stored for {name} v{version} is not what was registered.")
+            stored.rename(folder)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         return manifest
@@ -308,7 +314,7 @@ class Registry:
         try:
             for key, value in manifest.metrics.items():
                 client.log_metric(run_id, key, value)
-            client.log_artifacts(run_id, str(folder), _ARTIFACTS)
+            client.log_artifacts(run_id, str(folder), ARTIFACTS)
         except BaseException:
             client.set_terminated(run_id, "FAILED")
             raise
@@ -363,31 +369,10 @@ def _aliases(client: MlflowClient, name: str) -> dict[str, str]:
     return {str(alias): str(version) for alias, version in found[0].aliases.items()} if found else {}
 
 
-def _fetch(client: MlflowClient, run_id: str, folder: Path) -> None:
-    # MLflow lists what it likes: number, size and names are bounded before a byte is fetched.
-    stored = client.list_artifacts(run_id, _ARTIFACTS)
-    total_bytes = sum(item.file_size or 0 for item in stored)
-    misplaced = any(item.is_dir or item.path.count("/") != 1 for item in stored)
-    if misplaced or len(stored) > _MAX_FILES or total_bytes > _MAX_BYTES:
-        raise _tampered("MLflow lists files that cannot belong to a bundle.")
-    require_free_space(folder, total_bytes)
-    (folder / _ARTIFACTS).mkdir()
-    for item in stored:
-        client.download_artifacts(run_id, item.path, str(folder / _ARTIFACTS))
-
-
 def _conflict(manifest: BundleManifest, expected: int) -> VersionConflictError:
     return VersionConflictError(
         f"The bundle is signed as {manifest.name} v{manifest.version}, the next version is v{expected}.",
         safe="no alias was moved and no edge has seen it.",
         next_step="build and sign the bundle again with the registry's next version.",
         next_version=expected,
-    )
-
-
-def _tampered(what: str) -> BundleError:
-    return BundleError(
-        what,
-        safe="nothing was kept.",
-        next_step="ask who changed MLflow's artifact store, then build and register the model again.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -53,10 +54,22 @@ class Hub:
         return ReleaseBook(self.folder, self.keys, lifetimes=self._lifetimes)
 
 
+class Site(Protocol):
+    """What an edge needs of a hub."""
+
+    keys: KeyFolder
+
+    @property
+    def folder(self) -> Path:
+        """Where releases are published."""
+
+
 class Edge:
     """An edge that was given the root of a hub."""
 
-    def __init__(self, folder: Path, hub: Hub, source: ReleaseSource | None = None) -> None:
+    def __init__(
+        self, folder: Path, hub: Site, source: ReleaseSource | None = None, *, model: str = "atoms"
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self.root = folder / "root.json"
         if not self.root.exists():
@@ -66,7 +79,7 @@ class Edge:
         self.source = source or PosixMover(hub.folder)
         self.trust = ReleasedTrust(self.metadata, self.source, keys=None)
         self.installer = Installer(
-            folder / "edge", self.trust, model_name="atoms", slot=self.slot, device="cpu"
+            folder / "edge", self.trust, model_name=model, slot=self.slot, device="cpu"
         )
         self.refusals = self.installer.start()
         self.installed: list[Installation] = []

@@ -41,11 +41,16 @@ class Hub:
         self.registry = Registry(mlflow_url, self.trusted)
         self._folder = folder
 
-    def register(self, version: int, **changes: Any) -> Path:
-        """Build, sign and register a version."""
+    def build(self, version: int, **changes: Any) -> Path:
+        """Build and sign a version."""
         folder = self._folder / f"bundle-{uuid4().hex[:8]}"
         content = make_content(name=self.name, version=version, trigger_id=f"t{version}", **changes)
         build_and_sign_bundle(folder, content, load_signer(self.keys.signing))
+        return folder
+
+    def register(self, version: int, **changes: Any) -> Path:
+        """Build, sign and register a version."""
+        folder = self.build(version, **changes)
         self.registry.register(self.name, folder)
         return folder
 
@@ -59,6 +64,11 @@ class Hub:
         ReleaseBook(self.settings.releases_path, self.keys).publish(
             folder, manifest, reason=reason, who="test"
         )
+
+    @property
+    def folder(self) -> Path:
+        """Where releases are published."""
+        return self.settings.releases_path
 
     @property
     def released(self) -> tuple[int, int] | None:

@@ -86,3 +86,12 @@ def test_models_and_their_history_are_listed(
         json.loads(run(models_app, ["ls", "--config", str(config), "--model", "other", "--json"]).output)
         == []
     )
+
+
+def test_the_command_line_of_the_client_has_every_command_once() -> None:
+    from eucentric.models._command import app
+
+    said = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
+    for command in ("apply", "ls", "promote", "rollback", "resign", "import", "server"):
+        assert f"│ {command} " in said
+    assert "│ models " not in said

@@ -19,7 +19,7 @@ from eucentric_core import load_settings
 from eucentric_core.transport import find_free_port
 from eucentric_model_registry import Deployment, pushing
 from eucentric_model_registry._courier import Courier
-from eucentric_model_registry._push import EVENTS, WEBHOOK, make_webhook, webhook_secret
+from eucentric_model_registry._push import WEBHOOK, make_webhook, webhook_secret
 from eucentric_model_registry._push_receiver import receiving_hints
 from eucentric_model_registry._webhook_signature import HintRefusedError, SignatureCheck, signature_of
 
@@ -144,7 +144,10 @@ def test_the_webhook_is_made_once_and_follows_the_hub(mlflow_url: str) -> None:
     make_webhook(mlflow_url, "http://127.0.0.1:2/", SECRET)
     client = MlflowClient(tracking_uri=mlflow_url)
     (made,) = [webhook for webhook in client.list_webhooks() if webhook.name == WEBHOOK]
-    assert (made.url, tuple(str(event) for event in made.events)) == ("http://127.0.0.1:2/", EVENTS)
+    assert (made.url, tuple(str(event) for event in made.events)) == (
+        "http://127.0.0.1:2/",
+        ("model_version_alias.created",),
+    )
     client.delete_webhook(made.webhook_id)
 
 

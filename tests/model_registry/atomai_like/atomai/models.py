@@ -24,7 +24,7 @@ class _Block(nn.Module):
         self.block = nn.Sequential(*parts)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.block(x)  # type: ignore[no-any-return]
+        return self.block(x)
 
 
 class _Up(nn.Module):
@@ -33,7 +33,7 @@ class _Up(nn.Module):
         self.conv = nn.Conv2d(n_in, n_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(functional.interpolate(x, scale_factor=2, mode="bilinear"))  # type: ignore[no-any-return]
+        return self.conv(functional.interpolate(x, scale_factor=2, mode="bilinear"))
 
 
 class _Unet(nn.Module):
@@ -55,7 +55,7 @@ class _Unet(nn.Module):
         u = self.upsample_block1(self.bn(functional.max_pool2d(c3, 2, 2)))
         u = self.upsample_block2(self.c4(torch.cat([c3, u], 1)))
         u = self.upsample_block3(self.c5(torch.cat([c2, u], 1)))
-        return self.px(self.c6(torch.cat([c1, u], 1)))  # type: ignore[no-any-return]
+        return self.px(self.c6(torch.cat([c1, u], 1)))
 
 
 class Segmentor:

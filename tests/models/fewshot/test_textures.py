@@ -10,12 +10,14 @@ from eucentric_models.fewshot.textures import (
     KINDS,
     AmorphousField,
     EpisodeSpec,
+    FlatField,
     FringeField,
     InterfaceField,
     StepField,
     Texture,
     TextureImaging,
     draw_episode,
+    draw_surface,
     random_field,
     textures_of_image,
 )
@@ -123,3 +125,16 @@ def test_episodes_are_bounded() -> None:
     with pytest.raises(ValidationError):
         EpisodeSpec(chip_px=60)
     assert EpisodeSpec().ways == 24
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_film_fades_into_its_cover_and_the_truth_says_where_half_of_it_is_left(seed: int) -> None:
+    first, second = (draw_surface((96, 120), 1, 24, np.random.default_rng(seed)) for _ in range(2))
+    np.testing.assert_array_equal(first.image, second.image)
+    assert first.image.shape == first.region.shape == (96, 120)
+    assert np.isfinite(first.image).all()
+    assert len(first.textures) == 2
+    # One side is the cover, the other the film, and both are worth a name.
+    assert set(np.unique(first.region).tolist()) == {0, 1}
+    assert 0.05 <= (first.region == 1).mean() <= 0.75
+    assert isinstance(first.textures[-1].field, AmorphousField | FlatField)

@@ -18,12 +18,13 @@ from .conftest import drift_event
 from .policy_hub import NOON, PolicyHub, open_hub
 
 COOLDOWN_S = 300.0
-RUNS_A_DAY = 4
+RUNS_A_DAY = 2
+OLDEST_S = 7200.0
 A_MINUTE_OF_1000_S = 0.06
 
 
 def policy(name: str, trigger: dict[str, object]) -> Policy:
-    guards = {"cooldown_s": COOLDOWN_S, "max_runs_per_day": RUNS_A_DAY, "max_event_age_s": 7200}
+    guards = {"cooldown_s": COOLDOWN_S, "max_runs_per_day": RUNS_A_DAY, "max_event_age_s": OLDEST_S}
     return Policy.model_validate({"name": name, "model": "atoms", "trigger": trigger, "guards": guards})
 
 
@@ -54,6 +55,9 @@ class PolicyStorm(RuleBasedStateMachine):
         scores=st.lists(st.floats(0, 3), min_size=1, max_size=12),
         late_s=st.sampled_from([0.0, 0.0, 40.0, 3000.0, 9000.0]),
     )
+    def flapping_drift(self, scores: list[float], late_s: float) -> None:
+        self.drift(scores, late_s)
+
     def drift(self, scores: list[float], late_s: float) -> None:
         for score in scores:
             self.hub.now += timedelta(seconds=A_MINUTE_OF_1000_S)
@@ -65,6 +69,21 @@ class PolicyStorm(RuleBasedStateMachine):
 
     @rule(figures=st.lists(st.sampled_from([0.9, 0.8, 0.5]), min_size=1, max_size=12))
     def flapping_metric(self, figures: list[float]) -> None:
+        self.evaluate(figures)
+
+    @rule()
+    def both_see_a_reason(self) -> None:
+        self.evaluate([0.5, 0.5])
+        self.drift([4.0], 0.0)
+
+    @rule(late_s=st.sampled_from([7100.0, 7300.0, 90_000.0]))
+    def after_a_quiet_night_old_news_arrive(self, late_s: float) -> None:
+        for run in self.hub.record.unended():
+            self.hub.end_run(run.trigger_id)
+        self.hub.now += timedelta(hours=25)
+        self.drift([4.0], late_s)
+
+    def evaluate(self, figures: list[float]) -> None:
         for figure in figures:
             self.hub.now += timedelta(seconds=A_MINUTE_OF_1000_S)
             event = ModelEvaluated(
@@ -74,6 +93,7 @@ class PolicyStorm(RuleBasedStateMachine):
                 metric="f1",
                 value=figure,
                 reference=0.9,
+                dataset_id="microscope-1.s1",
                 occurred_utc=self.hub.now,
             )
             self.seen.append(event)
@@ -97,10 +117,16 @@ class PolicyStorm(RuleBasedStateMachine):
             )
         self.hub.settle()
 
-    @rule()
-    def a_run_ends(self) -> None:
-        for run in self.hub.record.unended()[:1]:
-            self.hub.end_run(run.trigger_id)
+    @rule(
+        pauses_s=st.lists(st.sampled_from([0.0, 100.0, 299.0, 301.0]), min_size=1, max_size=8),
+        late_s=st.sampled_from([0.0, 0.0, 7000.0, 7300.0]),
+    )
+    def runs_end_and_drift_goes_on(self, pauses_s: list[float], late_s: float) -> None:
+        for pause_s in pauses_s:
+            for run in self.hub.record.unended():
+                self.hub.end_run(run.trigger_id)
+            self.hub.now += timedelta(seconds=pause_s)
+            self.drift([4.0], late_s)
 
     @rule()
     def prefect_goes_down_or_comes_back(self) -> None:
@@ -131,6 +157,14 @@ class PolicyStorm(RuleBasedStateMachine):
                 assert last.started_utc - first.started_utc >= timedelta(days=1) - timedelta(milliseconds=1)
 
     @invariant()
+    def nothing_is_begun_for_what_is_long_past(self) -> None:
+        if hasattr(self, "hub"):
+            occurred = {event.id: event.occurred_utc for event in self.seen}
+            for fired in self.hub.decisions("fired"):
+                age_s = (fired.decided_utc - occurred[fired.occurrence]).total_seconds()
+                assert age_s <= OLDEST_S
+
+    @invariant()
     def every_event_is_decided_about_once(self) -> None:
         if not hasattr(self, "hub"):
             return
@@ -144,7 +178,7 @@ class PolicyStorm(RuleBasedStateMachine):
 
 TestPolicyStorm = PolicyStorm.TestCase
 TestPolicyStorm.settings = settings(
-    max_examples=12, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 

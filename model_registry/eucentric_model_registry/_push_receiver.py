@@ -51,10 +51,10 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def receiving_hints(port: int, secret: str, hint: Callable[[], object]) -> Iterator[int]:
-    """Answer `POST /` on loopback until the end; yields the port.
+    """Answer `POST` on loopback until the end; yields the port.
 
     A request that MLflow signed calls `hint` and is answered 202, whatever it says: its content is not read.
-    Any other is answered 401, 404, 405 or 413, and changes nothing. At most eight connections at a time, each
+    Any other is answered 401, 413 or 501, and changes nothing. At most eight connections at a time, each
     for at most 5 s without a byte, with at most 64 KiB.
 
     Args:

@@ -21,6 +21,7 @@ __all__ = [
     "FlightCheckPassed",
     "FrameQuarantined",
     "LeaseLost",
+    "LedgerMended",
     "ModelAnswered",
     "ModelEvaluated",
     "ModelInstalled",
@@ -261,6 +262,13 @@ class FlightCheckFailed(Event):
     error: ErrorReport
 
 
+class LedgerMended(Event):
+    """The ledger of the recording was damaged; it is set aside and made anew, and the recording goes on."""
+
+    kind: Literal["recording.ledger_mended"] = "recording.ledger_mended"
+    error: ErrorReport
+
+
 class RecordingPaused(Event):
     """Acquisition stands still because frames cannot be made durable."""
 
@@ -288,7 +296,8 @@ AnyEvent = Annotated[
     | FrameQuarantined
     | FlightCheckPassed
     | FlightCheckFailed
-    | RecordingPaused,
+    | RecordingPaused
+    | LedgerMended,
     Field(discriminator="kind"),
 ]
 

@@ -13,6 +13,7 @@ from eucentric_core import (
     FlightCheckFailed,
     FrameQuarantined,
     LeaseLost,
+    LedgerMended,
     ModelRefused,
     RecordingPaused,
     Settings,
@@ -154,7 +155,7 @@ def _of_edge(settings: Settings, edge: Reading[str], figures: LiveFigures, *, no
 def _of_event(event: AnyEvent) -> Notice | None:
     if isinstance(event, RecordingPaused | FlightCheckFailed):
         return _of_report("alarm", event.error)
-    if isinstance(event, TransferFailed | ModelRefused | FrameQuarantined):
+    if isinstance(event, TransferFailed | ModelRefused | FrameQuarantined | LedgerMended):
         return _of_report("warning", event.error)
     if isinstance(event, LeaseLost):
         return Notice(

@@ -105,9 +105,11 @@ def duration(seconds: float) -> str:
 
 
 def _recovered(facts: Mapping[str, Any]) -> str:
-    frames = (facts.get("recovery") or {}).get("frames_recovered", 0)
+    recovery = facts.get("recovery") or {}
+    frames = recovery.get("frames_recovered", 0)
     open_sessions = facts.get("left_open") or ()
-    words = [f"{frames} frames recovered"] if frames else []
+    words = [str(recovery["ledger"])] if recovery.get("ledger") else []
+    words += [f"{frames} frames recovered"] if frames else []
     words += [f"session {name} is open{_HOW_IT_ENDS}" for name in open_sessions]
     return "; ".join(words)
 

@@ -22,9 +22,11 @@ from ._ledger import Ledger, SessionRow
 from ._salvage import Salvage
 from ._steps import reached
 
-__all__ = ["checksum_around", "complete_seal", "describe_shard", "seal_in_place"]
+__all__ = ["checksum_around", "complete_seal", "describe_shard", "give_name", "seal_in_place"]
 
 _PIECE_BYTES = 1 << 20
+_NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL)
+"""What systems say whose files have one name only."""
 
 
 class _Range(NamedTuple):
@@ -83,6 +85,34 @@ def checksum_around(path: Path, chunks: Iterable[tuple[int, int]]) -> tuple[int,
     return size_bytes, checksum
 
 
+def give_name(shard: Path, named: Path) -> None:
+    """Give a sealed shard its name in another folder, durably, before it loses the one that it has.
+
+    A plain rename could be lost halfway in a power cut, where a file system does not keep both folders in one
+    journal: another thread may sync the folder that the shard has left at that moment.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    if shard == named:
+        return
+    try:
+        os.link(shard, named)
+    except FileExistsError:
+        # A crash came in between.
+        if not shard.samefile(named):
+            raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shard.replace(named)
+        fsync_directory(named.parent)
+        return
+    fsync_directory(named.parent)
+    reached("seal.linked")
+    shard.unlink()
+
+
 def complete_seal(salvage: Salvage, session_id: int, folders: Folders, ledger: Ledger) -> bool:
     """Finish a seal that was announced. False if the file is not what was announced, and nothing was done.
 
@@ -95,8 +125,13 @@ def complete_seal(salvage: Salvage, session_id: int, folders: Folders, ledger: L
     named = folders.shards / shard.file_name
     if shard.file_name in ledger.shard_names():
         salvage.journal.unlink(missing_ok=True)
+        salvage.shard.unlink(missing_ok=True)
         return True
-    found = named if named.exists() else salvage.shard
+    found = salvage.shard
+    if named.exists():
+        if found != named and found.exists() and found.samefile(named):
+            give_name(found, named)
+        found = named
     if not found.exists() or sha256_file(found) != shard.sha256:
         salvage.shard = found
         return False
@@ -148,9 +183,8 @@ def _name_and_record(
     salvage: Salvage, seal: SealEntry, session_id: int, folders: Folders, ledger: Ledger
 ) -> None:
     named = folders.shards / seal.shard.file_name
-    if salvage.shard != named:
-        salvage.shard.replace(named)
-        fsync_directory(folders.shards)
+    if salvage.shard.exists():
+        give_name(salvage.shard, named)
     ledger.record_shard(session_id, seal.shard, seal.missing_sequences)
     salvage.journal.unlink(missing_ok=True)
 

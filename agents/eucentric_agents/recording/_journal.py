@@ -46,7 +46,7 @@ class Journal:
     """Makes frames durable. One process per folder; one thread records, others may use the ledger.
 
     Args:
-        folder: made if missing; holds `journal.sqlite`, `open/`, `shards/`, `quarantine/`.
+        folder: made if missing; holds `journal.sqlite` and its chronicle, `open/`, `shards/`, `quarantine/`.
         frames_per_shard: acquisitions per shard.
         min_free_bytes: with less room than this on the disk nothing is accepted; may be changed any time.
         compression: how chunks are stored.
@@ -75,7 +75,7 @@ class Journal:
         self._frames_per_shard = frames_per_shard
         software = f"eucentric {version('eucentric')}"
         self.quarantine = Quarantine(self.folders.quarantine, max_quarantine_bytes)
-        self.ledger = Ledger(self.folders.database)
+        self.ledger = Ledger(self.folders.database, self.quarantine.take)
         self.local_copies = LocalCopies(self.folders, self.ledger, keep_bytes=keep_receipted_bytes)
         try:
             with disk_errors("recovering the journal"):

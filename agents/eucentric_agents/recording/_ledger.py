@@ -6,232 +6,199 @@ locking mode keeps a second process out of the folder for as long as this one li
 
 from __future__ import annotations
 
-import json
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from eucentric_core import (
     ConfigurationError,
     DatasetManifest,
     ErrorReport,
-    FrozenModel,
     Receipt,
     Shard,
-    open_database,
     transaction,
     utc_now,
 )
 
-from ._errors import disk_errors
+from ._errors import JournalError, disk_errors
+from ._ledger_facts import (
+    AsideFact,
+    ClosedFact,
+    Fact,
+    GapFact,
+    OverFact,
+    ReceiptFact,
+    SessionFact,
+    ShardFact,
+    apply_fact,
+    runs,
+)
+from ._ledger_rows import OutboxEntry, OutboxState, SessionRow, StuckEntry, session_row
+from ._ledger_truth import LedgerFinding, SetAside, is_damage, open_ledger
+from ._steps import reached
 
 __all__ = ["Ledger", "OutboxEntry", "OutboxState", "SessionRow", "StuckEntry"]
 
-OutboxState = Literal["pending", "delivered", "confirmed", "done", "stuck"]
-"""pending: to be sent. delivered: at the far end, hash confirmed. confirmed: receipt stored, the local
-file may go. done: nothing left to do. stuck: damaged here, or refused there again and again; kept, not
-sent, and a person must look."""
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS sessions (
-    id INTEGER PRIMARY KEY,
-    instrument TEXT NOT NULL,
-    session TEXT NOT NULL,
-    sample TEXT,
-    material TEXT,
-    state TEXT NOT NULL CHECK (state IN ('open', 'closing', 'closed')),
-    expected_frames INTEGER,
-    next_index INTEGER NOT NULL DEFAULT 0,
-    next_sequence INTEGER NOT NULL DEFAULT 0,
-    missing TEXT NOT NULL DEFAULT '[]',
-    UNIQUE (instrument, session)
-);
-CREATE TABLE IF NOT EXISTS outbox (
-    id INTEGER PRIMARY KEY,
-    session_id INTEGER NOT NULL REFERENCES sessions (id),
-    kind TEXT NOT NULL CHECK (kind IN ('shard', 'dataset')),
-    name TEXT NOT NULL UNIQUE,
-    document TEXT NOT NULL,
-    size_bytes INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'confirmed', 'done', 'stuck')),
-    attempts INTEGER NOT NULL DEFAULT 0,
-    receipt TEXT
-);
-CREATE INDEX IF NOT EXISTS outbox_state ON outbox (state, id);
-CREATE TABLE IF NOT EXISTS quarantined (
-    session_id INTEGER NOT NULL REFERENCES sessions (id),
-    stream TEXT NOT NULL,
-    sequence INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    file TEXT NOT NULL,
-    PRIMARY KEY (session_id, stream, sequence)
-);
-CREATE TABLE IF NOT EXISTS outbox_failures (
-    name TEXT PRIMARY KEY REFERENCES outbox (name),
-    failures INTEGER NOT NULL,
-    report TEXT NOT NULL
-);
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRow:
-    """A session. Acquisitions below `next_sequence` are sealed, or listed in `missing`."""
-
-    id: int
-    instrument: str
-    session: str
-    sample: str | None
-    material: str | None
-    state: Literal["open", "closing", "closed"]
-    expected_frames: int | None
-    next_index: int
-    next_sequence: int
-    missing: tuple[int, ...]
-
-    def reopened(self) -> SessionRow:
-        """The row as if the session went on."""
-        return replace(self, state="open")
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxEntry:
-    """Something to deliver. `name` is the file's name at the far end, `document` its model as JSON;
-    `attempts` counts how often it was delivered.
-    """
-
-    name: str
-    kind: Literal["shard", "dataset"]
-    document: str
-    size_bytes: int
-    state: OutboxState
-    attempts: int
-
-
-class StuckEntry(FrozenModel):
-    """Something that is not sent any more, and why; `error` is None if that was not kept."""
-
-    name: str
-    kind: Literal["shard", "dataset"]
-    size_bytes: int
-    failures: int
-    error: ErrorReport | None
-
-
-def _session_row(row: sqlite3.Row) -> SessionRow:
-    return SessionRow(**{**dict(row), "missing": tuple(json.loads(row["missing"]))})
-
-
-def _advance(
-    connection: sqlite3.Connection, session_id: int, index: int, last_sequence: int, missing: Sequence[int]
-) -> None:
-    """The session goes on behind a shard."""
-    row = connection.execute("SELECT missing FROM sessions WHERE id = ?", (session_id,)).fetchone()
-    known = json.loads(row["missing"])
-    connection.execute(
-        "UPDATE sessions SET next_index = ?, next_sequence = ?, missing = ? WHERE id = ?",
-        (
-            index + 1,
-            max(last_sequence, max(missing, default=-1)) + 1,
-            json.dumps([*known, *missing]),
-            session_id,
-        ),
-    )
+_log = logging.getLogger(__name__)
 
 
 class Ledger:
     """The database. Any thread may call; every method is one transaction.
+
+    What may not be lost is a fact in the chronicle first (`_ledger_facts`); what the database has beside it
+    (what was sent, how often something failed) only saves doing it again.
+
+    Args:
+        path: of the database.
+        set_aside: takes a database or a chronicle that is damaged, which is then made anew; None: an error.
 
     Raises:
         ConfigurationError: another process records into this folder.
         OutOfSpaceError, JournalError: the disk under it failed.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, path: Path, set_aside: SetAside | None = None) -> None:
+        self._path = path
+        self._set_aside = set_aside
+        self._lock = threading.RLock()
+        self.finding: LedgerFinding | None = None
+        """What was damaged, and is mended."""
+        self._open()
+
+    def _open(self) -> None:
         with disk_errors("opening the journal"):
             try:
-                self._connection = open_database(path, _SCHEMA, busy_timeout_s=1.0, exclusive=True)
+                opened = open_ledger(self._path, self._set_aside)
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                     raise
                 raise ConfigurationError(
-                    f"Another process records into {path.parent}.",
+                    f"Another process records into {self._path.parent}.",
                     safe="nothing was started, the other recording goes on.",
                     next_step="stop the other agent, or give this one a home of its own.",
                 ) from error
+        self._connection, self._chronicle = opened.connection, opened.chronicle
+        if opened.finding is not None:
+            self.finding = opened.finding
+            _log.error("%s", opened.finding.what)
+
+    @contextmanager
+    def _mending(self) -> Iterator[None]:
+        """Make a database anew that turns out to be damaged; what was asked of it is to be asked again."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self.close()
+            self._open()
+            raise JournalError(
+                f"The journal's database was damaged: {error}. It was set aside and made anew.",
+                safe="what was acknowledged is in its chronicle.",
+                next_step="nothing: it is tried again by itself.",
+            ) from error
 
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
-        with self._lock, disk_errors(doing), transaction(self._connection) as connection:
+        with self._lock, disk_errors(doing), self._mending(), transaction(self._connection) as connection:
             yield connection
 
     def _query(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        with self._lock, disk_errors("reading the journal"):
+        with self._lock, disk_errors("reading the journal"), self._mending():
             return self._connection.execute(statement, values).fetchall()
+
+    def _commit(self, doing: str, fact: Fact) -> None:
+        """Write a fact down, then apply it: both, or neither."""
+        with self._lock, disk_errors(doing):
+            begin = self._chronicle.append(fact)
+            reached("ledger.written")
+            try:
+                with transaction(self._connection) as connection:
+                    apply_fact(connection, fact)
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    self._chronicle.cut(begin)
+                    raise
+                # It counts: the database that is made anew has it.
+                with suppress(JournalError), self._mending():
+                    raise
 
     def open_session(
         self, instrument: str, session: str, *, sample: str | None, material: str | None
     ) -> SessionRow:
         """The session of this name, made if there is none. What was not said of it before is filled in."""
-        with self._transaction("opening a session") as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO sessions (instrument, session, sample, material, state) "
-                "VALUES (?, ?, ?, ?, 'open')",
-                (instrument, session, sample, material),
+        with self._lock:
+            known, _ = self.entries_of(instrument, session)
+            new = known is None or (
+                known.state == "open"
+                and bool((sample and not known.sample) or (material and not known.material))
             )
-            if sample or material:
-                connection.execute(
-                    "UPDATE sessions SET sample = COALESCE(sample, ?), material = COALESCE(material, ?) "
-                    "WHERE instrument = ? AND session = ? AND state = 'open'",
-                    (sample, material, instrument, session),
+            if new:
+                self._commit(
+                    "opening a session",
+                    SessionFact(
+                        id=self._next_id() if known is None else known.id,
+                        instrument=instrument,
+                        session=session,
+                        sample=sample,
+                        material=material,
+                    ),
                 )
         return self._session("instrument = ? AND session = ?", (instrument, session))
 
+    def adopt_session(self, session_id: int, instrument: str, session: str) -> None:
+        """Take up a session under the number that its open shards have; no other has it."""
+        self._commit("opening a session", SessionFact(id=session_id, instrument=instrument, session=session))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it knows of no session."""
+        return self._next_id() == 1
+
+    def _next_id(self) -> int:
+        (row,) = self._query("SELECT COALESCE(MAX(id), 0) + 1 AS id FROM sessions")
+        return int(row["id"])
+
     def _session(self, condition: str, values: Sequence[Any]) -> SessionRow:
-        return _session_row(self._query(f"SELECT * FROM sessions WHERE {condition}", values)[0])  # noqa: S608
+        return session_row(self._query(f"SELECT * FROM sessions WHERE {condition}", values)[0])  # noqa: S608
 
     def unfinished_sessions(self) -> list[SessionRow]:
         """Sessions that are not closed, oldest first."""
         return [
-            _session_row(r) for r in self._query("SELECT * FROM sessions WHERE state != 'closed' ORDER BY id")
+            session_row(r) for r in self._query("SELECT * FROM sessions WHERE state != 'closed' ORDER BY id")
         ]
 
     def mark_closing(self, session_id: int, expected_frames: int | None) -> SessionRow:
         """Remember that a session is over, before its last shard is sealed."""
-        with self._transaction("closing a session") as connection:
-            connection.execute(
-                "UPDATE sessions SET state = 'closing', expected_frames = ? WHERE id = ? AND state = 'open'",
-                (expected_frames, session_id),
-            )
+        self._commit("closing a session", OverFact(session_id=session_id, expected_frames=expected_frames))
         return self._session("id = ?", (session_id,))
 
     def record_shard(self, session_id: int, shard: Shard, missing: Sequence[int]) -> None:
         """A shard is sealed: it is to be sent, and the session goes on behind it."""
-        with self._transaction("recording a sealed shard") as connection:
-            connection.execute(
-                "INSERT INTO outbox (session_id, kind, name, document, size_bytes, state) "
-                "VALUES (?, 'shard', ?, ?, ?, 'pending')",
-                (session_id, shard.file_name, shard.model_dump_json(), shard.size_bytes),
-            )
-            _advance(connection, session_id, shard.index, shard.last_sequence, missing)
+        fact = ShardFact(
+            session_id=session_id,
+            index=shard.index,
+            last_sequence=shard.last_sequence,
+            name=shard.file_name,
+            document=shard.model_dump_json(),
+            size_bytes=shard.size_bytes,
+            missing=runs(missing),
+        )
+        self._commit("recording a sealed shard", fact)
 
     def record_gap(self, session_id: int, index: int, last_sequence: int, missing: Sequence[int]) -> None:
         """Nothing of a shard is intact: the session goes on behind it, and its acquisitions are missing."""
-        with self._transaction("recording a gap") as connection:
-            _advance(connection, session_id, index, last_sequence, missing)
+        fact = GapFact(session_id=session_id, index=index, last_sequence=last_sequence, missing=runs(missing))
+        self._commit("recording a gap", fact)
 
     def note_quarantined(self, session_id: int, stream: str, sequence: int, kind: str, file: str) -> None:
         """A frame of a session lies in the quarantine; again does nothing."""
-        with self._transaction("noting a frame in quarantine") as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO quarantined VALUES (?, ?, ?, ?, ?)",
-                (session_id, stream, sequence, kind, file),
-            )
+        fact = AsideFact(session_id=session_id, stream=stream, sequence=sequence, why=kind, file=file)
+        self._commit("noting a frame in quarantine", fact)
 
     def quarantined(self, session_id: int) -> set[tuple[int, str]]:
         """Frames of a session that are in the quarantine: sequence number and stream."""
@@ -255,32 +222,29 @@ class Ledger:
 
         Acquisitions of which a frame is in the quarantine are listed as missing, too.
         """
-        quarantined = {sequence for sequence, _ in self.quarantined(row.id)}
-        with self._transaction("closing a session") as connection:
-            known = connection.execute("SELECT missing FROM sessions WHERE id = ?", (row.id,)).fetchone()
-            shards = connection.execute(
-                "SELECT document FROM outbox WHERE session_id = ? AND kind = 'shard' ORDER BY id", (row.id,)
-            ).fetchall()
+        with self._lock:
+            quarantined = {sequence for sequence, _ in self.quarantined(row.id)}
+            _, entries = self.entries_of(row.instrument, row.session)
+            known = self._session("id = ?", (row.id,)).missing
             manifest = DatasetManifest(
                 instrument=row.instrument,
                 session=row.session,
-                shards=tuple(Shard.model_validate_json(shard["document"]) for shard in shards),
-                missing_sequences=tuple(sorted({*json.loads(known["missing"]), *missing, *quarantined})),
+                shards=tuple(Shard.model_validate_json(e.document) for e in entries if e.kind == "shard"),
+                missing_sequences=tuple(sorted({*known, *missing, *quarantined})),
                 closed_utc=utc_now(),
             )
-            document = manifest.model_dump_json()
-            connection.execute(
-                "INSERT INTO outbox (session_id, kind, name, document, size_bytes, state) "
-                "VALUES (?, 'dataset', ?, ?, ?, 'pending')",
-                (row.id, f"{manifest.dataset_id}.dataset.json", document, len(document)),
+            fact = ClosedFact(
+                session_id=row.id,
+                name=f"{manifest.dataset_id}.dataset.json",
+                document=manifest.model_dump_json(),
             )
-            connection.execute("UPDATE sessions SET state = 'closed' WHERE id = ?", (row.id,))
+            self._commit("closing a session", fact)
         return manifest
 
     def session(self, session_id: int) -> SessionRow | None:
         """A session by its number."""
         rows = self._query("SELECT * FROM sessions WHERE id = ?", (session_id,))
-        return _session_row(rows[0]) if rows else None
+        return session_row(rows[0]) if rows else None
 
     def entries_of(self, instrument: str, session: str) -> tuple[SessionRow | None, list[OutboxEntry]]:
         """A session by its name, if there is one, and everything of it that was put into the outbox."""
@@ -289,7 +253,7 @@ class Ledger:
         )
         if not rows:
             return None, []
-        row = _session_row(rows[0])
+        row = session_row(rows[0])
         entries = self._query(
             "SELECT name, kind, document, size_bytes, state, attempts FROM outbox WHERE session_id = ? "
             "ORDER BY id",
@@ -310,16 +274,20 @@ class Ledger:
         )
         return [OutboxEntry(**dict(row)) for row in rows]
 
-    def move(self, name: str, state: OutboxState, *, receipt: Receipt | None = None) -> None:
-        """Put an entry into another state; a receipt is stored with it, a delivery is counted."""
+    def move(self, name: str, state: OutboxState) -> None:
+        """Put an entry into another state; a delivery is counted."""
         with self._transaction("updating the outbox") as connection:
             connection.execute(
-                "UPDATE outbox SET state = :state, receipt = COALESCE(:receipt, receipt), "
-                "attempts = attempts + (:state = 'delivered') WHERE name = :name",
-                {"state": state, "receipt": receipt and receipt.model_dump_json(), "name": name},
+                "UPDATE outbox SET state = :state, attempts = attempts + (:state = 'delivered') "
+                "WHERE name = :name",
+                {"state": state, "name": name},
             )
-            if state in ("confirmed", "done"):
+            if state == "done":
                 connection.execute("DELETE FROM outbox_failures WHERE name = ?", (name,))
+
+    def confirm(self, name: str, receipt: Receipt) -> None:
+        """Store a receipt: a shard's file may go from here on; of a manifest nothing is left to do."""
+        self._commit("storing a receipt", ReceiptFact(name=name, receipt=receipt.model_dump_json()))
 
     def note_failure(self, name: str, error: ErrorReport, *, stuck_after: int = 1) -> bool:
         """Keep why an entry failed. At the `stuck_after`th failure it is stuck; returns whether it is."""
@@ -390,3 +358,4 @@ class Ledger:
         """Close the database and let others in."""
         with self._lock:
             self._connection.close()
+            self._chronicle.close()

@@ -12,7 +12,7 @@ from eucentric_transfer import FarEndError, Mover
 
 from ._batches import INCOMING, chunks, document_name, incoming_name, receipt_name
 from ._journal import Journal
-from ._ledger import OutboxEntry, OutboxState
+from ._ledger import OutboxEntry
 from ._receipts import checked_receipt
 from ._steps import reached
 
@@ -115,8 +115,7 @@ class ReceiptDesk:
         """A receipt lies there: the local file may go, if there is one."""
         receipt = checked_receipt(entry, content)
         reached("receipt.found")
-        state: OutboxState = "confirmed" if entry.kind == "shard" else "done"
-        self._journal.ledger.move(entry.name, state, receipt=receipt)
+        self._journal.ledger.confirm(entry.name, receipt)
         self.last_found_utc = utc_now()
         reached("receipt.stored")
 

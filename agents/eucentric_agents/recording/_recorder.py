@@ -18,6 +18,7 @@ from eucentric_core import (
     Event,
     Frame,
     FrameQuarantined,
+    LedgerMended,
     OutOfSpaceError,
     RecordingPaused,
     ServiceUnavailableError,
@@ -87,6 +88,7 @@ class Recorder:
         self._gathered = Group()
         self._in_flight: deque[Group] = deque()
         self._error: ErrorReport | None = None
+        self._told_of_the_ledger: str | None = None
         self._paused = False
         self._stopping = threading.Event()
         self._drain_until = 0.0
@@ -145,9 +147,27 @@ class Recorder:
         """Whether the thread has ended by itself."""
         return self._thread.ident is not None and not self._thread.is_alive() and not self._finished
 
+    def _tell_of_the_ledger(self) -> None:
+        """Once, if it was damaged and is mended."""
+        finding = self._journal.ledger.finding
+        if finding is None or finding.what == self._told_of_the_ledger:
+            return
+        self._told_of_the_ledger = finding.what
+        self._error = ErrorReport(
+            code=JournalError.code,
+            what=finding.what,
+            safe="what was acknowledged is kept, and the recording goes on.",
+            next_step="look at the reasons in the quarantine, and check the disk.",
+        )
+        try:
+            self._publish(LedgerMended(source="recorder", error=self._error))
+        except TransportError as unheard:
+            _log.warning("LedgerMended was not published: %s", unheard)
+
     def _run(self) -> None:
         asked = drained = False
         while not self._stopping.is_set() or time.monotonic() < self._drain_until:
+            self._tell_of_the_ledger()
             draining = self._stopping.is_set()
             if draining and not asked:
                 self._subscriber.ask_drained()

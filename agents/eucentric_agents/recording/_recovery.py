@@ -11,6 +11,7 @@ from pydantic import Field
 from eucentric_core import FrameHeader, FrozenModel
 from eucentric_transfer import Compression
 
+from ._adoption import adopt
 from ._folders import Folders, SegmentName
 from ._interrupted import complete_seal, seal_in_place
 from ._ledger import Ledger
@@ -25,12 +26,14 @@ _log = logging.getLogger(__name__)
 
 
 class RecoveryReport(FrozenModel):
-    """What opening a journal found of an earlier run."""
+    """What opening a journal found of an earlier run. `ledger`: what was damaged of it, and is mended."""
 
     frames_recovered: Annotated[int, Field(ge=0)] = 0
     torn_segments: Annotated[int, Field(ge=0)] = 0
     damaged_records: Annotated[int, Field(ge=0)] = 0
     seals_completed: Annotated[int, Field(ge=0)] = 0
+    shards_adopted: Annotated[int, Field(ge=0)] = 0
+    ledger: str | None = None
 
 
 class Recovery:
@@ -54,16 +57,19 @@ class Recovery:
         self._quarantine = quarantine
         self._software = software
         self._compression = compression
-        self._counts = {"frames_recovered": 0, "torn_segments": 0, "damaged_records": 0, "seals_completed": 0}
+        self._counts = dict.fromkeys(RecoveryReport.model_fields.keys() - {"ledger"}, 0)
         self.recordings: list[Recording] = []
         self._run()
-        self.report = RecoveryReport(**self._counts)
+        finding = ledger.finding
+        self.report = RecoveryReport(**self._counts, ledger=None if finding is None else finding.what)
 
     def _run(self) -> None:
         segments = self._live_segments()
         found = {
             name: Salvage(self._folders.journal(name), self._folders.shard(name)) for name in sorted(segments)
         }
+        if self._ledger.finding is not None or self._ledger.is_empty:
+            self._counts["shards_adopted"] = adopt(self._folders, self._ledger, found)
         announced = {salvage.seal.shard.file_name for salvage in found.values() if salvage.seal}
         self._set_unrecorded_shards_aside(announced | self._ledger.shard_names())
         by_session: dict[int, list[SegmentName]] = defaultdict(list)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from eucentric_core import OutOfSpaceError, Shard, fsync_directory, sha256_file
+from eucentric_core import OutOfSpaceError, Shard, sha256_file
 
 from ._errors import JournalError, disk_errors
 from ._folders import Folders
-from ._interrupted import complete_seal, describe_shard, seal_in_place
+from ._interrupted import complete_seal, describe_shard, give_name, seal_in_place
 from ._ledger import Ledger, SessionRow
 from ._salvage import Salvage
 from ._sealer import SealJob
@@ -65,8 +65,7 @@ class ShardSealing:
         segment.announce(shard, job.missing)
         reached("seal.announced")
         with disk_errors("naming a sealed shard"):
-            segment.shard_path.replace(self._folders.shards / shard.file_name)
-            fsync_directory(self._folders.shards)
+            give_name(segment.shard_path, self._folders.shards / shard.file_name)
         reached("seal.renamed")
         self._ledger.record_shard(job.session_id, shard, job.missing)
         reached("seal.recorded")

@@ -21,6 +21,7 @@ STEPS = (
     "seal.closed",
     "seal.vouched",
     "seal.announced",
+    "seal.linked",
     "seal.renamed",
     "seal.recorded",
     "seal.done",
@@ -35,6 +36,8 @@ STEPS = (
     # A frame that cannot be part of a data set.
     "quarantine.written",
     "quarantine.noted",
+    # What may not be lost is in the chronicle, and not yet in the database.
+    "ledger.written",
     # A shard is on its way to the repository.
     "ship.begun",
     "ship.delivered",

@@ -174,16 +174,21 @@ def test_a_journal_of_nothing_but_damage_is_set_aside_and_the_session_still_ends
     assert size in {reason["size_bytes"] for reason in quarantined(site)}
 
 
-def test_a_segment_no_session_knows_is_kept(site: Any, segment: Path) -> None:
+def forget_the_sessions(site: Any) -> None:
     (site.recording / "journal.sqlite").unlink()
-    journal = site.open_journal()
-    assert (site.recording / "quarantine" / segment.name).exists()
-    assert journal.open_sessions == 0
-    journal.close()
+    (site.recording / "journal.chronicle").unlink()
+
+
+def test_a_segment_whose_session_nobody_knows_says_whose_it_is(site: Any, segment: Path) -> None:
+    forget_the_sessions(site)
+    report, images, tables = reopened(site)
+    assert images == tables == [0, 1, 2, 3]
+    assert report.frames_recovered == 8
+    assert list((site.recording / "quarantine").iterdir()) == []
 
 
 def test_a_segment_of_another_session_is_kept_apart(site: Any, segment: Path, make_frame: MakeFrame) -> None:
-    (site.recording / "journal.sqlite").unlink()
+    forget_the_sessions(site)
     shutil.move(site.recording / "open", site.root / "other")
     journal = site.open_journal()
     journal.append(make_frame(0, session="s2"))

@@ -7,13 +7,12 @@ seeded generator chooses here, twenty times in a usual run and a thousand times 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from eucentric_agents.recording import Journal, JournalError
+from eucentric_agents.recording import Journal
 
 from ...frames import build_frame
 from .outbox import brought_home
@@ -73,39 +72,3 @@ def test_a_frame_is_whole_or_listed_as_missing(left: Path, tmp_path: Path, seed:
     assert (dataset.state, dataset.missing) == ("complete", FRAMES - len(found)), done
     if len(found) < FRAMES and not done.startswith("cut"):
         assert any((folder / "quarantine").iterdir()), f"{done}: nobody can look at what was damaged"
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file of a recording but its ledger."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and not path.name.startswith("journal.sqlite")
-    }
-
-
-def scrawl(content: bytes) -> bytes:
-    return b"not a database" * (len(content) // 14)
-
-
-def lose_the_first_page(content: bytes) -> bytes:
-    return bytes(4096) + content[4096:]
-
-
-def lose_the_second_half(content: bytes) -> bytes:
-    return content[: len(content) // 2]
-
-
-@pytest.mark.parametrize("change", [scrawl, lose_the_first_page, lose_the_second_half])
-def test_a_damaged_ledger_stops_the_recording_before_it_touches_anything(
-    left: Path, tmp_path: Path, change: Callable[[bytes], bytes]
-) -> None:
-    folder = tmp_path / "recording"
-    shutil.copytree(left, folder)
-    ledger = folder / "journal.sqlite"
-    ledger.write_bytes(change(ledger.read_bytes()))
-    before = files_of(folder)
-    with pytest.raises(JournalError) as caught:
-        Journal(folder, frames_per_shard=100, min_free_bytes=0)
-    assert "keep the folder" in caught.value.next_step
-    assert files_of(folder) == before

@@ -47,12 +47,12 @@ class Recorded:
 
 
 RECORDED = (
-    # Centred square of A and B columns: the mean of a and c, over the square root of two.
+    # Centred square of A and B columns: the mean of a and c of a single crystal, over the square root of two.
     Recorded(
         "BaTiO3",
         "permissive/baghizadeh_MIT/BTO_crystal_1.dm4",
-        cell_pm=401.3 / np.sqrt(2),
-        source="a from 399 to 400, c from 402 to 404 pm: Kwei et al., J. Phys. Chem. 97, 2368 (1993)",
+        cell_pm=401.4 / np.sqrt(2),
+        source="a = 399.2, c = 403.6 pm, single crystal: Table 1 of Nanoscale Res. Lett. 8, 62 (2013)",
     ),
     # Its file says 8 nm for 1024 pixels; the pseudo-cubic constant of the orthorhombic cell.
     Recorded(
@@ -60,7 +60,7 @@ RECORDED = (
         "permissive/atomsegnet_MIT/10_dso_8nm_none_none.png",
         pixel_size_pm=8000 / 1024,
         cell_pm=395.0 / np.sqrt(2),
-        source="pseudo-cubic 395.0 pm: Veličkov et al., Z. Kristallogr. 222, 466 (2007)",
+        source="pseudo-cubic 395 pm: scandates of Dy to Pr, Acta Phys. Pol. A 124, 295 (2013)",
     ),
     Recorded(
         "MoS2",
@@ -69,6 +69,9 @@ RECORDED = (
         source="a = 316 pm in bulk: Joensen et al., J. Phys. C 20, 4043 (1987)",
     ),
     Recorded("gold", "permissive/atomsegnet_MIT/Grain_boundry_gold_512px.png", uncalibrated=True),
+    Recorded("perovskite-ADF", "copyleft_gpl3/atomap/test_ADF_cropped.hdf5", uncalibrated=True),
+    Recorded("perovskite-ABF", "copyleft_gpl3/atomap/test_ABF_cropped.hdf5", uncalibrated=True),
+    Recorded("ferrite", "permissive/pychip_BSD/fig2_b/LaO.png", uncalibrated=True),
 )
 
 

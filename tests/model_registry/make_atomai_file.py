@@ -24,9 +24,7 @@ def main(folder: Path, classes: int) -> None:
     """Take a few steps of training, so that neither batch statistics nor the optimiser are empty."""
     warnings.simplefilter("ignore")
     sys.path.append(str(CONVERTERS))
-    from torchvision_stand_in import stand_in_for_torchvision
-
-    stand_in_for_torchvision()
+    importlib.import_module("torchvision_stand_in").stand_in_for_torchvision()
     torch.manual_seed(1)
     torch.set_num_threads(1)
     # By name: who checks types need not have it.

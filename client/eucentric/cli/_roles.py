@@ -50,7 +50,7 @@ ROLES = (
         "data", "eucentric_data_repository.data_cli", "app", "repository", "Find, fetch and keep data sets."
     ),
     Role("flows", "eucentric_flows._cli", "app", "hub", "Serve the flows that retrain and publish."),
-    Role("policy", "eucentric_flows._cli", "policy_app", "hub", "Check and apply retraining policies."),
+    Role("policy", "eucentric_flows._cli", "policy_app", "hub", "Check, try, switch and explain policies."),
     Role("run", "eucentric_flows._cli", "run_app", "hub", "Look at runs of the loop."),
     Role("keys", "eucentric_model_registry._cli", "keys_app", "hub", "Make and show signing keys."),
     Role("models", "eucentric.models", "app", "hub", "Look at registered models; apply one to a file."),

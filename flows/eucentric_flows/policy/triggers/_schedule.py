@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field
 
 from eucentric_core import FrozenModel
@@ -23,6 +22,9 @@ _AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _require_cron(expression: str) -> str:
+    # Only where there is a schedule: the dashboard reads runs with fewer packages than a hub has.
+    from cronsim import CronSim, CronSimError
+
     try:
         CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC))
     except CronSimError as error:
@@ -73,6 +75,8 @@ class ScheduleTrigger(FrozenModel):
         return _AT_ONCE if memory.since_utc is None else self._next(memory.since_utc)
 
     def _next(self, after: datetime) -> datetime | None:
+        from cronsim import CronSim
+
         try:
             found = next(CronSim(self.cron, after.astimezone(ZoneInfo(self.time_zone))))
         except StopIteration:  # a day that never comes, such as 31 February
@@ -80,6 +84,8 @@ class ScheduleTrigger(FrozenModel):
         return found.astimezone(UTC)
 
     def _in_words(self) -> str:
+        from cronsim import CronSim
+
         told = CronSim(self.cron, datetime(2026, 1, 1, tzinfo=UTC)).explain()
         return f"{told[:1].lower()}{told[1:]}, {self.time_zone}"
 

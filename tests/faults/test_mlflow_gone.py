@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -145,7 +146,9 @@ def test_mlflow_is_killed_while_frames_are_answered_and_what_waited_goes_on(
         assert not registered.done()
         # Released without a catalogue: edges go by what is signed.
         hub.release(bundle, "the catalogue is down")
+        deadline_s = time.monotonic() + PATIENCE_S
         while beamtime.edge.status()["model_version"] != 2:
+            assert time.monotonic() < deadline_s
             beamtime.answers(1)
         catalogue.start()
         assert registered.result(PATIENCE_S).version == 2

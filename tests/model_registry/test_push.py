@@ -130,7 +130,7 @@ def test_a_thousand_hints_are_a_few_looks_at_every_edge(tmp_path: Path) -> None:
             for _ in range(1000):
                 courier.hint()
             until(lambda: own.asked and other.asked, "no edge was asked")
-    assert len(own.asked) < 10
+    assert len(own.asked) < 100
     assert set(own.asked) == {"look"}
 
 

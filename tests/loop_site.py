@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -19,9 +20,9 @@ from typing import Any
 import numpy as np
 import zmq
 
-from eucentric_core import DriftDetected, ManagedProcess, Settings, load_settings
+from eucentric_core import DriftDetected, ManagedProcess, SessionStopped, Settings, load_settings
 from eucentric_core.transport import StreamPublisher, find_free_port
-from eucentric_flows import RunRecord, RunView, prefect_server, runs_path
+from eucentric_flows import RunRecord, RunView, outbox_path, prefect_server, runs_path
 from eucentric_model_registry import KeyFolder, create_trust, mlflow_server
 from eucentric_models import DEMO_CONDITIONS, NetworkSpec, StartConditions, simulate_frames
 
@@ -177,11 +178,28 @@ class LoopSite:
             source="edge-1", instrument="microscope-1", session="drifted", first_sequence=0, sequence=8,
             drift_score=4.0, quality_score=0.4, model_name=model, model_version=1, material="mos2",
         )  # fmt: skip
+        self._publish(event)
+        return event.id
+
+    def wait_heard(self) -> None:
+        """Wait until the flow service hears what is published, which it may not for a while after its start."""
+        event = SessionStopped(source="scan", instrument="microscope-1", session="none", frames=0)
+        deadline = time.monotonic() + _TIMEOUT_S
+        heard = sqlite3.connect(outbox_path(self.settings), timeout=20)
+        try:
+            while not heard.execute("SELECT 1 FROM events WHERE id = ?", (event.id,)).fetchone():
+                if time.monotonic() > deadline:
+                    raise TimeoutError("the flow service hears nothing")
+                self._publish(event)
+                time.sleep(0.2)
+        finally:
+            heard.close()
+
+    def _publish(self, event: DriftDetected | SessionStopped) -> None:
         if self.publisher is None:
             raise RuntimeError("nothing is being scanned")
         with self._lock:
             self.publisher.publish_event(event)
-        return event.id
 
     def view(self, trigger_id: str) -> RunView | None:
         """A run, if the record has it."""
@@ -233,4 +251,5 @@ def loop_site(
         scanning.start()
         stack.callback(scanning.join)
         stack.callback(stopping.set)
+        site.wait_heard()
         yield site

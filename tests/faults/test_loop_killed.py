@@ -58,6 +58,7 @@ def test_a_killed_service_costs_no_model_and_leaves_no_run_running(
 
 def begin(site: LoopSite) -> str:
     """An event that arrives at a service which may have been started a moment ago."""
+    site.wait_heard()
     deadline = time.monotonic() + 120
     trigger_id = site.begin()
     while site.view(trigger_id) is None:

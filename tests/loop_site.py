@@ -182,7 +182,7 @@ class LoopSite:
         return event.id
 
     def wait_heard(self) -> None:
-        """Wait until the flow service hears what is published, which it may not for a while after its start."""
+        """Wait until the flow service hears what is published; for a while after its start it may not."""
         event = SessionStopped(source="scan", instrument="microscope-1", session="none", frames=0)
         deadline = time.monotonic() + _TIMEOUT_S
         heard = sqlite3.connect(outbox_path(self.settings), timeout=20)

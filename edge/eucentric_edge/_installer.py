@@ -171,9 +171,7 @@ class Installer:
                     safe="the model in service keeps serving.",
                     next_step="publish the older weights under a new version and install that.",
                 )
-            folder = self._folder(version)
-            manifest = self._trust.readmit(folder, version, self._state)
-            model = self._prepared(folder, manifest, frame_shape)
+            model = self._load(version, frame_shape)
             state = self._state.model_copy(
                 update={
                     "current": version,
@@ -280,10 +278,10 @@ class Installer:
             trace_id=_trace_of(model.manifest),
         )
 
-    def _load(self, version: int) -> ServingModel:
+    def _load(self, version: int, frame_shape: tuple[int, ...] | None = None) -> ServingModel:
         folder = self._folder(version)
         manifest = self._trust.readmit(folder, version, self._state)
-        return self._built(folder, manifest)
+        return self._prepared(folder, manifest, frame_shape)
 
     def _built(self, folder: Path, manifest: BundleManifest) -> ServingModel:
         return load_serving_model(folder, manifest, device=self._device, choice=self._choice)

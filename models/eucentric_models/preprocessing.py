@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from ._finite import finite_plane
 from .errors import InvalidFrameError
 from .flattening import flattened
 from .resampling import resample
@@ -141,18 +142,11 @@ def check_frame(frame: NDArray[np.generic]) -> NDArray[np.float32]:
     Raises:
         InvalidFrameError: it is not 2D, is empty, complex, or holds NaN or infinity.
     """
-    array = np.asarray(frame)
-    problem = None
-    if array.ndim != 2 or array.size == 0:
-        problem = f"it has shape {array.shape}"
-    elif array.dtype.kind not in "buif":
-        problem = f"it has dtype {array.dtype}"
-    else:
-        image = array.astype(np.float32)
-        if np.isfinite(image).all():
-            return image
-        problem = "it holds NaN or infinity"
-    raise InvalidFrameError(
+    return finite_plane(frame, axes="(ny, nx)", refuse=_refused)
+
+
+def _refused(problem: str) -> InvalidFrameError:
+    return InvalidFrameError(
         f"The frame cannot be analysed: {problem}.",
         safe="no result was computed for it.",
         next_step="pass a real two-dimensional array; mask or repair bad pixels first.",

@@ -4,38 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
 import zmq
 
 from eucentric_core.transport import StreamPublisher, find_free_port
-from eucentric_edge import Installer, KeyTrust, ModelSlot
 
 from .bench import microscope
-from .bundle_maker import BundleMaker
+from .fixtures import bundles, installer, slot  # noqa: F401 - fixtures
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
-    return BundleMaker(tmp_path_factory.mktemp("published"))
-
-
-@pytest.fixture
-def slot() -> ModelSlot:
-    return ModelSlot()
-
-
-@pytest.fixture
-def installer(tmp_path: Path, bundles: BundleMaker, slot: ModelSlot) -> Installer:
-    trust = KeyTrust(bundles.trusted)
-    return Installer(tmp_path / "edge", trust, model_name="atoms", slot=slot, device="cpu")
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_an_edge_of_the_newest_frames_lets_the_source_run_free(
     scope: StreamPublisher,
     context: zmq.Context[zmq.Socket[bytes]],
 ) -> None:
-    edge = Edge(tmp_path / "home", bundles.trusted, agent_port, frames='"newest"')  # type: ignore[arg-type]
+    edge = Edge(tmp_path / "home", bundles.trusted, agent_port, frames='"newest"')
     with edge.running(context):
         edge.call("install", folder=str(bundles.make(1)))
         sequence = publish_until_answered(edge, scope, lambda number: frame_of(image(5), number))

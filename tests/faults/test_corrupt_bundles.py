@@ -1,5 +1,7 @@
 """Bundles damaged in every way: each is refused, or answers as it was signed; the old model serves on."""
 
+# ruff: noqa: F811 - fixtures are imported, and asked for by their names
+
 from __future__ import annotations
 
 import io
@@ -15,34 +17,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-import torch
 
 from eucentric_core import BUNDLE_ENVELOPE, BundleError
 from eucentric_edge import Installer, KeyTrust, ModelSlot
 
 from ..edge.bundle_maker import BundleMaker, frame_of, image
+from ..edge.fixtures import bundles, slot  # noqa: F401 - fixtures
+from ..edge.fixtures import installer as empty  # noqa: F401 - a fixture
 
 MEMBER, OTHER = "member-0.safetensors", "member-1.safetensors"
 Damage = Callable[[Path], None]
 
 
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
-    torch.set_num_threads(1)
-    return BundleMaker(tmp_path_factory.mktemp("published"))
-
-
 @pytest.fixture
-def slot() -> ModelSlot:
-    return ModelSlot()
-
-
-@pytest.fixture
-def installer(tmp_path: Path, bundles: BundleMaker, slot: ModelSlot) -> Installer:
-    trust = KeyTrust(bundles.trusted)
-    installer = Installer(tmp_path / "edge", trust, model_name="atoms", slot=slot, device="cpu")
-    installer.install(bundles.make(1), frame_shape=None)
-    return installer
+def installer(empty: Installer, bundles: BundleMaker) -> Installer:
+    empty.install(bundles.make(1), frame_shape=None)
+    return empty
 
 
 def answer(slot: ModelSlot) -> tuple[int, bytes]:

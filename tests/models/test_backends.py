@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def expected_of(source: EnsembleSource, image: NDArray[np.float32]) -> EnsembleO
 LACKING = {backend.name: reason for backend in BACKENDS if (reason := backend.unavailable())}
 
 
-# torch.compile takes a C++ compiler and minutes: benchmarks/edge.py holds it to the same answers.
+# torch.compile takes a C++ compiler and long: it has a test of its own below.
 @pytest.fixture(
     params=[each for each in BACKENDS if each.name not in {*LACKING, "torch-compile"}],
     ids=lambda each: each.name,
@@ -214,6 +215,24 @@ def test_weights_of_another_architecture_are_refused(backend: Backend) -> None:
     members = source_of(spec_of("unet"), 1).members
     with pytest.raises(WeightsError, match="tensors"):
         backend.compile(EnsembleSource(spec_of("fast"), members), shape=SHAPE)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore")  # of Inductor's own modules, which use what PyTorch gives up
+def test_what_torch_compiles_answers_as_the_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One kind only: each takes Inductor and a C++ compiler tens of seconds."""
+    backend = backend_named("torch-compile")
+    if reason := backend.unavailable():
+        pytest.skip(reason)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+    source = source_of(spec_of("fast"), 2)
+    with opened(backend.compile(source, shape=SHAPE)) as ready:
+        assert_close(backend, ready.run(images()), expected_of(source, images()[0]))
+        with pytest.raises(BackendError, match="nothing was computed"):
+            ready.run(images()[:, :-8])
+    with pytest.raises(BackendError, match="closed"):
+        ready.run(images())
 
 
 def test_a_name_that_is_none_lists_those_that_are() -> None:

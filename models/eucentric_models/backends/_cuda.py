@@ -77,6 +77,8 @@ class _CudaEnsemble(CompiledShape):
         self._given = torch.zeros(size, pin_memory=True)
         stream_type: Any = torch.cuda.Stream
         self._stream = stream_type(self._device)
+        # The weights were brought here on the stream of the caller.
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.device(self._device), torch.inference_mode(), torch.cuda.stream(self._stream):
             self._images = torch.zeros(size, device=self._device)
             # cuDNN chooses its algorithms and the allocator its blocks before anything is recorded.
@@ -104,7 +106,12 @@ class _CudaEnsemble(CompiledShape):
         with self._lock:
             if self._recorded is None:
                 raise closed(self._name)
-            with failing_as_backend_error(self._name), torch.cuda.stream(self._stream):
+            # What was made in inference mode may be written to in inference mode alone.
+            with (
+                failing_as_backend_error(self._name),
+                torch.inference_mode(),
+                torch.cuda.stream(self._stream),
+            ):
                 self._given.copy_(torch.from_numpy(batch))
                 self._images.copy_(self._given, non_blocking=True)
                 self._recorded[0].replay()

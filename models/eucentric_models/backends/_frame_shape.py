@@ -11,7 +11,7 @@ from ._errors import BackendError
 from ._protocols import EnsembleOutput
 from ._source import EnsembleSource
 
-__all__ = ["FrameShape"]
+__all__ = ["FrameShape", "reflected", "whole_size"]
 
 MAX_BATCH = 64
 MAX_PIXELS = 4096 * 4096
@@ -46,8 +46,7 @@ class FrameShape:
             raise _refused(f"a batch of {batch}; it is 1 to {MAX_BATCH}")
         if not 1 <= threads <= MAX_THREADS:
             raise _refused(f"{threads} threads; they are 1 to {MAX_THREADS}")
-        ny, nx = (side + -side % multiple for side in shape)
-        return cls((shape[0], shape[1]), (ny, nx), batch)
+        return cls((shape[0], shape[1]), whole_size(shape, multiple), batch)
 
     def whole_batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """(batch, 1, ny, nx) contiguous float32 of the padded shape; missing images are zeros.
@@ -60,9 +59,7 @@ class FrameShape:
             raise _refused(
                 f"images {images.shape} {images.dtype}; it takes 1 to {self.batch} of {self.shape}, float32"
             )
-        pad_y, pad_x = (whole - side for whole, side in zip(self.padded, self.shape, strict=True))
-        if pad_y or pad_x:
-            images = np.pad(images, ((0, 0), (0, pad_y), (0, pad_x)), mode="reflect")
+        images = reflected(images, self.padded)
         if len(images) < self.batch:
             images = np.pad(images, ((0, self.batch - len(images)), (0, 0), (0, 0)))
         return np.ascontiguousarray(images)[:, None]
@@ -96,6 +93,19 @@ class FrameShape:
             else np.array(strongest[:count, :, :ny, :nx], np.float32, order="C"),
             embedding=np.array(embedding[:count], np.float32),
         )
+
+
+def whole_size(shape: tuple[int, ...], multiple: int) -> tuple[int, int]:
+    """`(ny, nx)` of the smallest images that hold one of this shape, as multiples."""
+    return shape[0] + -shape[0] % multiple, shape[1] + -shape[1] % multiple
+
+
+def reflected(images: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Images (..., ny, nx) as large as `size`, reflected at the last row and column, as the networks pad."""
+    missing = [(0, whole - side) for whole, side in zip(size, images.shape[-2:], strict=True)]
+    if missing == [(0, 0), (0, 0)]:
+        return images
+    return np.pad(images, [(0, 0)] * (images.ndim - 2) + missing, mode="reflect")
 
 
 def _refused(what: str) -> BackendError:

@@ -29,6 +29,7 @@ class OnnxRuntimeBackend:
         tolerance: see :class:`Backend`.
         provider: execution provider.
         provider_options: for it.
+        behind: providers for the nodes that it does not know, before the CPU.
     """
 
     name: str
@@ -36,6 +37,7 @@ class OnnxRuntimeBackend:
     tolerance: float
     provider: str = "CPUExecutionProvider"
     provider_options: tuple[tuple[str, str], ...] = ()
+    behind: tuple[str, ...] = ()
 
     def unavailable(self) -> str | None:
         """Why it cannot be used here."""
@@ -65,9 +67,12 @@ class OnnxRuntimeBackend:
         # Threads that spin between two frames would take the processor from whoever else works here.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
+        # What the provider does not know runs on the GPU too where that is possible, and not on the CPU.
+        offered = set(onnxruntime.get_available_providers())
+        behind: list[tuple[str, dict[str, str]]] = [(name, {}) for name in self.behind if name in offered]
         with failing_as_backend_error(self.name):
             session = onnxruntime.InferenceSession(
-                graph, options, providers=[(self.provider, dict(self.provider_options))]
+                graph, options, providers=[(self.provider, dict(self.provider_options)), *behind]
             )
         return _OnnxEnsemble(self.name, frame, session)
 

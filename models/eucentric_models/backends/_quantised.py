@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._failures import failing_as_backend_error, missing_packages, require_available
-from ._frame_shape import FrameShape
+from ._frame_shape import FrameShape, reflected, whole_size
 from ._onnx_graph import IMAGES, onnx_graph
 from ._onnxruntime import OnnxRuntimeBackend
 from ._openvino import OpenVinoBackend
@@ -84,7 +84,8 @@ def quantised_graph(source: EnsembleSource, images: Sequence[NDArray[np.float32]
     import onnx
     from onnxruntime import quantization
 
-    padded = [_padded(image, source.spec.size_multiple) for image in images]
+    multiple = source.spec.size_multiple
+    padded = [reflected(image, whole_size(image.shape, multiple)) for image in images]
 
     class Frames(quantization.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -117,7 +118,3 @@ def quantised_graph(source: EnsembleSource, images: Sequence[NDArray[np.float32]
             return onnx.load(target)
     finally:
         root.setLevel(level)
-
-
-def _padded(image: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
-    return np.pad(image, [(0, -side % multiple) for side in image.shape], mode="reflect")

@@ -33,6 +33,7 @@ BACKENDS: tuple[Backend, ...] = (
         tolerance=0.02,
         provider=_TENSORRT,
         provider_options=(("trt_fp16_enable", "1"),),
+        behind=("CUDAExecutionProvider",),
     ),
 )
 

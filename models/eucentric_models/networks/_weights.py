@@ -37,7 +37,7 @@ def load_weights(spec: NetworkSpec, blob: bytes) -> UNet:
     with torch.device("meta"):
         network = UNet(spec)
     network.load_state_dict(tensors, assign=True)
-    return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
+    return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
 def checked_tensors(spec: NetworkSpec, blob: bytes) -> dict[str, torch.Tensor]:

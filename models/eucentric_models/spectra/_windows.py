@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .._finite import finite_plane
 from ..errors import InvalidSpectraError
 
 __all__ = ["check_series", "require_history", "unit_of", "windows_of"]
@@ -18,18 +19,7 @@ def check_series(series: NDArray[np.generic]) -> NDArray[np.float32]:
     Raises:
         InvalidSpectraError: it is not 2D, is empty, complex, or holds NaN or infinity.
     """
-    array = np.asarray(series)
-    problem = None
-    if array.ndim != 2 or array.size == 0:
-        problem = f"it has the shape {array.shape}, not (times, channels)"
-    elif array.dtype.kind not in "buif":
-        problem = f"its numbers are {array.dtype}"
-    else:
-        values = array.astype(np.float32)
-        if np.isfinite(values).all():
-            return values
-        problem = "it holds NaN or infinity"
-    raise refuse_series(problem)
+    return finite_plane(series, axes="(times, channels)", refuse=refuse_series)
 
 
 def require_history(series: NDArray[np.float32], *, channels: int, history: int) -> None:

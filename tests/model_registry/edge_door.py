@@ -23,25 +23,37 @@ class EdgeDoor:
         port: where it listens.
         serves: version that it says it serves.
         refuses: why it refuses whatever it is given; None: it does not.
+        serves_after: version that it serves once it was told of one; None: as before.
+        goes_by: `releases` or `keys`.
         asked: methods that were called, in order.
     """
 
     port: int
     serves: int | None = None
     refuses: str | None = None
+    serves_after: int | None = None
+    goes_by: str = "releases"
     asked: list[str] = field(default_factory=list)
 
     def look(self, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        """Answers `look` and `install`."""
-        self.asked.append("look")
+        """Answers `look`."""
+        return self._told("look")
+
+    def install(self, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """Answers `install`."""
+        return self._told("install")
+
+    def _told(self, method: str) -> dict[str, JsonValue]:
+        self.asked.append(method)
         if self.refuses is not None:
             raise BundleError(self.refuses, safe="the old one keeps serving.", next_step="look at it.")
+        self.serves = self.serves if self.serves_after is None else self.serves_after
         return {"model_version": self.serves}
 
     def status(self, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
         """Answers `status`."""
         self.asked.append("status")
-        return {"model_version": self.serves, "releases": {"goes_by": "releases"}}
+        return {"model_version": self.serves, "releases": {"goes_by": self.goes_by}}
 
 
 @contextmanager
@@ -49,7 +61,7 @@ def serving_door(port: int) -> Iterator[EdgeDoor]:
     """Serve the door on a port of this machine."""
     door = EdgeDoor(port)
     server = PyroControlServer(
-        {"look": door.look, "install": door.look, "status": door.status}, host="127.0.0.1", port=port
+        {"look": door.look, "install": door.install, "status": door.status}, host="127.0.0.1", port=port
     )
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()

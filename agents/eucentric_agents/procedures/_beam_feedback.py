@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, cast
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -98,7 +98,7 @@ class BeamFeedback(Procedure[tuple[BeamVisit, ...]]):
                 return StepRecord({"readings": list(readings)})
 
             done = steps.do(f"place {number}", work)
-            readings = tuple(float(value) for value in done.facts["readings"])
+            readings = tuple(cast(list[float], done.facts["readings"]))
             visits.append(BeamVisit(y_fraction, x_fraction, readings, plan.passed(readings[-1])))
             if visits[-1].passed and plan.then == "stop":
                 break

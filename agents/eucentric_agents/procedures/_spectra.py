@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from eucentric_core import Capabilities, Frame, FrozenModel, Identifier, Microscope, UnsupportedError
@@ -75,7 +74,7 @@ def window_share(spectrum: Frame, window: EnergyWindow) -> float:
     """Counts inside an energy window as a share of all counts, between 0 and 1; 0 for a dark spectrum."""
     counts = np.asarray(spectrum.array, np.float64).ravel()
     axis = spectrum.header.axes[-1]
-    energy_ev: npt.NDArray[np.float64] = axis.offset + axis.scale * np.arange(counts.size)
+    energy_ev = np.asarray(axis.offset + axis.scale * np.arange(counts.size), np.float64)
     total = float(counts.sum())
     inside = (energy_ev >= window.low_ev) & (energy_ev < window.high_ev)
     return float(counts[inside].sum()) / total if total > 0 else 0.0

@@ -149,4 +149,5 @@ class SurveySpectroscopy(Procedure[SurveyResult]):
         )
         axis = spectra[0].header.axes[-1]
         counts = np.stack([np.asarray(frame.array, np.float64).ravel() for frame in spectra])
-        return SurveyResult(image, log, counts, axis.offset + axis.scale * np.arange(counts.shape[1]))
+        energy_ev = np.asarray(axis.offset + axis.scale * np.arange(counts.shape[1]), np.float64)
+        return SurveyResult(image, log, counts, energy_ev)

@@ -67,7 +67,15 @@ def _carry_out(running: Running, request: EvaluateRequest) -> Ending:
             )
             action = RetrainAction(frames=request.frames)
             with open_catalogue(running.settings) as catalogue:
-                return gather(catalogue, wanted, action, workspace, say, classes=model.manifest.classes)
+                return gather(
+                    catalogue,
+                    wanted,
+                    action,
+                    workspace,
+                    say,
+                    champion=model.members,
+                    classes=model.manifest.classes,
+                )
 
         def score(say: Say) -> HoldoutScore:
             say("waiting for workers")

@@ -46,7 +46,7 @@ class Children:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["eucentric_flows.launcher._process"])
 
-    def __contains__(self, flow_run_id: str) -> bool:
+    def __contains__(self, flow_run_id: object) -> bool:
         return flow_run_id in self._running
 
     def __len__(self) -> int:

@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas import OrchestrationResult
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
@@ -111,7 +113,9 @@ class Launcher:
         identity = str(flow_run.id)
         try:
             # Whoever sets this state has the run: another service is refused.
-            claimed = await self._client.set_flow_run_state(flow_run.id, state=Pending())
+            claimed: OrchestrationResult[Any] = await self._client.set_flow_run_state(
+                flow_run.id, state=Pending()
+            )
         except (*_UNAVAILABLE, Abort, ObjectNotFound) as error:
             _log.warning("flow run %s was not taken: %s", identity, error)
             return

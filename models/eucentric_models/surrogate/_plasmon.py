@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from ..image_formation import ImagingConditions
 from ..landscape import Landscape, LandscapeRecipe, Particles
@@ -45,6 +44,8 @@ def dipole_plasmon_intensity(particles: Particles, positions_m: NDArray[np.float
     Returns:
         (...) float64.
     """
+    from scipy import special  # heavy, and surveys on control PCs use this package without simulating
+
     per_m = _MODE_EV / (_HBAR_C_EV_M * _VELOCITY_SHARE)
     intensity = np.zeros(np.shape(positions_m)[:-1])
     for centre_m, radius_m in zip(particles.positions_m, particles.radius_m, strict=True):

@@ -19,6 +19,7 @@ from .stages import (
     ModelFiles,
     Publication,
     Workspace,
+    fetch_base,
     fetch_champion,
     gather,
     judge_by_merits,
@@ -54,6 +55,9 @@ def retrain(
     def gather_data(say: Say) -> tuple[Champion | None, Gathered]:
         champion = fetch_champion(site.registry, site.trusted, request.model, workspace.champion)
         require_retrainable(request.model, champion, action)
+        base = champion
+        if champion is not None and action.base_version is not None:
+            base = fetch_base(site.registry, site.trusted, champion, action.base_version, workspace.base)
         with open_catalogue(site.settings) as catalogue:
             return champion, gather(
                 catalogue,
@@ -61,7 +65,7 @@ def retrain(
                 action,
                 workspace,
                 say,
-                champion=() if champion is None else champion.members,
+                champion=() if base is None else base.members,
                 classes=None if champion is None else champion.manifest.classes,
             )
 
@@ -95,7 +99,7 @@ def retrain(
         material=material,
         outbox=site.outbox,
         datasets=gathered.datasets,
-        trained_from=None if champion is None else f"v{champion.manifest.version}",
+        trained_from=None if champion is None else f"v{action.base_version or champion.manifest.version}",
         # An edge serves one model by name; any other is fetched from the registry by who applies it.
         installing=request.model == site.settings.edge.model,
         gates=action.gates,

@@ -192,16 +192,19 @@ def test_a_better_model_replaces_the_champion_once_per_trigger(
 
 
 def test_a_model_that_is_no_better_stays_a_challenger(
-    hub: AtomsHub, first_model: Ending, repository: Path, serving: Callable[[], object]
+    hub: AtomsHub, first_model: Ending, repository: Path, serving: Callable[[], object], tmp_path: Path
 ) -> None:
     before = serving()
     # The champion has just been trained for these conditions: so much is not to be gained any more.
     demanding = ACTION.gates.model_copy(update={"min_f1_gain_on_recent": 0.5})
-    action = ACTION.model_copy(update={"gates": demanding, "steps": 10})
+    action = ACTION.model_copy(update={"gates": demanding, "steps": 10, "base_version": 1})
     ending = hub.retrain("drift-2", "drifted", action)
     assert ending.outcome == "rejected"
     assert "F1 on recent frames is" in ending.reason
     challenger = hub.site.registry.challenger("atoms")
     assert challenger is not None
     assert challenger.version == ending.version
+    # Its training started from the version that the policy named, not from the champion.
+    manifest = hub.site.registry.download("atoms", ending.version, tmp_path / "challenger")
+    assert manifest.lineage.trained_from == "v1"
     assert serving() == before

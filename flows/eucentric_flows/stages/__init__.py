@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._blueprint import Blueprint, Champion, fetch_champion
+from ._blueprint import Blueprint, Champion, fetch_base, fetch_champion
 from ._gather import Gathered, gather
 from ._install import install
 from ._judge import ModelFiles, judge_challenger
@@ -27,6 +27,7 @@ __all__ = [
     "Workspace",
     "deliver",
     "explain",
+    "fetch_base",
     "fetch_champion",
     "gather",
     "install",

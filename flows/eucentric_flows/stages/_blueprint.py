@@ -11,7 +11,7 @@ from eucentric_models import Decoding, NetworkSpec, Preprocessing, StartConditio
 
 from .._errors import HeldError
 
-__all__ = ["Blueprint", "Champion", "fetch_champion"]
+__all__ = ["Blueprint", "Champion", "fetch_base", "fetch_champion"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +96,29 @@ def fetch_champion(registry: Registry, trusted: TrustedKeys, model: str, folder:
     if champion is None:
         return None
     return Champion(registry.download(model, champion.version, folder), folder)
+
+
+def fetch_base(
+    registry: Registry, trusted: TrustedKeys, champion: Champion, version: int, folder: Path
+) -> Champion:
+    """Download the version whose weights a training starts from, in place of the champion's, and verify it.
+
+    Raises:
+        HeldError: it has another network than the champion.
+        BundleError: it is not what was signed.
+    """
+    model = champion.manifest.name
+    if folder.exists():
+        base = Champion(verify_bundle(folder, trusted, expected_name=model, newer_than=None), folder)
+    else:
+        base = Champion(registry.download(model, version, folder), folder)
+    if (
+        base.manifest.network != champion.manifest.network
+        or base.manifest.classes != champion.manifest.classes
+    ):
+        raise HeldError(
+            f"v{version} of model {model} has another network than its champion",
+            safe="nothing was trained; the model in service keeps serving.",
+            next_step="name a base_version of the champion's kind in the policy, or none.",
+        )
+    return base

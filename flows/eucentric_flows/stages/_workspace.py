@@ -53,6 +53,11 @@ class Workspace:
         return self.folder / "champion"
 
     @property
+    def base(self) -> Path:
+        """Bundle of the version that it is trained from, where that is not the champion."""
+        return self.folder / "base"
+
+    @property
     def training(self) -> Path:
         """Work folder of the training."""
         return self.folder / "training"

@@ -29,6 +29,8 @@ class RetrainAction(FrozenModel):
 
     Attributes:
         recipe: by its name; any that is installed.
+        base_version: of the model, whose weights the training starts from; by default the champion's. The
+            result is compared with the champion all the same.
         parameters: of the recipe, beside those that the champion and the fields below give; they win.
         inputs: where the recipe's inputs come from; not needed for the recipes of this project.
         material: of the first model, where the acquisitions do not state it.
@@ -38,6 +40,7 @@ class RetrainAction(FrozenModel):
 
     kind: Literal["retrain"] = "retrain"
     recipe: Identifier = "elit"
+    base_version: Annotated[int, Field(ge=1)] | None = None
     parameters: dict[str, JsonValue] = {}
     inputs: Annotated[dict[Identifier, InputSource], Field(max_length=16)] = {}
     material: Identifier | None = None
@@ -92,14 +95,15 @@ class RetrainAction(FrozenModel):
         )
 
     def _how(self) -> str:
+        start = "" if self.base_version is None else f", starting from v{self.base_version},"
         new = f"{self.frames} new frames (waiting for them at most {duration(self.gather_timeout_s)})"
         if self.recipe == "elit":
             return (
-                f"ELIT ({self.members} members, {self.steps} steps each) on {new} "
+                f"ELIT ({self.members} members, {self.steps} steps each){start} on {new} "
                 f"and {self.replay_frames} replayed ones"
             )
         told = ", ".join(f"{name} {value}" for name, value in sorted(self.parameters.items()))
-        return f"the recipe {self.recipe}{f' ({told})' if told else ''} on {new}"
+        return f"the recipe {self.recipe}{f' ({told})' if told else ''}{start} on {new}"
 
     def _only_if(self) -> str:
         if self.recipe == "elit":

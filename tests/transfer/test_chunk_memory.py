@@ -1,0 +1,56 @@
+"""Memory of chunks: aligned, used again once nobody refers to it, and never before."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eucentric_transfer import _shard_codec, store_array
+from eucentric_transfer._blosc2_library import compress_by_package, thread_compressor
+from eucentric_transfer._chunk_memory import BLOCK_BYTES, lend_memory
+from eucentric_transfer._direct import address_of
+
+ODD_BYTES = 7 * BLOCK_BYTES + 1
+"""A length that nothing else here has."""
+
+
+def test_memory_begins_at_a_block_and_consists_of_whole_ones() -> None:
+    memory = lend_memory(ODD_BYTES)
+    assert address_of(memory.data) % BLOCK_BYTES == 0
+    assert memory.nbytes == 8 * BLOCK_BYTES
+
+
+def test_memory_is_used_again_when_the_last_view_is_gone() -> None:
+    memory = lend_memory(ODD_BYTES)
+    address, view = address_of(memory.data), memory[100:200].data
+    del memory
+    other = lend_memory(ODD_BYTES)
+    assert address_of(other.data) != address, "a view still refers to it"
+    del view
+    assert address_of(lend_memory(ODD_BYTES).data) == address
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+def test_the_library_makes_what_the_package_makes(monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
+    array = np.random.default_rng(4).poisson(3, (160, 128)).astype(dtype)
+    compressor = thread_compressor(array.itemsize)
+    if compressor is None:
+        pytest.skip("the wheel of blosc2 brings no library here")
+    target = np.empty(array.nbytes, np.uint8)
+    n_bytes = compressor.compress(array, target)
+    assert target[:n_bytes].tobytes() == compress_by_package(array)
+    stored = bytes(store_array(array, "blosc2-lz4").content)
+    monkeypatch.setattr(_shard_codec, "thread_compressor", lambda _itemsize: None)
+    assert stored == bytes(store_array(array, "blosc2-lz4").content)
+
+
+def test_the_rest_of_the_last_block_of_a_chunk_is_zero() -> None:
+    array = np.random.default_rng(4).poisson(3, (160, 128)).astype(np.uint16)
+    for _ in range(2):
+        stored = store_array(array, "blosc2-lz4")
+        if stored.blocks is None:
+            pytest.skip("the wheel of blosc2 brings no library here")
+        blocks = bytes(stored.blocks)
+        assert len(blocks) % BLOCK_BYTES == 0
+        assert blocks[: stored.size_bytes] == bytes(stored.content)
+        assert blocks[stored.size_bytes :].strip(b"\0") == b""

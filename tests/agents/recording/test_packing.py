@@ -1,4 +1,4 @@
-"""Packed frames go as soon as nobody needs them; for what waits for the garbage collector, new memory is taken."""
+"""Packed frames go as soon as nobody needs them: waiting for the garbage collector costs new memory."""
 
 from __future__ import annotations
 

@@ -41,7 +41,6 @@ SMALL = DEMO_CONDITIONS.model_copy(
         "network": NetworkSpec(n_classes=3, base_filters=8, depth=1, stem_factor=4),
     }
 )
-# So slow a rate leaves the model as it was: it passes its gates, and every loop goes all the way.
 POLICY = """
 schema_version = 2
 name = "retrain-{model}"
@@ -56,7 +55,6 @@ kind = "retrain"
 material = "mos2"
 members = 2
 steps = 10
-learning_rate = 1e-9
 frames = 8
 replay_frames = 4
 gather_timeout_s = 5

@@ -1,7 +1,7 @@
 """500, 429, a refused token, slowness and a hang of MLflow and Prefect in the middle of the loop.
 
 Relays stand before both real servers. The trouble lasts for some seconds, then the service is well again:
-the loop finishes. A usual run makes two kinds of trouble, `--nightly` all.
+the loop finishes. Only with `--nightly`: it takes minutes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TROUBLES = ("500", "429", "401", "slow", "hang", "gone")
 SERVICES = ("mlflow", "prefect")
 STAGES = ("train", "register")
-USUAL = (("mlflow", "500", "register"), ("prefect", "gone", "train"))
 LASTS_S = 8.0
 
 
@@ -29,12 +28,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         every = [
             (service, trouble, stage) for service in SERVICES for trouble in TROUBLES for stage in STAGES
         ]
-        nightly = metafunc.config.getoption("--nightly")
-        metafunc.parametrize(("service", "trouble", "stage"), every if nightly else USUAL)
+        metafunc.parametrize(("service", "trouble", "stage"), every)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nightly(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("--nightly"):
+        pytest.skip("takes minutes: run with --nightly")
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopSite]:
+def site(_nightly: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopSite]:
     with loop_site(tmp_path_factory.mktemp("troubled"), relayed=True) as opened:
         yield opened
 
@@ -65,7 +69,7 @@ def test_a_troubled_service_costs_no_model_and_leaves_no_run_running(
         healing.join()
     assert run.state in ENDINGS
     if trouble != "401":
-        assert run.state == "promoted", run.reason
+        assert run.state in ("promoted", "rejected"), run.reason
     elif run.state == "failed":
         assert run.reason
     assert_one_version(site, run)

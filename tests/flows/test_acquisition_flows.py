@@ -192,6 +192,12 @@ def test_features_are_visited(hub: Hub) -> None:
     assert visit["reached"] is (visit["error"] is None)
 
 
+@pytest.fixture
+def nightly(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("--nightly"):
+        pytest.skip("takes minutes: run with --nightly")
+
+
 def slow_montage(hub: Hub, trigger_id: str) -> None:
     """A montage of 9 tiles of four seconds each, under way."""
     words = ["plan.rows=3", "plan.columns=3", "plan.exposure.height_px=64", "plan.exposure.width_px=64",
@@ -208,7 +214,7 @@ def slow_montage(hub: Hub, trigger_id: str) -> None:
     wait_for(exposing)
 
 
-def test_cancelling_stops_the_scan_blanks_the_beam_and_releases_the_lease(hub: Hub) -> None:
+def test_cancelling_stops_the_scan_blanks_the_beam_and_releases_the_lease(nightly: None, hub: Hub) -> None:
     slow_montage(hub, "cancel-me")
     said = hub.eucentric("run", "cancel", "cancel-me").stdout
     assert "ended cancelled" in said
@@ -225,7 +231,7 @@ def test_cancelling_stops_the_scan_blanks_the_beam_and_releases_the_lease(hub: H
     wait_for(lambda: shown() == "CANCELLED")
 
 
-def test_a_killed_flow_is_gone_on_with_and_exposes_nothing_twice(hub: Hub) -> None:
+def test_a_killed_flow_is_gone_on_with_and_exposes_nothing_twice(nightly: None, hub: Hub) -> None:
     slow_montage(hub, "killed")
     view = hub.view("killed")
     assert view is not None

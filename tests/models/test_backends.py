@@ -226,7 +226,7 @@ def test_what_torch_compiles_answers_as_the_networks(tmp_path: Path, monkeypatch
     if reason := backend.unavailable():
         pytest.skip(reason)
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
-    source = source_of(spec_of("fast"), 2)
+    source = source_of(spec_of("fast"), 1)
     with opened(backend.compile(source, shape=SHAPE)) as ready:
         assert_close(backend, ready.run(images()), expected_of(source, images()[0]))
         with pytest.raises(BackendError, match="nothing was computed"):

@@ -1,4 +1,7 @@
-"""The default network of AtomAI, layer by layer as its checkpoints name them (`c1.block.0.weight`, ...)."""
+"""The default network of AtomAI in plain PyTorch, layer by layer as its checkpoints name them.
+
+Stands in where AtomAI is not installed. Has its published layout and none of its code.
+"""
 
 from __future__ import annotations
 

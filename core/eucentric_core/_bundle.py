@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import (
     Field,
     JsonValue,
-    SerializerFunctionWrapHandler,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
 from ._model import FrozenModel, Identifier, Sha256, UtcDatetime
+from ._second_version import SecondVersion
 
 __all__ = [
     "BUNDLE_ENVELOPE",
@@ -69,7 +68,7 @@ class Lineage(FrozenModel):
     trained_from: str | None = None
 
 
-class BundleManifest(FrozenModel):
+class BundleManifest(SecondVersion):
     """The signed part of a model bundle.
 
     `engine` names what reads it (the entry point group `eucentric.engines`), `parameters` are that engine's
@@ -79,7 +78,8 @@ class BundleManifest(FrozenModel):
     member; no file of a bundle is ever unpickled.
     """
 
-    schema_version: Literal[1, 2] = 2
+    SINCE_VERSION_2 = ("engine", "parameters")
+
     name: Identifier
     version: Annotated[int, Field(ge=1)]
     material: Identifier
@@ -104,20 +104,6 @@ class BundleManifest(FrozenModel):
         if (length := len(json.dumps(value, allow_nan=False).encode())) > MAX_ENGINE_PARAMETERS_BYTES:
             raise ValueError(f"engine parameters of {length} bytes are over {MAX_ENGINE_PARAMETERS_BYTES}")
         return value
-
-    @model_validator(mode="after")
-    def _fields_of_its_version(self) -> Self:
-        if self.schema_version == 1 and (self.engine != DEFAULT_ENGINE or self.parameters):
-            raise ValueError("engine and parameters came with version 2")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _written_as_its_version(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = serialize(self)
-        if self.schema_version == 1:
-            fields.pop("engine", None)
-            fields.pop("parameters", None)
-        return fields
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from ._errors import ErrorReport
 from ._model import FrozenModel, Identifier, UtcDatetime, utc_now
+from ._second_version import SecondVersion
 from ._trace import trace_id_of
 
 __all__ = [
@@ -47,7 +48,7 @@ def _new_id() -> str:
 class Event(FrozenModel):
     """Something that happened, when, where, and as part of which trace: by default its own."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 1
     id: Annotated[str, Field(min_length=1, max_length=64)] = Field(default_factory=_new_id)
     kind: str
     source: Identifier
@@ -81,8 +82,10 @@ class SessionStopped(Event):
     frames: Annotated[int, Field(ge=0)]
 
 
-class ShardRegistered(Event):
+class ShardRegistered(SecondVersion, Event):
     """A shard is verified and in the catalogue; emitted once per idempotency key."""
+
+    SINCE_VERSION_2 = ("size_bytes", "sample", "instrument")
 
     kind: Literal["shard.registered"] = "shard.registered"
     dataset_id: str
@@ -94,8 +97,10 @@ class ShardRegistered(Event):
     instrument: Identifier | None = None
 
 
-class DatasetRegistered(Event):
+class DatasetRegistered(SecondVersion, Event):
     """A recording is closed and all its shards are in the catalogue."""
+
+    SINCE_VERSION_2 = ("sample", "instrument")
 
     kind: Literal["dataset.registered"] = "dataset.registered"
     dataset_id: str

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from math import pi, prod
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import (
     Field,
     JsonValue,
-    SerializerFunctionWrapHandler,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
 from ._errors import DataFormatError
 from ._model import FrozenModel, Identifier, UtcDatetime
+from ._second_version import SecondVersion
 
 __all__ = [
     "MAX_CLASSES_BYTES",
@@ -115,7 +114,7 @@ class StreamHeader(FrozenModel):
         return int(prod(self.shape)) * np.dtype(self.dtype).itemsize
 
 
-class FrameHeader(StreamHeader):
+class FrameHeader(SecondVersion, StreamHeader):
     """Header of a measured (or, if `simulated`, computed) array.
 
     `dose_e_per_a2` is the electron dose of this frame; None if it is not known.
@@ -127,7 +126,8 @@ class FrameHeader(StreamHeader):
     vendor's software said about the frame, verbatim; None if it said nothing. Both came with version 2.
     """
 
-    schema_version: Literal[1, 2] = 2
+    SINCE_VERSION_2 = ("scan", "vendor_metadata")
+
     kind: Literal["frame"] = "frame"
     axes: tuple[Axis, ...] = ()
     optics: Optics
@@ -157,20 +157,6 @@ class FrameHeader(StreamHeader):
             if length > MAX_VENDOR_METADATA_BYTES:
                 raise ValueError(f"vendor metadata of {length} bytes is over {MAX_VENDOR_METADATA_BYTES}")
         return value
-
-    @model_validator(mode="after")
-    def _fields_of_its_version(self) -> Self:
-        if self.schema_version == 1 and (self.scan is not None or self.vendor_metadata is not None):
-            raise ValueError("scan and vendor_metadata came with version 2")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _written_as_its_version(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = serialize(self)
-        if self.schema_version == 1:
-            fields.pop("scan", None)
-            fields.pop("vendor_metadata", None)
-        return fields
 
     @model_validator(mode="after")
     def _axes_match_shape(self) -> Self:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field
 
 from ._frame import StreamHeader
 from ._model import Identifier
+from ._second_version import SecondVersion
 
 __all__ = ["DETECTION_COLUMNS", "ResultHeader"]
 
@@ -15,7 +16,7 @@ DETECTION_COLUMNS = ("y_px", "x_px", "class_id", "confidence")
 """Columns of a `detections` array, float32, shape `(n, 4)`; class ids index `ResultHeader.classes`."""
 
 
-class ResultHeader(StreamHeader):
+class ResultHeader(SecondVersion, StreamHeader):
     """Header of a stream computed from a frame; it keeps the frame's session and sequence number.
 
     Streams: `detections` (rows of `DETECTION_COLUMNS`), `uncertainty` (float16, `(ny, nx)`, pixel-wise
@@ -31,7 +32,8 @@ class ResultHeader(StreamHeader):
         backend: what computed it, for example `openvino-bf16`; None in headers of the first version.
     """
 
-    schema_version: Literal[1, 2] = 2
+    SINCE_VERSION_2 = ("stages_s", "backend")
+
     kind: Literal["result"] = "result"
     source_stream: str
     model_name: Identifier
@@ -44,17 +46,3 @@ class ResultHeader(StreamHeader):
     latency_s: Annotated[float, Field(ge=0)]
     stages_s: Annotated[dict[str, Annotated[float, Field(ge=0)]], Field(max_length=16)] = {}
     backend: Annotated[str, Field(max_length=64)] | None = None
-
-    @model_validator(mode="after")
-    def _fields_of_its_version(self) -> Self:
-        if self.schema_version == 1 and (self.stages_s or self.backend is not None):
-            raise ValueError("stages_s and backend came with version 2")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _written_as_its_version(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = serialize(self)
-        if self.schema_version == 1:
-            fields.pop("stages_s", None)
-            fields.pop("backend", None)
-        return fields

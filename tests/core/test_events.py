@@ -31,6 +31,7 @@ VALUES: dict[str, Any] = {
     "model_version": 2,
     "previous_version": None,
     "swap_s": 0.01,
+    "latency_s": 0.02,
     "reason": "better",
     "error": ERROR,
     "holder": "notebook",

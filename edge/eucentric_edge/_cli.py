@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import JsonValue
 
 from eucentric_core import (
     channel_credentials,
@@ -125,27 +126,42 @@ def rollback(
     reason: Annotated[str, typer.Option(help="Why; it stays in the edge's log.")], config: _Config = None
 ) -> None:
     """Go back one step on this edge alone, to the version that served before; until the next release."""
-    from eucentric_core.transport import PyroControlClient
-
-    with clear_errors():
-        settings = load_settings(config)
-        edge = settings.edge
-        client = PyroControlClient(
-            edge.reachable_host,
-            edge.control_port,
-            timeout_s=60.0,
-            credentials=channel_credentials(settings, edge),
-        )
-        try:
-            answer = client.call("rollback", {"reason": reason})
-        finally:
-            client.close()
+    answer = _asked(config, "rollback", {"reason": reason}, timeout_s=60.0)
     typer.echo(f"version {answer['version']} serves, in place of version {answer['previous_version']}")
+
+
+@app.command()
+def challenge(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of the challenger's bundle; without: the one released for a trial."),
+    ] = None,
+    drop: Annotated[bool, typer.Option(help="Compare no longer.")] = False,
+    config: _Config = None,
+) -> None:
+    """Run a challenger in the shadow of the model in service: it is compared, and never answers."""
+    payload: dict[str, JsonValue] = {}
+    if not drop:
+        payload = {"released": True} if folder is None else {"folder": str(folder.absolute())}
+    answer = _asked(config, "challenge", payload, timeout_s=120.0)
+    if answer["model_version"] is None:
+        typer.echo("no challenger runs in the shadow")
+    else:
+        typer.echo(
+            f"version {answer['model_version']} runs in the shadow; "
+            "`eucentric edge status` says how it compares"
+        )
 
 
 @app.command()
 def status(config: _Config = None) -> None:
     """Print what the running edge says about itself, as JSON."""
+    typer.echo(json.dumps(_asked(config, "status", {}, timeout_s=5.0), indent=2))
+
+
+def _asked(
+    config: Path | None, method: str, payload: dict[str, JsonValue], *, timeout_s: float
+) -> dict[str, JsonValue]:
     from eucentric_core.transport import PyroControlClient
 
     with clear_errors():
@@ -154,9 +170,10 @@ def status(config: _Config = None) -> None:
         client = PyroControlClient(
             edge.reachable_host,
             edge.control_port,
-            timeout_s=5.0,
+            timeout_s=timeout_s,
             credentials=channel_credentials(settings, edge),
         )
-        answer = client.call("status", {})
-        client.close()
-    typer.echo(json.dumps(answer, indent=2))
+        try:
+            return client.call(method, payload)
+        finally:
+            client.close()

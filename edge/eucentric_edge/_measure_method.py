@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,10 +23,10 @@ from eucentric_core.transport import Methods
 from eucentric_models.engines import live_answers, read_plain_array
 
 from ._backend_choice import machine_name
+from ._challenger_bundle import challenger_bundle
 from ._installer import Installer
 from ._model_slot import ModelSlot
 from ._open_trust import Releases
-from ._release_fetch import fetch_released
 from ._serving_model import ServingModel
 from ._tuning import lattice_frame
 
@@ -80,16 +79,12 @@ def measure_methods(
                 raise _refused("No model is in service.", "install one first.")
             folder = installer.folder_in_service
             return _measured(settings, slot, model, folder, shape, request.frames)
-        folder, fetched = _challenger_folder(settings, installer, releases, request)
-        try:
+        with challenger_bundle(settings, installer, releases, request.folder) as folder:
             model = installer.open_beside(folder, frame_shape=shape)
             try:
                 return _measured(settings, slot, model, folder, shape, request.frames)
             finally:
                 model.close()
-        finally:
-            if fetched:
-                shutil.rmtree(folder, ignore_errors=True)
 
     return {"measure": measure}
 
@@ -119,21 +114,6 @@ def timed_frames(
             break
         time.sleep(min(took_s * rest, 5.0))
     return times_s
-
-
-def _challenger_folder(
-    settings: Settings, installer: Installer, releases: Releases | None, request: MeasureRequest
-) -> tuple[Path, bool]:
-    if releases is None:
-        if request.folder is None:
-            raise _refused("No challenger was named.", "name the folder of its bundle.")
-        return request.folder, False
-    release = releases.trust.newest_challenger(installer.state)
-    if release is None:
-        raise _refused("No challenger was released for a trial.", "release one on the hub.")
-    folder = settings.home / "edge" / "measured"
-    fetch_released(releases.source, release, folder)
-    return folder, True
 
 
 def _measured(

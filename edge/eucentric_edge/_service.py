@@ -213,9 +213,11 @@ class EdgeService:
             "install": install,
             "rollback": rollback,
             **trial_methods(
+                self._settings,
                 self._installer,
                 self._slot,
                 self._shadow,
+                self._releases,
                 frame_shape=lambda: worker.frame_shape,
                 refused=lambda error: self._announce_refusal(publisher, error),
             ),

@@ -9,14 +9,16 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from eucentric_core import EucentricError, FrozenModel
+from eucentric_core import EucentricError, FrozenModel, Settings
 from eucentric_core.transport import Methods
 from eucentric_models import ModelsError
 from eucentric_models.engines import SupportedModel
 
+from ._challenger_bundle import challenger_bundle
 from ._errors import SupportRefusedError
 from ._installer import Installer
 from ._model_slot import ModelSlot
+from ._open_trust import Releases
 from ._serving_model import ServingModel
 from ._shadow import Shadow
 
@@ -26,9 +28,15 @@ _log = logging.getLogger(__name__)
 
 
 class ChallengeRequest(FrozenModel):
-    """Answer of `challenge`: `{"model_version"}`. Without a folder the challenger is dropped."""
+    """Answer of `challenge`: `{"model_version"}`. Without a challenger the one at present is dropped.
+
+    Attributes:
+        folder: its bundle.
+        released: fetch the challenger that was released for a trial.
+    """
 
     folder: Path | None = None
+    released: bool = False
 
 
 class SupportRequest(FrozenModel):
@@ -38,9 +46,11 @@ class SupportRequest(FrozenModel):
 
 
 def trial_methods(
+    settings: Settings,
     installer: Installer,
     slot: ModelSlot,
     shadow: Shadow,
+    releases: Releases | None,
     *,
     frame_shape: Callable[[], tuple[int, ...] | None],
     refused: Callable[[EucentricError], object],
@@ -48,20 +58,23 @@ def trial_methods(
     """The methods `challenge` and `support`.
 
     Args:
+        settings: of this edge.
         installer: verifies, builds and tests the challenger.
         slot: where the model in service is.
         shadow: where the challenger runs.
+        releases: where a released challenger comes from; None on an edge that goes by keys alone.
         frame_shape: tells `(ny, nx)` of the frames at present, to warm up with.
         refused: told of a challenger that was refused.
     """
 
     def challenge(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
         request = ChallengeRequest.model_validate(payload)
-        if request.folder is None:
+        if request.folder is None and not request.released:
             shadow.challenge(None)
             return {"model_version": None}
         try:
-            model = installer.open_beside(request.folder, frame_shape=frame_shape())
+            with challenger_bundle(settings, installer, releases, request.folder) as folder:
+                model = installer.open_beside(folder, frame_shape=frame_shape())
         except EucentricError as error:
             refused(error)
             raise

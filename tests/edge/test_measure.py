@@ -21,6 +21,8 @@ from eucentric_core import (
 from eucentric_core.transport import StreamPublisher
 from eucentric_edge._measure_method import measure_methods
 from eucentric_edge._open_trust import Releases
+from eucentric_edge._shadow import Shadow
+from eucentric_edge._trial_methods import trial_methods
 
 from .bench import Edge as EdgeProcess
 from .bench import publish
@@ -72,9 +74,39 @@ def test_a_released_challenger_is_fetched_measured_and_not_served(
     with pytest.raises(BundleError, match="not the one that the newest release names"):
         edge.install(folder)
     assert edge.version == 1
-    assert list((tmp_path / "edge").glob("measured/*")) == []
+    assert not (tmp_path / "edge" / "challenger").exists()
     serving = asked(edge, tmp_path, serving=True)
     assert serving.model_version == 1
+
+
+def test_a_released_challenger_is_fetched_into_the_shadow_and_answers_no_frame(
+    hub: Hub, edge: Edge, bundles: BundleMaker, tmp_path: Path
+) -> None:
+    shadow, refusals = Shadow(share=0.2), list[EucentricError]()
+    settings = load_settings(flags={"home": str(tmp_path)}, environment={})
+    ask = trial_methods(
+        settings,
+        edge.installer,
+        edge.slot,
+        shadow,
+        Releases(edge.metadata, edge.trust, edge.source),
+        frame_shape=lambda: None,
+        refused=refusals.append,
+    )["challenge"]
+    with pytest.raises(CommandRefusedError, match="No challenger was released"):
+        ask({"released": True})
+    assert [error.what for error in refusals] == ["No challenger was released for a trial."]
+    hub.release(1)
+    edge.watch.look()
+    challenge(hub, bundles, 2)
+    assert ask({"released": True}) == {"model_version": 2}
+    report = shadow.report()
+    assert report is not None
+    assert report["model_version"] == 2
+    assert edge.version == 1
+    assert not (tmp_path / "edge" / "challenger").exists()
+    assert ask({}) == {"model_version": None}
+    assert shadow.report() is None
 
 
 def test_a_challenger_whose_files_were_changed_is_not_run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ._active_run import ActiveRun, carrying_out
 from ._bridge import EventBridge, event_sources
 from ._deployment import DEPLOYMENT
 from ._errors import (
@@ -13,11 +12,23 @@ from ._errors import (
     RunTakenOverError,
 )
 from ._event_outbox import EventOutbox, OutboxCounts, outbox_path
+from ._outcome import Outcome
 from ._pipeline import Ending, Site
-from ._run_record import Admission, RunRecord, RunRecordError, runs_path
-from ._run_views import Outcome, RunState, RunView, StageView, TriggeredBy, WaitView
 from ._server import prefect_environment, prefect_server
 from .policy import Policy, PolicyError, RetrainRequest, decide, explain, load_policies, load_policy
+from .runs import (
+    ActiveRun,
+    Admission,
+    RunRecord,
+    RunRecordError,
+    RunState,
+    RunView,
+    StageView,
+    TriggeredBy,
+    WaitView,
+    carrying_out,
+    runs_path,
+)
 
 __all__ = [
     "DEPLOYMENT",

@@ -11,13 +11,12 @@ from eucentric_core import ConfigurationError, Settings
 from eucentric_model_registry import RegisteredVersion
 from eucentric_models import DEMO_CONDITIONS, NetworkSpec, StartConditions, start_material_named
 
-from ._active_run import carrying_out
 from ._event_outbox import EventOutbox, outbox_path
 from ._first_training import bootstrap
 from ._pipeline import Ending, Say, Site
-from ._run_record import RunRecord, runs_path
 from ._warm_executor import warm_executor
 from .policy import Decision, PastRun
+from .runs import RunRecord, carrying_out, runs_path
 
 __all__ = ["bootstrap_model", "start_conditions"]
 

@@ -12,9 +12,7 @@ import typer
 
 from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
 
-from ._flows_cli import add_flow_commands
-from ._policy_cli import policy_app
-from ._run_cli import run_app
+from .commands import add_flow_commands, policy_app, run_app
 
 __all__ = ["app", "policy_app", "run_app"]
 

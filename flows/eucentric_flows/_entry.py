@@ -19,15 +19,13 @@ from prefect.states import Cancelled, Completed
 
 from eucentric_core import ConfigurationError, Settings, configure_logging
 
-from ._active_run import ActiveRun, carrying_out
 from ._admission import policy_decision, policy_made
 from ._automation import AUTOMATION_PREFIX
 from ._errors import HeldError, RunCancelledError
 from ._event_outbox import EventOutbox, outbox_path
 from ._pipeline import RunStage, Say, Site
-from ._run_record import RunRecord, runs_path
-from ._run_views import TriggeredBy
 from .catalogue import FlowSpec, Running
+from .runs import ActiveRun, RunRecord, TriggeredBy, carrying_out, runs_path
 
 __all__ = ["SETTINGS_VARIABLE", "enter", "triggered_by"]
 

@@ -13,8 +13,8 @@ from eucentric_core import Settings, TrustedKeys
 from eucentric_model_registry import Gates, Registry, Verdict
 
 from ._event_outbox import EventOutbox
+from ._outcome import Outcome
 from ._patience import patient
-from ._run_views import Outcome
 from .stages import (
     Judgement,
     Publication,

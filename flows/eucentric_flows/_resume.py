@@ -5,8 +5,7 @@ from __future__ import annotations
 from prefect.client.orchestration import get_client
 
 from ._deployment import deployment_name
-from ._run_record import RunRecordError
-from ._run_views import RunView
+from .runs import RunRecordError, RunView
 
 __all__ = ["require_resumable", "resume"]
 

@@ -20,12 +20,12 @@ from ._event_outbox import EventOutbox, outbox_path
 from ._notify import notify
 from ._prefect_events import PrefectEventSink
 from ._renewal import renewing
-from ._run_record import RunRecord, runs_path
 from ._server import is_healthy
 from .engine._prefect_orders import PrefectOrders
 from .engine._service import deciding
 from .launcher import Launcher, deploy_all
 from .policy import Policy, load_policies
+from .runs import RunRecord, runs_path
 
 __all__ = ["run_service"]
 

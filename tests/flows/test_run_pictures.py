@@ -11,13 +11,19 @@ import pytest
 
 from eucentric_core import ErrorReport, EucentricError
 from eucentric_flows import RunCancelledError, RunRecord, RunTakenOverError, RunView, StageView, WaitView
-from eucentric_flows._active_run import carrying_out
-from eucentric_flows._fate import MOST_RESUMES, Fate, fate_of
-from eucentric_flows._interruption import interruptible
-from eucentric_flows._run_logs import log_lines
-from eucentric_flows._time_line import duration_words, state_words, time_line
-from eucentric_flows._waits import wait_of
 from eucentric_flows.policy import Decision
+from eucentric_flows.runs import (
+    MOST_RESUMES,
+    Fate,
+    carrying_out,
+    duration_words,
+    fate_of,
+    interruptible,
+    log_lines,
+    state_words,
+    time_line,
+    wait_of,
+)
 
 BEGIN = datetime(2026, 11, 20, 14, 2, 11, tzinfo=UTC)
 

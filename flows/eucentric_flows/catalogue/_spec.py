@@ -12,8 +12,8 @@ from pydantic import Field, WithJsonSchema
 
 from eucentric_core import AnyEvent, FrozenModel, Identifier, Settings
 
-from .._active_run import ActiveRun
 from .._pipeline import Ending, RunStage, Site
+from ..runs import ActiveRun
 
 __all__ = ["FlowRequest", "FlowSpec", "Running"]
 

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from eucentric_core import AnyEvent, ModelPromoted
 
-from .._run_record import RunRecord, RunRecordError
 from ..policy import (
     Answer,
     Cause,
@@ -25,6 +24,7 @@ from ..policy import (
     next_due_utc,
     reconsider,
 )
+from ..runs import RunRecord, RunRecordError
 from ._answers import Answers
 from ._decisions import Decisions, Fired
 from ._journal import Journal

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from eucentric_core import RunEnded
 
-from .._run_record import RunRecord
+from ..runs import RunRecord
 from ._store import PolicyStore
 
 __all__ = ["RunEndings"]

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from eucentric_core import ServiceUnavailableError, utc_now
 
 from .._event_outbox import EventOutbox
-from .._run_record import RunRecord
 from ..policy import Policy
+from ..runs import RunRecord
 from ._docket import Books, Docket
 from ._endings import RunEndings
 from ._orders import OrderRefusedError, OrderTaker

@@ -19,8 +19,8 @@ from eucentric_core import Settings
 from .._automation import publish_policies
 from .._deployment import DEPLOYMENT
 from .._event_outbox import EventOutbox
-from .._run_record import RunRecord
 from ..policy import Policy
+from ..runs import RunRecord
 from ._engine import PolicyEngine
 from ._folder import PolicyFolder
 from ._orders import OrderTaker

@@ -25,7 +25,7 @@ from prefect.states import Pending
 
 from eucentric_core import Settings
 
-from .._run_record import RunRecord
+from ..runs import RunRecord
 from ._children import Children
 from ._supervision import Supervision
 

@@ -22,11 +22,8 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Sched
 
 from eucentric_core import Settings
 
-from .._clean_up import clean_up, end_cancelled
 from .._deployment import deployment_name
-from .._fate import Fate, fate_of
-from .._run_record import RunRecord
-from .._run_views import RunView
+from ..runs import Fate, RunRecord, RunView, clean_up, end_cancelled, fate_of
 
 __all__ = ["Supervision"]
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from eucentric_core import FrozenModel
 
-from ..._run_views import Outcome
+from ..._outcome import Outcome
 from .._circumstances import Circumstances
 from .._wording import listed
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from eucentric_core import ConfigurationError, clear_errors, explain_problem, load_settings
 
 if TYPE_CHECKING:
-    from .catalogue import FlowSpec
+    from ..catalogue import FlowSpec
 
 __all__ = ["add_flow_commands"]
 
@@ -35,7 +35,7 @@ def list_flows(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the flows, or the parameters of one."""
-    from .catalogue import FLOWS
+    from ..catalogue import FLOWS
 
     with clear_errors():
         specs = list(FLOWS.values()) if name is None else [_spec(name)]
@@ -75,16 +75,16 @@ def run_flow(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run a flow; Ctrl-C stops watching, not the flow."""
-    from ._run_cli import as_json_object, picture
-    from ._run_record import RunRecord, runs_path
-    from ._server import prefect_environment
+    from .._server import prefect_environment
+    from ..runs import RunRecord, runs_path
+    from ._runs import as_json_object, picture
 
     with clear_errors():
         settings = load_settings(config)
         spec = _spec(name)
         request = _request(spec, parameter or [])
         os.environ.update(prefect_environment(settings))
-        from ._order import order
+        from .._order import order
 
         trigger_id = str(request.trigger_id)
         order(spec.name, request.model_dump(mode="json"))
@@ -113,7 +113,7 @@ def run_flow(
 
 
 def _spec(name: str) -> FlowSpec[Any]:
-    from .catalogue import FLOWS
+    from ..catalogue import FLOWS
 
     if name not in FLOWS:
         raise ConfigurationError(

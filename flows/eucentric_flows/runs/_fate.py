@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from ._run_views import RunView
+from ._views import RunView
 
 __all__ = ["MOST_RESUMES", "Fate", "fate_of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from ._run_views import SILENT_AFTER_S, RunView, StageView, WaitView
+from ._views import SILENT_AFTER_S, RunView, StageView, WaitView
 
 __all__ = ["duration_words", "state_words", "time_line"]
 

@@ -11,10 +11,10 @@ import typer
 
 from eucentric_core import Settings, clear_errors, load_settings, utc_now
 
-from ._policy_files_cli import AsJson, Config, find_policy
+from ._policy_files import AsJson, Config, find_policy
 
 if TYPE_CHECKING:
-    from .engine import DecisionView, PolicyStore
+    from ..engine import DecisionView, PolicyStore
 
 __all__ = ["approve", "disable", "enable", "fire", "list_policies", "pause_all", "reject", "resume_all"]
 
@@ -29,8 +29,8 @@ _Which = Annotated[
 
 def list_policies(config: Config = None, as_json: AsJson = False) -> None:
     """List the policies of this hub: on or off, and who decides about them."""
-    from .engine import PolicyStore, Switches, policies_file, why_resident
-    from .policy import explain, load_policies
+    from ..engine import PolicyStore, Switches, policies_file, why_resident
+    from ..policy import explain, load_policies
 
     with clear_errors():
         settings = load_settings(config)
@@ -84,8 +84,8 @@ def enable(
 def _take_into_use(settings: Settings, path: Path) -> str:
     from eucentric_core import write_atomic
 
-    from ._policy_references import check_policy
-    from .policy import PolicyError, load_policies, load_policy
+    from .._policy_references import check_policy
+    from ..policy import PolicyError, load_policies, load_policy
 
     policy = check_policy(path)
     folder = settings.policies_path
@@ -116,7 +116,7 @@ def disable(name: _Name, config: Config = None, by: _By = None, because: _Becaus
 
 def pause_all(config: Config = None, by: _By = None, because: _Because = "") -> None:
     """Let no policy act until `resume-all`; runs that have begun go on."""
-    from .engine import PolicyStore, Switches, policies_file
+    from ..engine import PolicyStore, Switches, policies_file
 
     with clear_errors(), PolicyStore(policies_file(load_settings(config))) as store:
         Switches(store).pause_all(_person(by), because, utc_now())
@@ -125,7 +125,7 @@ def pause_all(config: Config = None, by: _By = None, because: _Because = "") -> 
 
 def resume_all(config: Config = None, by: _By = None) -> None:
     """End the pause: every policy is again as it was switched itself."""
-    from .engine import PolicyStore, Switches, policies_file
+    from ..engine import PolicyStore, Switches, policies_file
 
     with clear_errors(), PolicyStore(policies_file(load_settings(config))) as store:
         Switches(store).resume_all(_person(by), utc_now())
@@ -142,8 +142,8 @@ def fire(
     """Ask for what a policy with a manual trigger does. Its guards hold all the same."""
     from eucentric_core import PolicyRequested
 
-    from ._event_outbox import EventOutbox, outbox_path
-    from .policy import PolicyError
+    from .._event_outbox import EventOutbox, outbox_path
+    from ..policy import PolicyError
 
     with clear_errors():
         settings = load_settings(config)
@@ -176,8 +176,8 @@ def reject(name: _Name, event: _Which = None, config: Config = None, by: _By = N
 
 
 def _answer(name: str, event: str | None, config: Path | None, by: str | None, *, approved: bool) -> None:
-    from .engine import Answers, PolicyStore, policies_file
-    from .policy import Answer
+    from ..engine import Answers, PolicyStore, policies_file
+    from ..policy import Answer
 
     with clear_errors(), PolicyStore(policies_file(load_settings(config))) as store:
         found = _awaiting(store, name, event)
@@ -186,8 +186,8 @@ def _answer(name: str, event: str | None, config: Path | None, by: str | None, *
 
 
 def _awaiting(store: PolicyStore, name: str, event: str | None) -> DecisionView:
-    from .engine import History
-    from .policy import PolicyError
+    from ..engine import History
+    from ..policy import PolicyError
 
     waiting = History(store).newest(policy=name, occurrence=event, statuses=("awaiting",))
     if len(waiting) == 1:
@@ -201,7 +201,7 @@ def _awaiting(store: PolicyStore, name: str, event: str | None) -> DecisionView:
 
 
 def _turn(settings: Settings, name: str, *, on: bool, by: str | None, because: str) -> None:
-    from .engine import PolicyStore, Switch, Switches, policies_file
+    from ..engine import PolicyStore, Switch, Switches, policies_file
 
     switch = Switch(turned_on=on, person=_person(by), reason=because, at_utc=utc_now())
     with PolicyStore(policies_file(settings)) as store:

@@ -13,7 +13,7 @@ import typer
 from eucentric_core import Settings, clear_errors, load_settings, utc_now
 
 if TYPE_CHECKING:
-    from .policy import Backtest, Policy, PolicyError
+    from ..policy import Backtest, Policy, PolicyError
 
 __all__ = ["STYLES", "AsJson", "Config", "back_test", "check", "explain_file", "find_policy"]
 
@@ -28,8 +28,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Say whether policy files can be used; if not: line, column, reason and the word that was meant."""
-    from ._policy_references import check_policy
-    from .policy import PolicyError
+    from .._policy_references import check_policy
+    from ..policy import PolicyError
 
     report: list[dict[str, object]] = []
     for file in files:
@@ -68,7 +68,7 @@ def explain_file(
     config: Config = None,
 ) -> None:
     """Say in one sentence what a policy does."""
-    from .policy import explain
+    from ..policy import explain
 
     with clear_errors():
         typer.echo(explain(find_policy(load_settings(config), policy)))
@@ -80,7 +80,7 @@ def find_policy(settings: Settings, file_or_name: str) -> Policy:
     Raises:
         PolicyError: there is none, or its file is bad.
     """
-    from .policy import PolicyError, load_policies, load_policy, nearest
+    from ..policy import PolicyError, load_policies, load_policy, nearest
 
     if file_or_name.endswith(".toml"):
         return load_policy(Path(file_or_name))
@@ -115,9 +115,9 @@ def back_test(
     as_json: AsJson = False,
 ) -> None:
     """Say what a policy would have done with the events of the last days. Nothing is run."""
-    from ._policy_references import check_policy
-    from .engine import Journal, PolicyStore, policies_file
-    from .policy import backtest
+    from .._policy_references import check_policy
+    from ..engine import Journal, PolicyStore, policies_file
+    from ..policy import backtest
 
     with clear_errors():
         settings = load_settings(config)
@@ -143,7 +143,7 @@ def back_test(
 
 
 def _usual_run_s(settings: Settings, model: str) -> float:
-    from ._run_record import RunRecord, runs_path
+    from ..runs import RunRecord, runs_path
 
     with RunRecord(runs_path(settings)) as record:
         ended = [

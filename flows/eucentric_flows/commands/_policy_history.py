@@ -10,10 +10,10 @@ import typer
 
 from eucentric_core import clear_errors, load_settings, utc_now
 
-from ._policy_files_cli import STYLES, AsJson, Config
+from ._policy_files import STYLES, AsJson, Config
 
 if TYPE_CHECKING:
-    from .policy import Status
+    from ..policy import Status
 
 __all__ = ["history"]
 
@@ -35,7 +35,7 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Say what the policies decided and why: fired, held back, put off, awaiting a person."""
-    from .engine import History, PolicyStore, policies_file
+    from ..engine import History, PolicyStore, policies_file
 
     statuses = () if everything or event else _DECIDED
     with clear_errors(), PolicyStore(policies_file(load_settings(config))) as store:

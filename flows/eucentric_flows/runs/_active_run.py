@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 from eucentric_core import ErrorReport, EucentricError, flush_spans, root_span, span, tracing
 
-from ._errors import RunCancelledError, RunTakenOverError
+from .._errors import RunCancelledError, RunTakenOverError
+from .._outcome import Outcome
 from ._interruption import interruptible
-from ._run_record import RunRecord
-from ._run_views import Outcome
+from ._record import RunRecord
 from ._waits import wait_of
 
 __all__ = ["ActiveRun", "carrying_out"]

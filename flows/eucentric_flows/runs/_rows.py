@@ -8,7 +8,7 @@ from datetime import datetime
 
 from eucentric_core import ErrorReport
 
-from ._run_views import RunState, RunView, StageView, WaitView
+from ._views import RunState, RunView, StageView, WaitView
 
 __all__ = ["close_stages", "note_flow_run", "row_of", "run_view"]
 

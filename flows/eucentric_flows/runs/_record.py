@@ -15,10 +15,11 @@ from pydantic import JsonValue
 
 from eucentric_core import EucentricError, FrozenModel, Settings, transaction, utc_now
 
-from ._run_rows import close_stages, note_flow_run, row_of, run_view
-from ._run_schema import open_runs
-from ._run_views import Outcome, RunView, TriggeredBy
-from .policy import Decision, PastRun
+from .._outcome import Outcome
+from ..policy import Decision, PastRun
+from ._rows import close_stages, note_flow_run, row_of, run_view
+from ._schema import open_runs
+from ._views import RunView, TriggeredBy
 
 __all__ = ["LOST_AFTER_S", "Admission", "RunRecord", "RunRecordError", "runs_path"]
 

@@ -9,14 +9,10 @@ from pydantic import Field
 
 from eucentric_core import ErrorReport, FrozenModel, UtcDatetime, trace_id_of
 
-__all__ = ["Outcome", "RunState", "RunView", "StageView", "TriggeredBy", "WaitView"]
+__all__ = ["RunState", "RunView", "StageView", "TriggeredBy", "WaitView"]
 
 TriggeredBy = Literal["policy", "manual"]
 """`policy` only if the orchestrator says that an automation made the run."""
-
-Outcome = Literal["promoted", "rejected", "done", "held", "cancelled", "failed"]
-"""`rejected`: the challenger failed its gates. `done`: a run that was not about a version came to its end.
-`held`: the run was not admitted, or could not go on. `cancelled`: a person ended it."""
 
 RunState = Literal["running", "lost", "promoted", "rejected", "done", "held", "cancelled", "failed"]
 """`lost`: neither ended nor heard of for longer than a heartbeat may take."""

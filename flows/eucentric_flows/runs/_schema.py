@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eucentric_core import transaction
 
-from ._database import open_shared_database
+from .._database import open_shared_database
 
 __all__ = ["open_runs"]
 

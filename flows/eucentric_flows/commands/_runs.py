@@ -17,7 +17,7 @@ from eucentric_core import clear_errors, load_settings, utc_now
 if TYPE_CHECKING:
     from eucentric_core import Settings
 
-    from ._run_views import RunView
+    from ..runs import RunView
 
 __all__ = ["as_json_object", "picture", "run_app"]
 
@@ -39,8 +39,7 @@ def list_runs(
     as_json: _Json = False,
 ) -> None:
     """List runs, newest first."""
-    from ._run_record import RunRecord, runs_path
-    from ._time_line import state_words
+    from ..runs import RunRecord, runs_path, state_words
 
     with clear_errors(), RunRecord(runs_path(load_settings(config))) as record:
         runs = record.runs(limit=limit)
@@ -96,8 +95,7 @@ def cancel_run(
     wait: Annotated[bool, typer.Option(help="Wait until it has ended.")] = True,
 ) -> None:
     """End a run: its jobs are taken out of the queue, an instrument is put in its safe state."""
-    from ._clean_up import end_cancelled
-    from ._run_record import RunRecord, runs_path
+    from ..runs import RunRecord, end_cancelled, runs_path
 
     with clear_errors():
         settings = load_settings(config)
@@ -121,7 +119,7 @@ def cancel_run(
 @run_app.command("logs")
 def show_logs(trigger_id: _TriggerId, config: _Config = None, as_json: _Json = False) -> None:
     """Print what this machine's services wrote about a run, oldest first."""
-    from ._run_logs import log_lines
+    from ..runs import log_lines
 
     with clear_errors():
         settings = load_settings(config)
@@ -142,14 +140,14 @@ def resume_run(
     config: _Config = None,
 ) -> None:
     """Go on with a run that failed, was lost or was cancelled."""
-    from ._run_record import RunRecord, runs_path
-    from ._server import prefect_environment
+    from .._server import prefect_environment
+    from ..runs import RunRecord, runs_path
 
     with clear_errors():
         settings = load_settings(config)
         run = _find(settings, trigger_id)
         os.environ.update(prefect_environment(settings))
-        from ._resume import require_resumable, resume
+        from .._resume import require_resumable, resume
 
         require_resumable(run)
         with RunRecord(runs_path(settings)) as record:
@@ -159,14 +157,14 @@ def resume_run(
 
 
 def _find(settings: Settings, trigger_id: str) -> RunView:
-    from ._run_record import RunRecord, runs_path
+    from ..runs import RunRecord, runs_path
 
     with RunRecord(runs_path(settings)) as record:
         return record.find(trigger_id)
 
 
 def _follow(settings: Settings, run: RunView, show: Callable[[RunView], None]) -> None:
-    from ._run_record import RunRecord, runs_path
+    from ..runs import RunRecord, runs_path
 
     with RunRecord(runs_path(settings)) as record:
         while True:
@@ -190,7 +188,7 @@ def as_json_object(run: RunView) -> dict[str, object]:
 
 def picture(run: RunView) -> list[str]:
     """A run for people, as lines."""
-    from ._time_line import state_words, time_line
+    from ..runs import state_words, time_line
 
     by = f"policy {run.policy}" if run.triggered_by == "policy" else "a person"
     lines = [

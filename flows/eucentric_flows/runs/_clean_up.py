@@ -6,8 +6,8 @@ import logging
 
 from eucentric_core import EucentricError, Settings
 
-from ._run_record import RunRecord
-from ._run_views import RunView
+from ._record import RunRecord
+from ._views import RunView
 
 __all__ = ["clean_up", "end_cancelled"]
 

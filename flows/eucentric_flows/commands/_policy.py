@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ._policy_desk_cli import (
+from ._policy_desk import (
     approve,
     disable,
     enable,
@@ -14,8 +14,8 @@ from ._policy_desk_cli import (
     reject,
     resume_all,
 )
-from ._policy_files_cli import back_test, check, explain_file
-from ._policy_history_cli import history
+from ._policy_files import back_test, check, explain_file
+from ._policy_history import history
 
 __all__ = ["policy_app"]
 

@@ -33,15 +33,36 @@ def test_memory_is_used_again_when_the_last_view_is_gone() -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
 def test_the_library_makes_what_the_package_makes(monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
     array = np.random.default_rng(4).poisson(3, (160, 128)).astype(dtype)
-    compressor = thread_compressor(array.itemsize)
+    compressor = thread_compressor(array.itemsize, array.nbytes)
     if compressor is None:
         pytest.skip("the wheel of blosc2 brings no library here")
     target = np.empty(array.nbytes, np.uint8)
     n_bytes = compressor.compress(array, target)
     assert target[:n_bytes].tobytes() == compress_by_package(array)
     stored = bytes(store_array(array, "blosc2-lz4").content)
-    monkeypatch.setattr(_shard_codec, "thread_compressor", lambda _itemsize: None)
+    monkeypatch.setattr(_shard_codec, "thread_compressor", lambda _itemsize, _nbytes: None)
     assert stored == bytes(store_array(array, "blosc2-lz4").content)
+
+
+def test_what_was_compressed_before_does_not_show() -> None:
+    large = np.random.default_rng(4).poisson(3, (512, 512)).astype(np.uint16)
+    small = np.ascontiguousarray(large[:160, :128])
+    store_array(large, "blosc2-lz4")
+    compressor = thread_compressor(small.itemsize, small.nbytes)
+    if compressor is None:
+        pytest.skip("the wheel of blosc2 brings no library here")
+    target = np.empty(small.nbytes, np.uint8)
+    assert target[: compressor.compress(small, target)].tobytes() == compress_by_package(small)
+
+
+def test_compressors_of_a_thread_are_few() -> None:
+    if thread_compressor(2, 4096) is None:
+        pytest.skip("the wheel of blosc2 brings no library here")
+    first = thread_compressor(2, 4096)
+    assert thread_compressor(2, 4096) is first
+    for nbytes in range(8192, 8192 + 64 * 512, 512):
+        thread_compressor(2, nbytes)
+    assert thread_compressor(2, 4096) is not first
 
 
 def test_the_rest_of_the_last_block_of_a_chunk_is_zero() -> None:

@@ -12,7 +12,7 @@ import ctypes
 import logging
 import sys
 import threading
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ LEVEL = 5
 _LIBRARY = "libblosc2.so.9"
 """The number is that of its binary interface."""
 _N_FILTERS = 6
+_MOST_CONTEXTS = 8
 _MOST_BYTES = (1 << 31) - 64
 
 _log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def compress_by_package(array: npt.NDArray[Any]) -> bytes:
 
 
 class Blosc2Compressor:
-    """A context of the library, for one thread and one size of element."""
+    """A context of the library, for one thread, one size of element and one size of array."""
 
     def __init__(self, library: ctypes.CDLL, itemsize: int) -> None:
         self._library = library
@@ -104,18 +105,24 @@ class Blosc2Compressor:
 
 class _OfThisThread(threading.local):
     def __init__(self) -> None:
-        self.by_itemsize: dict[int, Blosc2Compressor] = {}
+        self.compressor = lru_cache(maxsize=_MOST_CONTEXTS)(_compressor)
+
+
+def _compressor(itemsize: int, nbytes: int) -> Blosc2Compressor | None:
+    # A context keeps the block size that suits the first array it is given: one for each size of array.
+    library = _library()
+    return None if library is None else Blosc2Compressor(library, itemsize)
 
 
 _of_this_thread = _OfThisThread()
 
 
-def thread_compressor(itemsize: int) -> Blosc2Compressor | None:
-    """This thread's compressor of elements of so many bytes, None where there is no library to trust."""
-    known = _of_this_thread.by_itemsize.get(itemsize)
-    if known is None and (library := _library()) is not None:
-        known = _of_this_thread.by_itemsize[itemsize] = Blosc2Compressor(library, itemsize)
-    return known
+def thread_compressor(itemsize: int, nbytes: int) -> Blosc2Compressor | None:
+    """This thread's compressor of arrays of so many bytes, of elements of so many.
+
+    None where there is no library to trust. The last eight of a thread are kept.
+    """
+    return _of_this_thread.compressor(itemsize, nbytes)
 
 
 @cache

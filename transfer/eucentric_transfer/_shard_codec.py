@@ -148,7 +148,7 @@ def store_array(array: npt.NDArray[Any], compression: Compression) -> StoredChun
 def _compressed(array: npt.NDArray[Any]) -> StoredChunk | None:
     """None if it does not get smaller by enough."""
     envelope, most_bytes = _envelope(array.nbytes, array.itemsize), int(_WORTH_IT * array.nbytes)
-    compressor = thread_compressor(array.itemsize)
+    compressor = thread_compressor(array.itemsize, array.nbytes)
     if compressor is None:
         chunk = compress_by_package(array)
         if len(chunk) > most_bytes:

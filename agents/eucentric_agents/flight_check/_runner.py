@@ -110,7 +110,8 @@ class FlightCheck:
 
     def _fly(self, stopping: threading.Event) -> FlightCheckReport:
         started_utc, start_s = utc_now(), time.monotonic()
-        session = f"{started_utc:%Y%m%d-%H%M%S}"
+        # To the microsecond: a second check within one second would find the first one's data, and pass.
+        session = f"{started_utc:%Y%m%d-%H%M%S-%f}"
         passed_s: dict[Stage, float] = {}
         error: EucentricError | None = None
         try:

@@ -30,6 +30,7 @@ PACKAGES_OF_ROLE: Mapping[str, tuple[str, ...]] = {
     "dkl": ("torch", "parsl", "gpytorch"),
     "globus-compute": ("torch", "parsl", "globus_sdk", "globus_compute_sdk"),
     "hub": ("torch", "parsl", "prefect", "mlflow"),
+    "otel": ("opentelemetry.sdk", "opentelemetry.exporter.otlp"),
     "dashboard": ("nicegui", "PIL"),
     "notebook": ("matplotlib", "xarray"),
     "hyperspy": ("hyperspy",),
@@ -41,7 +42,7 @@ PACKAGES_OF_ROLE: Mapping[str, tuple[str, ...]] = {
 def check_roles(packages_of_role: Mapping[str, tuple[str, ...]] = PACKAGES_OF_ROLE) -> Iterator[Finding]:
     """One finding per extra: whether everything it brings is there. Nothing is imported."""
     for role, packages in packages_of_role.items():
-        missing = [package for package in packages if importlib.util.find_spec(package) is None]
+        missing = [package for package in packages if not _is_there(package)]
         if missing:
             yield Finding(
                 name=f"role {role}",
@@ -51,3 +52,11 @@ def check_roles(packages_of_role: Mapping[str, tuple[str, ...]] = PACKAGES_OF_RO
             )
         else:
             yield Finding(name=f"role {role}", status="ok", detail="installed")
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        # What it lies in is not there.
+        return False

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
 from uuid import UUID
 
@@ -17,8 +18,21 @@ from ._flows import prefect_flow
 __all__ = ["main", "warm_up"]
 
 
+_LATE = (
+    "eucentric_core.releases",
+    "eucentric_hpc.executors",
+    "eucentric_hpc.recipes",
+    "eucentric_models.engines",
+    "eucentric_models.networks",
+)
+"""What stages import when they need it, because a command that only shows runs does not. Imported here, it
+costs no run its seconds. Nothing of it is called before the fork: threads would not come along."""
+
+
 def warm_up() -> None:
     """Build every flow once, so that a forked process has nothing left to do."""
+    for room in _LATE:
+        import_module(room)
     for name in FLOWS:
         prefect_flow(name)
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pydantic import JsonValue, ValidationError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from eucentric_core import (
     BUNDLE_ENVELOPE,
-    BusyError,
     LatencyMeasurement,
-    TransportError,
-    channel_credentials,
     sha256_file,
     verify_bundle,
 )
@@ -20,12 +16,12 @@ from eucentric_core.transport import PyroControlClient
 from eucentric_model_registry import ReleaseBook, goes_by_releases
 
 from .._errors import InstallationError
+from ._edge_call import asking_edge
 from ._publish import Publication
 
 __all__ = ["measured_at_edge", "measured_in_service"]
 
 _CALL_TIMEOUT_S = 150.0
-_KEEP_TRYING_S = 60.0
 
 
 def measured_at_edge(publication: Publication, say: Callable[[str], None]) -> LatencyMeasurement:
@@ -81,26 +77,12 @@ def measured_in_service(publication: Publication) -> LatencyMeasurement:
 def _asked(
     publication: Publication, ask: Callable[[PyroControlClient], dict[str, JsonValue]]
 ) -> LatencyMeasurement:
-    settings = publication.settings
-    edge = PyroControlClient(
-        settings.edge.reachable_host,
-        settings.edge.control_port,
-        timeout_s=_CALL_TIMEOUT_S,
-        credentials=channel_credentials(settings, settings.edge),
-    )
-    attempts = Retrying(
-        retry=retry_if_exception_type((BusyError, TransportError)),
-        wait=wait_random_exponential(0.5, max=5),
-        stop=stop_after_delay(_KEEP_TRYING_S),
-        reraise=True,
-    )
     try:
-        return LatencyMeasurement.model_validate(attempts(ask, edge))
+        with asking_edge(publication.settings, timeout_s=_CALL_TIMEOUT_S) as (edge, attempts):
+            return LatencyMeasurement.model_validate(attempts(ask, edge))
     except ValidationError as error:
         raise InstallationError(
             f"What the edge measured cannot be read: {error.errors()[0]['msg']}.",
             safe="nothing was promoted.",
             next_step="update the edge or this hub.",
         ) from error
-    finally:
-        edge.close()

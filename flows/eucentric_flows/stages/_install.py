@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
-
-from eucentric_core import BusyError, Settings, TransportError, channel_credentials
+from eucentric_core import Settings
 from eucentric_core.transport import PyroControlClient
 from eucentric_model_registry import goes_by_releases
 
 from .._errors import InstallationError
+from ._edge_call import asking_edge
 
 __all__ = ["install"]
 
 _INSTALL_TIMEOUT_S = 60.0
-_KEEP_TRYING_S = 60.0
 
 
 def install(settings: Settings, folder: Path, version: int, say: Callable[[str], None]) -> None:
@@ -29,23 +27,9 @@ def install(settings: Settings, folder: Path, version: int, say: Callable[[str],
         ServiceUnavailableError: the edge did not answer for a minute.
         InstallationError: it answers, but with another version.
     """
-    edge = PyroControlClient(
-        settings.edge.reachable_host,
-        settings.edge.control_port,
-        timeout_s=_INSTALL_TIMEOUT_S,
-        credentials=channel_credentials(settings, settings.edge),
-    )
-    attempts = Retrying(
-        retry=retry_if_exception_type((BusyError, TransportError)),
-        wait=wait_random_exponential(0.5, max=5),
-        stop=stop_after_delay(_KEEP_TRYING_S),
-        reraise=True,
-    )
-    try:
+    with asking_edge(settings, timeout_s=_INSTALL_TIMEOUT_S) as (edge, attempts):
         attempts(_install_once, edge, folder, version)
         serving = edge.call("status", {})["model_version"]
-    finally:
-        edge.close()
     if serving != version:
         raise InstallationError(
             f"The edge serves version {serving}, not version {version}.",

@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue
 
 from eucentric_core import AnyEvent, FrozenModel, Identifier
 
-__all__ = ["Action", "Cause", "FlowOrder", "NotifyOrder", "Order", "names_data"]
+__all__ = ["Action", "Cause", "FlowOrder", "NotifyOrder", "Order", "TrainsNothing", "names_data"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,20 @@ class Cause:
     reason: str
     event: AnyEvent | None = None
     dataset_id: str | None = None
+
+
+class TrainsNothing(FrozenModel):
+    """What actions share that use nothing of a budget for trainings."""
+
+    @property
+    def nodes(self) -> int:
+        """See `Action`."""
+        return 1
+
+    @property
+    def node_hours_at_most(self) -> float:
+        """See `Action`."""
+        return 0.0
 
 
 def names_data(cause: Cause) -> bool:

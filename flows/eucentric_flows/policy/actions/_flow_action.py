@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
-from eucentric_core import FrozenModel
-
-from ._base import Cause, FlowOrder
+from ._base import Cause, FlowOrder, TrainsNothing
 
 __all__ = ["FlowAction"]
 
 
-class FlowAction(FrozenModel):
+class FlowAction(TrainsNothing):
     """Runs one flow of the catalogue.
 
     Attributes:
@@ -29,16 +27,6 @@ class FlowAction(FrozenModel):
     def begins_a_run(self) -> bool:
         """See `Action`."""
         return True
-
-    @property
-    def nodes(self) -> int:
-        """See `Action`: it trains nothing."""
-        return 1
-
-    @property
-    def node_hours_at_most(self) -> float:
-        """See `Action`: it trains nothing."""
-        return 0.0
 
     def order(self, cause: Cause) -> FlowOrder:
         """See `Action`."""

@@ -6,17 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from eucentric_core import FrozenModel
-
 from .._wording import listed
-from ._base import Cause, NotifyOrder
+from ._base import Cause, NotifyOrder, TrainsNothing
 
 __all__ = ["NotifyAction"]
 
 _Block = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}/[A-Za-z0-9._-]{1,100}$")]
 
 
-class NotifyAction(FrozenModel):
+class NotifyAction(TrainsNothing):
     """Send a message through notification blocks that Prefect keeps; nothing else is done.
 
     Attributes:
@@ -32,16 +30,6 @@ class NotifyAction(FrozenModel):
     def begins_a_run(self) -> bool:
         """See `Action`."""
         return False
-
-    @property
-    def nodes(self) -> int:
-        """See `Action`."""
-        return 1
-
-    @property
-    def node_hours_at_most(self) -> float:
-        """See `Action`."""
-        return 0.0
 
     def order(self, cause: Cause) -> NotifyOrder:
         """See `Action`."""

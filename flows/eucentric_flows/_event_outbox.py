@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from eucentric_core import AnyEvent, FrozenModel, Settings, parse_event, transaction, utc_now
 
-from ._database import open_shared_database
+from ._database import SharedBook, open_shared_database
 
 __all__ = ["EventOutbox", "OutboxCounts", "outbox_path"]
 
@@ -37,7 +36,7 @@ def outbox_path(settings: Settings) -> Path:
     return settings.home / "flows" / "events.sqlite"
 
 
-class EventOutbox:
+class EventOutbox(SharedBook):
     """Keeps events until they are delivered. Safe to use from several processes and threads.
 
     While the orchestrator is down events wait here, so that the instrument never waits for it. When more
@@ -46,14 +45,8 @@ class EventOutbox:
     """
 
     def __init__(self, path: Path, *, capacity: int = 10_000) -> None:
-        self._connection = open_shared_database(path, _SCHEMA)
-        self._lock = threading.Lock()
+        super().__init__(open_shared_database(path, _SCHEMA))
         self._capacity = capacity
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
 
     def add(self, event: AnyEvent) -> None:
         """Take an event; it is durable when this returns. One that was taken before is ignored."""

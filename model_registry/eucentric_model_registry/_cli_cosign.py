@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,8 +20,8 @@ from eucentric_core import (
 )
 
 from ._cli_keys import Locked, tell_keys
-from ._cli_options import Config, Json, ask_passphrase, open_catalogue
-from ._key_folder import KeyFolder, KeyRole
+from ._cli_options import Config, Json, ask_passphrase, key_role, open_catalogue
+from ._key_folder import KeyFolder
 
 if TYPE_CHECKING:
     from eucentric_core.releases import Release
@@ -71,19 +71,14 @@ def add(
     from ._errors import SignaturesMissingError
 
     with clear_errors():
-        if role not in get_args(KeyRole):
-            raise ConfigurationError(
-                f"{role!r} is no role of a key.",
-                safe="no key was changed.",
-                next_step="name root or signing.",
-            )
+        checked = key_role(role, next_step="name root or signing.")
         settings = load_settings(config)
         # What waits for signatures is told with the keys; that is how it goes, and no failure.
         with suppress(SignaturesMissingError):
             add_key(
                 KeyFolder.of(settings),
                 settings.releases_path,
-                role,  # type: ignore[arg-type]
+                checked,
                 public_key,
                 threshold=threshold,
                 root_files=tuple(root_key or ()),

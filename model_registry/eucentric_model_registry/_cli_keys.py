@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,8 +12,8 @@ from rich.table import Table
 
 from eucentric_core import ConfigurationError, Settings, TrustedKeys, clear_errors, load_settings, utc_now
 
-from ._cli_options import Config, Json, ask_passphrase
-from ._key_folder import KeyFolder, KeyRole
+from ._cli_options import Config, Json, ask_passphrase, key_role
+from ._key_folder import KeyFolder
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Root
@@ -81,17 +81,12 @@ def rotate(
     from ._key_ceremony import rotate_key
 
     with clear_errors():
-        if role not in get_args(KeyRole):
-            raise ConfigurationError(
-                f"{role!r} is no role of a key.",
-                safe="no key was changed.",
-                next_step="name root, signing or online.",
-            )
+        checked = key_role(role, next_step="name root, signing or online.")
         settings = load_settings(config)
         rotate_key(
             KeyFolder.of(settings),
             settings.releases_path,
-            role,  # type: ignore[arg-type]
+            checked,
             root_files=tuple(root_key or ()),
             compromised=compromised,
             passphrase=ask_passphrase(locked),

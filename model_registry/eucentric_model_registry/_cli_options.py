@@ -6,19 +6,30 @@ import getpass
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from eucentric_core import ConfigurationError, Settings, TrustedKeys, load_settings
 
+from ._key_folder import KeyRole
 from ._keys import PASSPHRASE_VARIABLE
 
 if TYPE_CHECKING:
     from ._registered import RegisteredVersion
     from ._registry import Registry
 
-__all__ = ["Catalogue", "Config", "Json", "Model", "Which", "ask_passphrase", "open_catalogue", "person"]
+__all__ = [
+    "Catalogue",
+    "Config",
+    "Json",
+    "Model",
+    "Which",
+    "ask_passphrase",
+    "key_role",
+    "open_catalogue",
+    "person",
+]
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
@@ -96,3 +107,18 @@ def ask_passphrase(wanted: bool, *, twice: bool = False) -> str | None:
             next_step=f"type it, or set {PASSPHRASE_VARIABLE} for this command alone.",
         ) from error
     return answer
+
+
+def key_role(name: str, *, next_step: str) -> KeyRole:
+    """The role of a key that a person named.
+
+    Raises:
+        ConfigurationError: there is none of this name; says `next_step`.
+    """
+    roles: tuple[KeyRole, ...] = get_args(KeyRole)
+    for role in roles:
+        if role == name:
+            return role
+    raise ConfigurationError(
+        f"{name!r} is no role of a key.", safe="no key was changed.", next_step=next_step
+    )

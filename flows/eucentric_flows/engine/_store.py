@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from eucentric_core import Settings, transaction
 
-from .._database import open_shared_database
+from .._database import SharedBook, open_shared_database
 
 __all__ = ["PolicyStore", "policies_file"]
 
@@ -55,25 +52,11 @@ def policies_file(settings: Settings) -> Path:
     return settings.home / "flows" / "policies.sqlite"
 
 
-class PolicyStore:
+class PolicyStore(SharedBook):
     """One SQLite file, for several threads and processes. What belongs together is one transaction."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = open_shared_database(path, _SCHEMA)
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
+        super().__init__(open_shared_database(path, _SCHEMA))
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import JsonValue
 
 from eucentric_core import EucentricError, FrozenModel, Settings, transaction, utc_now
 
+from .._database import SharedBook
 from .._outcome import Outcome
 from ..policy import Decision, PastRun
 from ._rows import close_stages, note_flow_run, row_of, run_view
@@ -52,7 +51,7 @@ def runs_path(settings: Settings) -> Path:
     return settings.home / "flows" / "runs.sqlite"
 
 
-class RunRecord:
+class RunRecord(SharedBook):
     """Runs by trigger id. Safe to use from several processes and threads.
 
     Args:
@@ -61,22 +60,8 @@ class RunRecord:
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
-        self._connection = open_runs(path)
-        self._lock = threading.RLock()
+        super().__init__(open_runs(path))
         self._clock = clock
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
 
     def admit(
         self,

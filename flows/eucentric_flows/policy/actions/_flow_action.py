@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from pydantic import JsonValue
 
 from ._base import Cause, FlowOrder, TrainsNothing
@@ -19,9 +21,9 @@ class FlowAction(TrainsNothing):
     parameters: dict[str, JsonValue] = {}
 
     @property
+    @abstractmethod
     def flow_name(self) -> str:
         """Which flow."""
-        raise NotImplementedError
 
     @property
     def begins_a_run(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._about import ServiceAbout, service_about
 from ._access import Caller, Role
 from ._bundle import (
     BUNDLE_ENVELOPE,
@@ -12,7 +13,9 @@ from ._bundle import (
     GoldenChip,
     Lineage,
 )
+from ._checksum import crc32c
 from ._clear_errors import clear_errors
+from ._code_version import code_version, run_environment
 from ._console import console_path, read_console
 from ._counting_bar import CountDone, counting_bar
 from ._data_access import (
@@ -90,6 +93,7 @@ from ._frame import (
 from ._frame_fetch import FrameFetch
 from ._installed import installed_names, load_installed
 from ._instrument import Capabilities, Instrument, StageLimits
+from ._instruments import settings_by_instrument, settings_for_model
 from ._latency import LatencyMeasurement
 from ._lease import (
     HANDED_OVER,
@@ -105,15 +109,17 @@ from ._local_server import LocalServer, answers_ok, local_address
 from ._logs import configure_logging
 from ._microscope import Microscope
 from ._model import FrozenModel, Identifier, Sha256, UtcDatetime, utc_now
+from ._notebook import html_of, paint_with
 from ._process import ManagedProcess
 from ._result import DETECTION_COLUMNS, ResultHeader
 from ._runs import runs_of
+from ._scratch_folder import is_scratch_folder, mark_scratch_folder
+from ._secret_file import Login, read_login, read_secret_file
 from ._sent_document import SentDocument
 from ._service import ServiceLifetime, service_lifetime
 from ._settings import (
     AgentSettings,
     ClientSettings,
-    DashboardSettings,
     EdgeSettings,
     HpcSettings,
     HubSettings,
@@ -123,7 +129,9 @@ from ._settings import (
     TlsSettings,
     is_loopback,
 )
+from ._settings_dashboard import DashboardSettings, OidcSettings
 from ._settings_globus import GlobusSettings
+from ._settings_hub_server import HubBackupSettings, HubServerSettings, HubService
 from ._settings_link import LinkMode, LinkSettings
 from ._settings_repository import RetentionRule
 from ._settings_s3 import S3Settings
@@ -133,6 +141,7 @@ from ._spans import flush_spans, root_span, span, spans_wanted
 from ._sqlite import open_database, transaction
 from ._steering import SteeringClient, connect, control_connections
 from ._steps import reached
+from ._systemd import quoted_for_systemd
 from ._thread_priority import give_way
 from ._trace import current_trace_id, trace_id_of, tracing
 from ._units import explain_problem, lower_first, unit_hint
@@ -193,6 +202,9 @@ __all__ = [
     "GlobusSettings",
     "GoldenChip",
     "HpcSettings",
+    "HubBackupSettings",
+    "HubServerSettings",
+    "HubService",
     "HubSettings",
     "Identifier",
     "Instrument",
@@ -211,6 +223,7 @@ __all__ = [
     "LinkMode",
     "LinkSettings",
     "LocalServer",
+    "Login",
     "ManagedProcess",
     "Microscope",
     "ModelAnswered",
@@ -221,6 +234,7 @@ __all__ = [
     "MoveFailedError",
     "MoveHaltedError",
     "NotAuthorisedError",
+    "OidcSettings",
     "Optics",
     "OutOfSpaceError",
     "PolicyRequested",
@@ -239,6 +253,7 @@ __all__ = [
     "S3Settings",
     "ScanAbortedError",
     "SentDocument",
+    "ServiceAbout",
     "ServiceLifetime",
     "ServiceUnavailableError",
     "SessionStarted",
@@ -268,11 +283,13 @@ __all__ = [
     "claimed_manifest",
     "clear_errors",
     "client_context",
+    "code_version",
     "configure_logging",
     "connect",
     "console_path",
     "control_connections",
     "counting_bar",
+    "crc32c",
     "current_trace_id",
     "edge_data_access",
     "error_from_report",
@@ -281,22 +298,33 @@ __all__ = [
     "flush_spans",
     "fsync_directory",
     "give_way",
+    "html_of",
     "installed_names",
     "is_loopback",
+    "is_scratch_folder",
     "load_installed",
     "load_settings",
     "local_address",
     "lower_first",
+    "mark_scratch_folder",
     "open_database",
+    "paint_with",
     "parse_event",
+    "quoted_for_systemd",
     "reached",
     "read_console",
+    "read_login",
+    "read_secret_file",
     "repository_data_access",
     "require_free_space",
     "root_span",
+    "run_environment",
     "runs_of",
     "server_context",
+    "service_about",
     "service_lifetime",
+    "settings_by_instrument",
+    "settings_for_model",
     "settings_origins",
     "sha256_file",
     "span",

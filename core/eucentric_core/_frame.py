@@ -18,6 +18,7 @@ from pydantic import (
 
 from ._errors import DataFormatError
 from ._model import FrozenModel, Identifier, UtcDatetime
+from ._notebook import html_of
 from ._second_version import SecondVersion
 
 __all__ = [
@@ -202,3 +203,6 @@ class Frame:
         view = self.array.view()
         view.flags.writeable = False
         object.__setattr__(self, "array", view)
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
+from ._notebook import html_of
+
 __all__ = ["FrozenModel", "Identifier", "Sha256", "UtcDatetime", "utc_now"]
 
 
@@ -18,6 +20,9 @@ class FrozenModel(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)
 
 
 def _require_utc(value: datetime) -> datetime:

@@ -142,6 +142,11 @@ class ManagedProcess:
             log=str(self.log),
         )
 
+    def interrupt(self) -> None:
+        """Ask the process to end at once, as Ctrl-C does; `stop` afterwards."""
+        if self.running:
+            self._process.send_signal(signal.SIGINT)
+
     def stop(self, *, grace_s: float = 10.0) -> None:
         """SIGTERM to the process, then SIGKILL to whatever is left of it and its descendants."""
         if self.running:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import signal
 import threading
+import time
 from _thread import start_new_thread
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,13 +23,31 @@ __all__ = ["ServiceLifetime", "service_lifetime"]
 
 _log = logging.getLogger(__name__)
 
+_LONGEST_WAIT_S = 0.5
+
+
+class _Told(threading.Event):
+    """An event that a signal sets, also one that came just before a wait without end.
+
+    The handler runs when the main thread runs Python again, and a thread that waits in the kernel does not. A
+    signal interrupts that wait only if it comes to this very thread, after the wait has begun.
+    """
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Return whether the event is set, at the latest after `timeout` seconds."""
+        deadline_s = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            left_s = deadline_s - time.monotonic()
+            if super().wait(max(0.0, min(left_s, _LONGEST_WAIT_S))) or left_s <= _LONGEST_WAIT_S:
+                return self.is_set()
+
 
 class ServiceLifetime:
     """Tells a service when to stop and the outside when it is ready."""
 
     def __init__(self, ready_file: Path) -> None:
         self._ready_file = ready_file
-        self.stopping = threading.Event()
+        self.stopping: threading.Event = _Told()
 
     def announce_ready(self, facts: Mapping[str, JsonValue]) -> None:
         """Write `<home>/run/<service>.json`: the service answers from now on."""

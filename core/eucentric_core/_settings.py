@@ -11,19 +11,20 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 from ._access import Role
 from ._model import FrozenModel, Identifier
 from ._settings_address import Address, folder_of_address
+from ._settings_dashboard import DashboardSettings
 from ._settings_data import DataChannelSettings
 from ._settings_globus import GlobusSettings
 from ._settings_hosts import is_loopback, reachable_host
 from ._settings_hpc import HpcSettings
+from ._settings_hub_server import HubServerSettings
 from ._settings_link import LinkSettings
-from ._settings_repository import RepositorySettings, without_password
+from ._settings_repository import RepositorySettings, without_asyncpg_password, without_password
 from ._settings_s3 import S3Settings
 from ._settings_tls import TlsSettings
 
 __all__ = [
     "AgentSettings",
     "ClientSettings",
-    "DashboardSettings",
     "EdgeSettings",
     "HpcSettings",
     "HubSettings",
@@ -40,12 +41,23 @@ _HostPort = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}:[0-9]{1,5}$")]
 _AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
+class InstrumentEdgeSettings(FrozenModel):
+    """Where the edge that answers an instrument's frames is found, and which model it serves."""
+
+    name: Identifier = "edge-1"
+    model: Identifier = "atoms"
+    host: str = "127.0.0.1"
+    control_port: _Port = 4320
+    data_port: _Port = 4321
+
+
 class InstrumentSettings(FrozenModel):
-    """Where an instrument's agent is found, for `eucentric.connect(name)`."""
+    """Where an instrument is found: its agent, for `eucentric.connect(name)`, and its edge."""
 
     host: str = "127.0.0.1"
     control_port: _Port = 4310
     data_port: _Port = 4311
+    edge: InstrumentEdgeSettings = InstrumentEdgeSettings()
 
 
 class AgentSettings(FrozenModel):
@@ -68,7 +80,7 @@ class AgentSettings(FrozenModel):
     interlocks: _AbsolutePath | None = None
     frames_per_shard: Annotated[int, Field(ge=1, le=4096)] = 16
     min_free_bytes: Annotated[int, Field(ge=0)] = 512 << 20
-    compression: Literal["blosc2-lz4", "none"] = "blosc2-lz4"
+    compression: Literal["auto", "blosc2-lz4", "none"] = "blosc2-lz4"
     keep_receipted_bytes: Annotated[int, Field(ge=0)] = 0
     max_quarantine_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
     ship_to: Address | None = None
@@ -143,7 +155,10 @@ class HubSettings(FrozenModel):
     `releases` is the folder that signed releases are published in. A local MLflow keeps its catalogue in
     `mlflow_database` (`postgresql+psycopg://user@host/name`, the password where PostgreSQL looks for it:
     ~/.pgpass or the environment) and its files in `mlflow_artifacts` (`s3://bucket/prefix`), by default
-    in SQLite and a folder below the home.
+    in SQLite and a folder below the home. A local Prefect keeps its own in `prefect_database`
+    (`postgresql+asyncpg://…`), by default in SQLite. Where Prefect or MLflow asks who one is, name and
+    password are in `prefect_login_file` and `mlflow_login_file` (`name:password`, readable by their owner
+    alone); MLflow keeps its users in `mlflow_users_database`. `server` is for `eucentric hub`.
 
     At `push_port` on loopback the flow service hears from MLflow that a champion has changed, and has the
     edges look at once; None: they hear it from whoever promotes, or see it at their next look. `push_url`
@@ -158,9 +173,19 @@ class HubSettings(FrozenModel):
     releases: _AbsolutePath | None = None
     mlflow_database: Annotated[str, AfterValidator(without_password)] | None = None
     mlflow_artifacts: Address | None = None
+    prefect_database: Annotated[str, AfterValidator(without_asyncpg_password)] | None = None
+    mlflow_users_database: Annotated[str, AfterValidator(without_password)] | None = None
+    prefect_login_file: _AbsolutePath | None = None
+    mlflow_login_file: _AbsolutePath | None = None
+    server: HubServerSettings = HubServerSettings()
     push_port: _Port | None = None
     push_url: _Url | None = None
     more_edges: Annotated[tuple[_HostPort, ...], Field(max_length=64)] = ()
+
+    @property
+    def mlflow_artifacts_folder(self) -> Path | None:
+        """The folder of this machine that MLflow keeps its files in, if the settings name one."""
+        return folder_of_address(self.mlflow_artifacts)
 
 
 class ClientSettings(FrozenModel):
@@ -168,13 +193,6 @@ class ClientSettings(FrozenModel):
 
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     tls: TlsSettings | None = None
-
-
-class DashboardSettings(FrozenModel):
-    """The web page for scientists."""
-
-    host: str = "127.0.0.1"
-    port: _Port = 8080
 
 
 class Settings(FrozenModel):

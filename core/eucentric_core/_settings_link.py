@@ -40,7 +40,7 @@ class LinkSettings(FrozenModel):
 
     mode: LinkMode = "auto"
     line_rate_bit_s: _Rate | None = None
-    fraction: Annotated[float, Field(ge=0.5, le=1)] = 0.92
+    fraction: Annotated[float, Field(ge=0.5, le=1)] = 0.93
     honours: Literal["none", "dscp"] = "none"
     bulk_dscp: Annotated[int, Field(ge=0, le=63)] = 1
     probe: Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):[0-9]{1,5}$")] | None = None

@@ -22,9 +22,17 @@ _SECRET_PARAMETERS = frozenset({"password", "passfile", "sslpassword"})
 
 
 def without_password(url: str) -> str:
+    return _without_password(url, "postgresql+psycopg")
+
+
+def without_asyncpg_password(url: str) -> str:
+    return _without_password(url, "postgresql+asyncpg")
+
+
+def _without_password(url: str, scheme: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme != "postgresql+psycopg" or not parts.path.strip("/"):
-        raise ValueError("give postgresql+psycopg://user@host:port/database")
+    if parts.scheme != scheme or not parts.path.strip("/"):
+        raise ValueError(f"give {scheme}://user@host:port/database")
     # Settings are printed by `eucentric config show` and land in logs; a password has no place in them.
     if parts.password is not None or _SECRET_PARAMETERS & {key for key, _ in parse_qsl(parts.query)}:
         raise ValueError(

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-from ._spans import root_span_id
+from ._trace import root_span_id
 
 __all__ = ["RootIds"]
 

@@ -6,7 +6,6 @@ context: the trace id follows from the trigger (`trace_id_of`), and the id of th
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import logging
 import os
@@ -15,23 +14,18 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ._trace import current_trace_id, tracing
+from ._trace import current_trace_id, root_span_id, tracing
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-__all__ = ["flush_spans", "root_span", "root_span_id", "span", "spans_wanted"]
+__all__ = ["flush_spans", "root_span", "span", "spans_wanted"]
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _FLUSH_MS = 5000
 _log = logging.getLogger(__name__)
 
 Attribute = str | int | float | bool
-
-
-def root_span_id(trace_id: str) -> str:
-    """The id of a trace's first span, 16 hexadecimal digits: whoever knows the trace can name its parent."""
-    return hashlib.sha256(f"root of {trace_id}".encode()).hexdigest()[:16]
 
 
 def spans_wanted() -> bool:

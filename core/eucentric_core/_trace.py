@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["TraceFilter", "current_trace_id", "trace_id_of", "tracing"]
+__all__ = ["TraceFilter", "current_trace_id", "root_span_id", "trace_id_of", "tracing"]
 
 _W3C = re.compile(r"[0-9a-f]{32}")
 _NONE = "0" * 32
@@ -28,6 +28,11 @@ def trace_id_of(trigger_id: str) -> str:
     if _W3C.fullmatch(trigger_id) and trigger_id != _NONE:
         return trigger_id
     return hashlib.sha256(trigger_id.encode()).hexdigest()[:32]
+
+
+def root_span_id(trace_id: str) -> str:
+    """The id of a trace's first span, 16 hexadecimal digits: whoever knows the trace can name its parent."""
+    return hashlib.sha256(f"root of {trace_id}".encode()).hexdigest()[:16]
 
 
 def current_trace_id() -> str | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ._curve_access import DATA_OPEN, ChannelAccess, DataAccess, OwnAccess
 from ._curve_keys import KEY_VALID_S, DataOpening, KeyRing, PublicKey
+from ._free_ports import find_free_port
 from ._heap import keep_freed_memory
 from ._key_keeper import KeyAdmission, KeyKeeper
 from ._keyed_service import KeyedService
 from ._marking import kernel_pace, mark_bulk, mark_control
-from ._network import find_free_port, require_loopback, require_port_free
+from ._network import require_loopback, require_port_free
 from ._pacing import UNPACED, Pacer, PacerStatus, open_pacer
 from ._pacing_measured import LinkMeasurement, read_link_measurement, write_link_measurement
 from ._protocols import ControlClient, ControlServer, Method, Methods, MethodsFor, SubscriptionMode

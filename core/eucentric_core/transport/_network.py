@@ -13,19 +13,11 @@ from .._settings import is_loopback
 __all__ = [
     "affordable_connections",
     "cannot_listen",
-    "find_free_port",
     "listen",
     "require_loopback",
     "require_port_free",
     "socket_family",
 ]
-
-
-def find_free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket(socket_family(host)) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def affordable_connections(wanted: int) -> int:

@@ -16,18 +16,19 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._checksum import crc32c
 from ._shm_file import TOKEN_BYTES, SharedFile, SharedMemoryError, sweep_shared_files
 
 __all__ = ["REFERENCE_BYTES", "RING_KIND", "MappedRing", "RingWriter", "SlotReference", "parse_slot"]
 
 RING_KIND: Final = "ring"
 
-_MAGIC = b"EUCRING1"
+_MAGIC = b"EUCRING2"
 _N_SLOTS = 2048
 _STATES_AT = 128
 _RECORDS_AT = 4096
-_RECORD = struct.Struct("<IxxxxQQ")
-"""Generation, offset and length of a slot."""
+_RECORD = struct.Struct("<IIQQ")
+"""Generation of a slot, CRC-32C of what is in it, offset and length."""
 _REFERENCE = struct.Struct("<64sII")
 """Name of the ring, number and generation of the slot."""
 REFERENCE_BYTES: Final = _REFERENCE.size
@@ -134,10 +135,14 @@ class RingWriter:
         at = _DATA_AT + offset
         target = np.frombuffer(self._file.map, np.uint8, n_bytes, at)
         np.copyto(target, np.frombuffer(payload, np.uint8))
+        # Here it is in the processor's cache, and whoever keeps it can tell whether it is what was published.
+        checksum = crc32c(target.data)
         slot = self._free_slots.pop()
         generation = self._generations[slot] = self._generations[slot] % (2**32 - 1) + 1
         insort(self._extents, (offset, offset + n_bytes, slot))
-        _RECORD.pack_into(self._file.map, _RECORDS_AT + slot * _RECORD.size, generation, at, n_bytes)
+        _RECORD.pack_into(
+            self._file.map, _RECORDS_AT + slot * _RECORD.size, generation, checksum, at, n_bytes
+        )
         self._file.map[_STATES_AT + slot] = _USED
         self._waiting.append(slot)
         return SlotReference(self.name, slot, generation)
@@ -228,10 +233,18 @@ class MappedRing:
         Raises:
             SharedMemoryError: the slot holds something else by now, or reaches beyond the ring.
         """
-        offset, n_bytes = self._require_generation(reference)
+        offset, n_bytes, _ = self._require_generation(reference)
         if not _DATA_AT <= offset <= offset + n_bytes <= len(self._file.map):
             raise SharedMemoryError(f"slot {reference.slot} of {self.name} reaches beyond the ring")
         return np.frombuffer(self._file.map, np.uint8, n_bytes, offset)
+
+    def checksum(self, reference: SlotReference) -> int:
+        """CRC-32C of the bytes in a slot, as the producer has put them there.
+
+        Raises:
+            SharedMemoryError: the slot holds something else by now.
+        """
+        return self._require_generation(reference)[2]
 
     def producer_is_gone(self) -> bool:
         """Whether whoever fills the ring has ended."""
@@ -245,9 +258,9 @@ class MappedRing:
         """Take the ring's name away, on behalf of a producer that cannot any more."""
         self._file.unlink()
 
-    def _require_generation(self, reference: SlotReference) -> tuple[int, int]:
+    def _require_generation(self, reference: SlotReference) -> tuple[int, int, int]:
         at = _RECORDS_AT + reference.slot * _RECORD.size
-        generation, offset, n_bytes = _RECORD.unpack_from(self._file.map, at)
+        generation, checksum, offset, n_bytes = _RECORD.unpack_from(self._file.map, at)
         if generation != reference.generation:
             raise SharedMemoryError(f"slot {reference.slot} of {self.name} holds something else by now")
-        return offset, n_bytes
+        return offset, n_bytes, checksum

@@ -55,8 +55,8 @@ class SlotLodger:
         self._rings[text] = ring
         return Mapped(ring=text, token=ring.token.hex())
 
-    def take(self, text: bytes) -> tuple[bytes, ArrayPayload] | None:
-        """Stream and array that a ticket is for; None, and a line in the log, if it is not what it says."""
+    def take(self, text: bytes) -> tuple[bytes, ArrayPayload, int] | None:
+        """Stream, array and CRC-32C that a ticket is for; None, and a line in the log, if it is not so."""
         if self._held is None:
             return None
         try:
@@ -65,13 +65,14 @@ class SlotLodger:
             _log.error("a message in shared memory was refused: %s", error)
             return None
         try:
-            view = self._rings[ticket.reference.ring].view(ticket.reference)
+            ring = self._rings[ticket.reference.ring]
+            view, checksum = ring.view(ticket.reference), ring.checksum(ticket.reference)
         except (KeyError, SharedMemoryError) as error:
             _log.error("a message in shared memory was refused: %s", error)
             self._held.refuse(ticket)
             return None
         self._held.hold(ticket, view)
-        return stream, ArrayPayload(view)
+        return stream, ArrayPayload(view), checksum
 
     def close(self) -> None:
         """Take nothing more. What was taken stays valid for as long as somebody refers to it."""

@@ -57,11 +57,15 @@ def _refusing_malformed(stream: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class StreamMessage:
-    """A received message. `payload` is where it lies; arrays made of it are read-only views."""
+    """A received message. `payload` is where it lies; arrays made of it are read-only views.
+
+    `crc32c` is the checksum of the array as it was published, where the publisher has made one.
+    """
 
     stream: str
     header: bytes
     payload: Payload
+    crc32c: int | None = None
 
     def _array(self, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
         return np.frombuffer(self.payload.buffer.toreadonly(), dtype=dtype).reshape(shape)

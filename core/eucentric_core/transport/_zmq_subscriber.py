@@ -372,7 +372,8 @@ class StreamSubscriber:
     def _take_slot(self, dealer: zmq.Socket[bytes], ticket: zmq.Frame, header: zmq.Frame) -> None:
         lodged = self._slots.take(ticket.bytes)
         if lodged is not None:
-            self._keep(lodged[0], header, lodged[1])
+            stream, payload, checksum = lodged
+            self._keep(stream, header, payload, checksum)
         else:
             # It was counted as sent: without this a lossless stream would stand still.
             say(dealer, Credit(generation=self._request.generation, messages=1))
@@ -390,9 +391,9 @@ class StreamSubscriber:
         if complete is not None:
             self._keep(*complete)
 
-    def _keep(self, stream: bytes, header: zmq.Frame, payload: Payload) -> None:
+    def _keep(self, stream: bytes, header: zmq.Frame, payload: Payload, checksum: int | None = None) -> None:
         if self._received.qsize() + len(self._taken) >= self._credit:
             _log.error("the data service at %s sent more than its credit; a message was dropped", self._where)
             return
-        self._taken.append(StreamMessage(stream.decode(), header.bytes, payload))
+        self._taken.append(StreamMessage(stream.decode(), header.bytes, payload, checksum))
         self._window.received(len(payload.buffer))

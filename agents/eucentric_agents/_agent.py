@@ -9,7 +9,15 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from eucentric_core import LEASE_DURATION_S, EucentricError, Settings, require_free_space
+from pydantic import JsonValue
+
+from eucentric_core import (
+    LEASE_DURATION_S,
+    EucentricError,
+    Settings,
+    require_free_space,
+    service_about,
+)
 from eucentric_core.transport import KeyKeeper, PyroControlServer, require_port_free
 from eucentric_transfer import check_address
 
@@ -17,6 +25,7 @@ from ._console import ConsoleFile
 from ._home_lock import HomeLock
 from .control import (
     AuditLog,
+    AuditView,
     AuditWriteError,
     Dispatcher,
     LeaseKeeper,
@@ -167,6 +176,8 @@ class Agent:
             lambda: self.state,
             keys.open,
             self._data.door.call,
+            self._about,
+            AuditView(self._settings.home / "agent" / "audit.jsonl").answer,
         )
         network = PyroControlServer(
             methods,
@@ -181,6 +192,11 @@ class Agent:
         self._serve(console, "console", started)
         file.write(console.address[1])
         started.callback(file.remove)
+
+    def _about(self, _payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        state = self._dispatcher.trouble or self.state
+        about = service_about("agent", state, self._settings.home, self._settings.agent.tls)
+        return about.model_dump(mode="json")
 
     @staticmethod
     def _serve(server: PyroControlServer, name: str, started: ExitStack) -> None:

@@ -128,11 +128,17 @@ class Catalogue:
         from_sequence: int | None = None,
         to_sequence: int | None = None,
         dataset_id: str | None = None,
+        instrument: str | None = None,
     ) -> list[ShardEntry]:
-        """Shards with an acquisition numbered `from_sequence` to `to_sequence` (None: all), ascending."""
+        """Shards with an acquisition numbered `from_sequence` to `to_sequence` (None: all), ascending.
+
+        Two instruments may have sessions of one name: name the `instrument` where its frames alone are meant.
+        """
         statement = select(shards).join(datasets, datasets.c.dataset_id == shards.c.dataset_id)
         if session is not None:
             statement = statement.where(datasets.c.session == session)
+        if instrument is not None:
+            statement = statement.where(datasets.c.instrument == instrument)
         if dataset_id is not None:
             statement = statement.where(shards.c.dataset_id == dataset_id)
         if from_sequence is not None:
@@ -170,7 +176,13 @@ class Catalogue:
             return int(connection.execute(statement).scalar_one())
 
     def frames(
-        self, session: str, stream: str, *, from_sequence: int | None = None, limit: int | None = None
+        self,
+        session: str,
+        stream: str,
+        *,
+        from_sequence: int | None = None,
+        limit: int | None = None,
+        instrument: str | None = None,
     ) -> Iterator[Frame]:
         """Frames of one stream of a session, in ascending order of their sequence number.
 
@@ -181,6 +193,7 @@ class Catalogue:
             stream: e.g. `haadf`.
             from_sequence: first sequence number wanted, None for all.
             limit: most frames to give, None for all.
+            instrument: whose session it is, None for all of that name.
 
         Raises:
             DataFormatError: a shard was pruned, its file is missing, or it cannot be read.
@@ -188,7 +201,7 @@ class Catalogue:
             ServiceUnavailableError: the repository's root is away.
         """
         given = 0
-        for entry in self.shards(session=session, from_sequence=from_sequence):
+        for entry in self.shards(session=session, from_sequence=from_sequence, instrument=instrument):
             require_kept(entry)
             require_intact(self.root, entry)
             with ShardReader(entry.path) as reader:

@@ -23,6 +23,8 @@ DIRECT_FROM_BYTES = 64 << 10
 """What is smaller costs more to write past the cache than through it."""
 
 _STAGED_BYTES = 16 << 20
+"""Copied at a time."""
+_WRITTEN_BYTES = 64 << 20
 """Written at a time: the fewer writes, the less often the writing thread has to wait for Python's lock."""
 
 _REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
@@ -56,7 +58,7 @@ def in_blocks(offset: int, chunks: Sequence[_Buffer]) -> Iterator[tuple[int, lis
     for chunk in chunks:
         size_bytes, room = len(chunk), whole_blocks(len(chunk))
         is_ready = room == size_bytes and address_of(chunk) % BLOCK_BYTES == 0
-        if blocks and (offset - begin >= _STAGED_BYTES or (not is_ready and used + room > _STAGED_BYTES)):
+        if blocks and (offset - begin >= _WRITTEN_BYTES or (not is_ready and used + room > _STAGED_BYTES)):
             yield begin, blocks
             begin, blocks, used = offset, [], 0
         if is_ready:

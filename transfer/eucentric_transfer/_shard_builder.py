@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class _Part:
     headers: list[FrameHeader] = field(default_factory=list)
     data: h5py.Dataset | None = None
     rows: int = 0
+    uncompressed: int = 0
     tables: list[npt.NDArray[Any]] = field(default_factory=list)
 
 
@@ -92,6 +94,14 @@ def out_of_space(doing: str, folder: Path) -> Iterator[None]:
         raise
 
 
+def _let_go(disk: ShardFile, file: h5py.File) -> None:
+    """Close a file without finishing it, if it is not closed."""
+    disk.abandon()
+    with suppress(OSError, RuntimeError, ValueError):
+        file.close()
+    disk.release()
+
+
 class ShardBuilder:
     """Writes a shard. Until `close` has returned the file is no HDF5 file, but every chunk is where
     `append_chunk` said it is, once `write_chunks` has returned. Not for several threads at a time, but
@@ -112,6 +122,8 @@ class ShardBuilder:
         self._compression = compression
         self._parts: dict[_PartKey, _Part] = {}
         self._numbers: set[tuple[str, int]] = set()
+        self._origin: tuple[str, str] | None = None
+        self._folder = path.parent
         with out_of_space("opening a shard", path.parent):
             self._disk = ShardFile(path)
             try:
@@ -126,10 +138,15 @@ class ShardBuilder:
             except BaseException:
                 self._disk.release()
                 raise
+        # HDF5 closes what is open when a process ends, and would call a file whose interpreter is gone.
+        self._letting_go = weakref.finalize(self, _let_go, self._disk, self._file)
 
     def has_room_for(self, header: FrameHeader) -> bool:
         """Whether a frame of this stream and shape fits in; a shard has a bounded number of groups."""
-        return self.group_of(header) in self._parts or len(self._parts) < MAX_STREAMS
+        return self._has_room_for(self.group_of(header))
+
+    def _has_room_for(self, key: _PartKey) -> bool:
+        return key in self._parts or len(self._parts) < MAX_STREAMS
 
     def append_chunk(self, header: FrameHeader, chunk: StoredChunk) -> ChunkPlace:
         """Add a frame that is no table and not empty, as `store_array` made it. `write_chunks` writes it;
@@ -139,9 +156,9 @@ class ShardBuilder:
             DataFormatError: its number is there already, it is of another session, or there is no room.
             OutOfSpaceError, OSError: it is not in the shard; it may be added again.
         """
-        self._admit(header)
         key = self.group_of(header)
-        with out_of_space("writing a frame", self.path.parent):
+        self._admit(header, key)
+        with out_of_space("writing a frame", self._folder):
             part = self._part(key)
             if part.data is None:
                 part.data = self._make_stack(part.group, header)
@@ -156,20 +173,31 @@ class ShardBuilder:
             self._disk.expect(chunk.content, chunk.blocks)
             try:
                 part.data.id.write_direct_chunk(where, chunk.content, mask)
+                offset = self._disk.chunk_offset
             finally:
                 self._disk.expect(None)
-            info = part.data.id.get_chunk_info_by_coord(where)
+            if offset is None:
+                offset = part.data.id.get_chunk_info_by_coord(where).byte_offset
+        part.uncompressed += not chunk.compressed
         self._note(part, header)
-        return ChunkPlace(info.byte_offset, info.size, chunk.filter_mask)
+        return ChunkPlace(offset, chunk.size_bytes, chunk.filter_mask)
 
-    def write_chunks(self) -> None:
-        """Write every chunk that was added. Any thread, also beside what else is called.
+    @property
+    def placed(self) -> int:
+        """How much was added so far, for `write_chunks`. For the thread that adds."""
+        return self._disk.known
+
+    def write_chunks(self, placed: int | None = None) -> None:
+        """Write chunks that were added. Any thread, also beside what else is called.
+
+        Args:
+            placed: only what had been added when `placed` was so much. None: everything.
 
         Raises:
             OutOfSpaceError, OSError: some are not written; the file is only good for what was written before.
         """
         with out_of_space("writing frames", self.path.parent):
-            self._disk.write_chunks()
+            self._disk.write_chunks(placed)
 
     def append_rows(self, header: FrameHeader, array: npt.NDArray[Any]) -> None:
         """Add a table, or an array of no elements; it is written by `close`.
@@ -178,9 +206,10 @@ class ShardBuilder:
             DataFormatError: its number is there already, it is of another session, or there is no room.
             OutOfSpaceError, OSError: it is not in the shard.
         """
-        self._admit(header)
-        with out_of_space("writing a table", self.path.parent):
-            part = self._part(self.group_of(header))
+        key = self.group_of(header)
+        self._admit(header, key)
+        with out_of_space("writing a table", self._folder):
+            part = self._part(key)
         part.tables.append(np.array(array, dtype=header.dtype, order="C"))
         self._note(part, header)
 
@@ -204,27 +233,23 @@ class ShardBuilder:
                 self._finish()
                 self._file.close()
                 self._disk.sync()
-                self._disk.release()
+                self._letting_go()
         except BaseException:
             self.abandon()
             raise
 
     def abandon(self) -> None:
         """Let go of the file without finishing it; what is in it is found by the chunks' places alone."""
-        self._disk.abandon()
-        with suppress(OSError, RuntimeError, ValueError):
-            self._file.close()
-        self._disk.release()
+        self._letting_go()
 
     @staticmethod
     def group_of(header: FrameHeader) -> tuple[str, tuple[int, ...], str]:
         """What the frames of one group share: stream, shape (of a table: of its rows), dtype."""
         return header.stream, header.shape[1:] if is_table(header) else header.shape, header.dtype
 
-    def _admit(self, header: FrameHeader) -> None:
-        origin = next((part.headers[0] for part in self._parts.values() if part.headers), header)
-        of_another = (header.instrument, header.session) != (origin.instrument, origin.session)
-        if of_another or (header.stream, header.sequence) in self._numbers or not self.has_room_for(header):
+    def _admit(self, header: FrameHeader, key: _PartKey) -> None:
+        of_another = self._origin not in (None, (header.instrument, header.session))
+        if of_another or (header.stream, header.sequence) in self._numbers or not self._has_room_for(key):
             raise DataFormatError(
                 "A shard holds frames of one session, each sequence number once per stream, in "
                 f"{MAX_STREAMS} groups at most.",
@@ -241,6 +266,7 @@ class ShardBuilder:
 
     def _note(self, part: _Part, header: FrameHeader) -> None:
         part.headers.append(header)
+        self._origin = header.instrument, header.session
         self._numbers.add((header.stream, header.sequence))
 
     def _make_stack(self, group: h5py.Group, header: FrameHeader) -> h5py.Dataset:
@@ -332,6 +358,7 @@ class ShardBuilder:
         group.attrs["signal"] = "data"
         group.attrs["axes"] = names
         group.attrs["sequence_indices"] = 0
+        group.attrs["uncompressed_frames"] = part.uncompressed
         kind = {1: "spectrum", 2: "image"}.get(len(shape))
         if kind is not None:
             group.attrs["interpretation"] = part.data.attrs["interpretation"] = kind

@@ -15,16 +15,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ._chunk_memory import lend_memory
 from ._direct import BLOCK_BYTES, DIRECT_FROM_BYTES, DirectFile, address_of, in_blocks, whole_blocks
 
 __all__ = ["ShardFile"]
 
-_MOST_BUFFERS = 64
+_MOST_BUFFERS = 128
+_MOST_GAP_BYTES = 64 << 10
+"""HDF5 leaves room for its own between chunks, and writes it later: until then it may be anything."""
 _MOST_WAITING_BYTES = 8 << 20
 """Of what HDF5 writes beside chunks, which is copied until it is written."""
 _HAS_VECTORS = hasattr(os, "pwritev")
 
 _Buffer = bytes | memoryview
+
+_ZEROS = lend_memory(_MOST_GAP_BYTES)
+_ZEROS[:] = 0
 
 
 class _Waiting(NamedTuple):
@@ -33,6 +39,7 @@ class _Waiting(NamedTuple):
     offset: int
     buffer: _Buffer
     alone: bool
+    copied_bytes: int
 
     @property
     def end(self) -> int:
@@ -62,9 +69,11 @@ class ShardFile(io.RawIOBase):
         self._position = 0
         self._end = 0
         self._chunk: _Buffer | None = None
+        self._chunk_offset: int | None = None
         self._blocks: _Buffer | None = None
         self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
+        self._begun = 0
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._abandoned = False
@@ -77,17 +86,30 @@ class ShardFile(io.RawIOBase):
             blocks: the same memory up to the end of its last block, zeros behind the chunk; None if it does
                 not begin a block in memory.
         """
-        self._chunk, self._blocks = chunk, blocks
+        self._chunk, self._blocks, self._chunk_offset = chunk, blocks, None
 
-    def write_chunks(self) -> None:
+    @property
+    def chunk_offset(self) -> int | None:
+        """Where HDF5 has put the chunk that was expected last; None if it was given none. For that thread."""
+        return self._chunk_offset
+
+    @property
+    def known(self) -> int:
+        """How many parts of the file were ever handed over, see `write_chunks`."""
+        with self._lock:
+            return self._begun + len(self._waiting)
+
+    def write_chunks(self, known: int | None = None) -> None:
         """Write what waits. Any thread; one waits for the other.
+
+        Args:
+            known: only what was handed over when there were so many parts. None: everything.
 
         Raises:
             OSError: it is not written, and is tried no more.
         """
         with self._writing:
-            with self._lock:
-                waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+            waiting = self._take(known)
             begin = 0
             for index in range(1, len(waiting) + 1):
                 if (
@@ -100,6 +122,14 @@ class ShardFile(io.RawIOBase):
                 if not (run[0].alone and self._direct.is_open and self._write_past_cache(run)):
                     self._write_through_cache(run)
                 begin = index
+
+    def _take(self, known: int | None) -> list[_Waiting]:
+        with self._lock:
+            n_parts = len(self._waiting) if known is None else max(0, known - self._begun)
+            taken, self._waiting = self._waiting[:n_parts], self._waiting[n_parts:]
+            self._begun += len(taken)
+            self._waiting_bytes -= sum(part.copied_bytes for part in taken)
+        return taken
 
     def sync(self) -> None:
         """Wait until the file is on the disk.
@@ -143,20 +173,20 @@ class ShardFile(io.RawIOBase):
         chunk = self._chunk
         # HDF5 may write something else meanwhile: what counts is that this is the chunk's own memory.
         if chunk is not None and len(chunk) == size_bytes and address_of(chunk) == address_of(content):
-            self._chunk = None
+            self._chunk, self._chunk_offset = None, offset
             alone = size_bytes >= DIRECT_FROM_BYTES and offset % BLOCK_BYTES == 0 and offset >= end
             whole = self._blocks if alone and self._blocks is not None else chunk
-            self._keep(_Waiting(offset, whole, alone), 0)
+            self._keep(_Waiting(offset, whole, alone, 0))
         else:
-            self._keep(_Waiting(offset, bytes(content), False), size_bytes)
+            self._keep(_Waiting(offset, bytes(content), False, size_bytes))
             if self._waiting_bytes >= _MOST_WAITING_BYTES:
                 self.write_chunks()
         return size_bytes
 
-    def _keep(self, part: _Waiting, copied_bytes: int) -> None:
+    def _keep(self, part: _Waiting) -> None:
         with self._lock:
             self._waiting.append(part)
-            self._waiting_bytes += copied_bytes
+            self._waiting_bytes += part.copied_bytes
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """For HDF5: read back what was written."""
@@ -197,7 +227,7 @@ class ShardFile(io.RawIOBase):
 
         What HDF5 puts behind a chunk, into its last block, is written after it.
         """
-        for offset, blocks in in_blocks(run[0].offset, [part.buffer for part in run]):
+        for offset, blocks in in_blocks(run[0].offset, _with_gaps(run)):
             written = self._direct.write(offset, blocks)
             if written == 0:
                 return False
@@ -244,9 +274,27 @@ def _without(buffers: Sequence[_Buffer], n_bytes: int) -> list[_Buffer]:
     return left
 
 
+def _with_gaps(run: Sequence[_Waiting]) -> list[_Buffer]:
+    """The buffers of chunks, and zeros for what lies between them."""
+    buffers: list[_Buffer] = []
+    end = run[0].offset
+    for part in run:
+        if part.offset > end:
+            buffers.append(_ZEROS[: part.offset - end].data)
+        buffers.append(part.buffer)
+        end = part.offset + whole_blocks(len(part.buffer))
+    return buffers
+
+
 def _follows(parts: Sequence[_Waiting]) -> bool:
-    """Whether the second of two parts can be written with the first."""
+    """Whether the second of two parts can be written with the first.
+
+    Nothing was ever written between two chunks that were handed over one after the other, each behind
+    everything that there was.
+    """
     first, second = parts
     if first.alone != second.alone:
         return False
-    return second.offset == (first.offset + whole_blocks(len(first.buffer)) if first.alone else first.end)
+    if first.alone:
+        return 0 <= second.offset - first.offset - whole_blocks(len(first.buffer)) <= len(_ZEROS)
+    return second.offset == first.end

@@ -10,7 +10,8 @@
     sequence         (n,)     int64, each once, in the order of arrival
     vendor_index     (n,)     int32, row of vendor_metadata, -1: none; missing if no frame has any
   one of
-    data             (n, ...) one frame per chunk, Blosc2 (filter 32026) or as it is; calibrated axes
+    data             (n, ...) one frame per chunk, Blosc2 (filter 32026) or as it is; calibrated axes;
+                              attribute uncompressed_frames of the group: how many are as they are
     values, offsets  tables:  rows `offsets[i]:offsets[i+1]` of `values` are array i
 ```
 A stream that changes its shape goes on in a further group, `PART<k>_<stream>`. Version 1, which is still

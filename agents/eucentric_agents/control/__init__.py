@@ -6,6 +6,7 @@ from ._access import authorise, needed_role
 from ._answers import AnswerCache
 from ._audit import AuditLog, AuditRecord, AuditSummary, AuditWriteError, Outcome, read_audit, verify_audit
 from ._audit_reading import RecordFilter
+from ._audit_view import AuditView
 from ._dispatcher import Dispatcher
 from ._identity import Identity
 from ._lease import LeaseKeeper
@@ -21,6 +22,7 @@ __all__ = [
     "AuditLog",
     "AuditRecord",
     "AuditSummary",
+    "AuditView",
     "AuditWriteError",
     "Dispatcher",
     "Identity",

@@ -15,6 +15,8 @@ __all__ = ["NEEDED_FOR_CLASS", "NEEDED_FOR_METHOD", "authorise", "may_take_over"
 NEEDED_FOR_METHOD: Mapping[str, Role] = MappingProxyType(
     {
         "ping": Role.VIEWER,
+        "about": Role.VIEWER,
+        "audit.read": Role.VIEWER,
         "describe": Role.VIEWER,
         "data.open": Role.VIEWER,
         "data.status": Role.VIEWER,

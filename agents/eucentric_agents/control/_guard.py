@@ -131,10 +131,9 @@ class Guard:
         )
 
     def _reach_and_tell(self, reason: str) -> Reached:
-        try:
-            return self._safe_state.reach(reason)
-        finally:
-            self._lease.note_made_safe(reason)
+        # Noted first: a holder who sees the beam blanked and comes back at once is told why.
+        self._lease.note_made_safe(reason)
+        return self._safe_state.reach(reason)
 
     def _judge_unseen(self) -> Trip | None:
         if self._interlocks is None or not self._interlocks.watch_beam:

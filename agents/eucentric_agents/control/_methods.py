@@ -23,6 +23,7 @@ _Client = Annotated[str, Field(min_length=1, max_length=_LABEL_LENGTH)]
 _Payload = dict[str, JsonValue]
 OpenData = Callable[[Caller, PublicKey], DataOpening]
 """Lets a caller's key into the data channel; the caller's role was checked before."""
+Ask = Callable[[_Payload], _Payload]
 AskData = Callable[[str, _Payload], _Payload]
 """Calls a method of the data process; the caller's role was checked before."""
 
@@ -68,6 +69,8 @@ def control_methods(
     state: Callable[[], str],
     open_data: OpenData = lambda _caller, _key: DataOpening(server_key=None),
     ask_data: AskData = lambda _method, _payload: {},
+    about: Ask = lambda _payload: {},
+    read_audit: Ask = lambda _payload: {},
 ) -> Callable[[Caller], Methods]:
     """The methods of an agent over its dispatcher: a table for each caller, who may not use all of it.
 
@@ -79,12 +82,16 @@ def control_methods(
         state: the agent's own state, `ready` or what is wrong.
         open_data: lets a caller's key into the data channel; by default that has no keys.
         ask_data: calls a method of the data process.
+        about: tells of the agent and its machine.
+        read_audit: reads the audit log back.
     """
 
     def for_caller(caller: Caller) -> Methods:
         table = _Table(dispatcher, capabilities, state, open_data, caller)
         handlers: dict[str, Method] = {
             "ping": table.ping,
+            "about": about,
+            "audit.read": read_audit,
             "describe": table.describe,
             "data.open": table.data_open,
             "data.status": lambda _payload: ask_data("data.status", {}),

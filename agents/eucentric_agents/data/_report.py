@@ -69,11 +69,14 @@ def describe_data(facts: Mapping[str, Any]) -> str:
     if not server:
         return str(facts.get("trouble", ""))
     subscribers = server.get("subscribers", [])
-    words = [f"{len(subscribers)} subscribers", "encrypted" if server.get("encrypted") else "on this machine"]
+    number = "1 subscriber" if len(subscribers) == 1 else f"{len(subscribers)} subscribers"
+    words = [number, "encrypted" if server.get("encrypted") else "on this machine"]
     words += [_held_back(one) for one in subscribers if one.get("holds_back_s") is not None]
     recorder = facts.get("recorder") or {}
     if recorder:
         words.append(f"{recorder['state']}, {recorder['frames_durable']} frames durable")
+        if hurried := recorder.get("frames_hurried"):
+            words.append(f"{hurried} frames not compressed, they came too fast")
     shipper = (facts.get("shipping") or {}).get("shipper")
     if shipper:
         backlog = f"{shipper['pending_shards']} shards ({shipper['pending_bytes'] / 1e6:.0f} MB) to ship"

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from eucentric_core import AgentSettings, ConfigurationError, Frame, Instrument
+from eucentric_core import (
+    AgentSettings,
+    ConfigurationError,
+    Frame,
+    Instrument,
+    installed_names,
+    load_installed,
+)
 
 __all__ = ["FrameSink", "known_drivers", "open_driver"]
 
@@ -68,9 +75,13 @@ _DRIVERS: Mapping[str, Callable[[AgentSettings, FrameSink], Instrument]] = Mappi
 )
 
 
+_GROUP = "eucentric.drivers"
+"""Other packages add theirs to this group of entry points: a function of settings and sink, as above."""
+
+
 def known_drivers() -> tuple[str, ...]:
     """Names that `open_driver` accepts."""
-    return tuple(sorted(_DRIVERS))
+    return tuple(sorted({*_DRIVERS, *installed_names(_GROUP)}))
 
 
 def open_driver(settings: AgentSettings, sink: FrameSink) -> Instrument:
@@ -84,12 +95,23 @@ def open_driver(settings: AgentSettings, sink: FrameSink) -> Instrument:
         ConfigurationError: there is no such driver, or an option is missing, unknown or out of bounds.
         EucentricError: the instrument cannot be opened; the error says why.
     """
-    try:
-        opener = _DRIVERS[settings.instrument]
-    except KeyError:
-        raise ConfigurationError(
+    opener = _DRIVERS.get(settings.instrument)
+    if opener is None and settings.instrument in installed_names(_GROUP):
+        opener = load_installed(
+            _GROUP,
+            settings.instrument,
+            kind="a driver",
+            needs="install what that package needs.",
+            is_one=callable,
+            refuse=_unusable,
+        )
+    if opener is None:
+        raise _unusable(
             f"There is no driver named {settings.instrument!r}.",
-            safe="no instrument was touched.",
-            next_step=f"set agent.instrument to one of {', '.join(known_drivers())}.",
-        ) from None
+            f"set agent.instrument to one of {', '.join(known_drivers())}.",
+        )
     return opener(settings, sink)
+
+
+def _unusable(what: str, next_step: str) -> ConfigurationError:
+    return ConfigurationError(what, safe="no instrument was touched.", next_step=next_step)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from eucentric_core import EucentricError, Frame
-from eucentric_transfer import Compression
 
 from ._commit import Commit, Committer
 from ._errors import JournalError, disk_errors
 from ._folders import Folders, SegmentName
-from ._packing import Packer
+from ._packing import CompressionPolicy, Packer, storage_of
 from ._quarantine import Quarantine
 from ._rebuild import rebuild
 from ._recording import GrowingShard, Recording
@@ -34,7 +33,8 @@ class Durability:
         folders: of the journal.
         quarantine: for what is damaged.
         software: writer of the shards.
-        compression: how chunks are stored.
+        compression: which chunks are compressed.
+        most_packing_bytes: being compressed, or waiting for it, before `auto` leaves some as they are.
     """
 
     def __init__(
@@ -44,14 +44,15 @@ class Durability:
         quarantine: Quarantine,
         *,
         software: str,
-        compression: Compression,
+        compression: CompressionPolicy,
+        most_packing_bytes: int,
     ) -> None:
         self._recordings = recordings
         self._folders = folders
         self._quarantine = quarantine
         self._software = software
-        self._compression = compression
-        self._packer = Packer(compression)
+        self._compression = storage_of(compression)
+        self._packer = Packer(compression, most_packing_bytes=most_packing_bytes)
         self._committer = Committer()
         self._unreported: list[Commit] = []
         self._waiting_bytes = 0
@@ -64,22 +65,18 @@ class Durability:
         """
         return Segment(self._folders, name, software=self._software, compression=self._compression)
 
-    def take(self, segment: Segment, frame: Frame) -> None:
-        """Take a frame; it is durable after the next commit.
+    def take(self, segment: Segment, frame: Frame, crc32c: int | None = None) -> None:
+        """Take a frame, with the checksum of its source; it is durable after the next commit.
 
         Raises:
             OutOfSpaceError, JournalError: frames before it failed; it is taken.
         """
-        segment.append(frame, None if is_inline(frame.header) else self._packer.submit(frame))
+        segment.append(frame, None if is_inline(frame.header) else self._packer.submit(frame, crc32c))
         self._waiting_bytes += frame.header.nbytes
         if self._waiting_bytes >= _MOST_WAITING_BYTES:
             self._unreported.append(self._submit(list(self._growing())))
             for commit in self._unreported[:-1]:
                 commit.wait()
-
-    def shut(self, shard: GrowingShard) -> None:
-        """Begin to make the last frames of a shard durable."""
-        self._unreported.append(self._submit([shard]))
 
     def begin(self) -> Commit:
         """Begin to make everything that was taken durable, beside what is taken next.
@@ -137,6 +134,11 @@ class Durability:
             software=self._software,
             compression=self._compression,
         )
+
+    @property
+    def frames_hurried(self) -> int:
+        """Frames stored as they are because compressing them would have been late."""
+        return self._packer.frames_hurried
 
     def is_busy(self) -> bool:
         """Whether frames are on their way to the disk. Any thread may ask."""

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, TypeAdapter, model_validator
 
-from eucentric_core import Frame, FrameHeader, FrozenModel, Shard, runs_of
+from eucentric_core import Frame, FrameHeader, FrozenModel, Shard, crc32c, runs_of
 from eucentric_transfer import ChunkPlace
 
-from ._checksum import crc32c
 from ._record_format import JOURNAL
 
 __all__ = [

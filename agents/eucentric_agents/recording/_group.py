@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from eucentric_core.transport import StreamMessage
+from eucentric_core import SessionStopped
+from eucentric_core.transport import EVENT_STREAM, StreamMessage
 
 from ._commit import Commit
 
-__all__ = ["CREDIT", "GROUPS_IN_FLIGHT", "WINDOW_BYTES", "Group", "Outcome"]
+__all__ = ["CREDIT", "GROUPS_IN_FLIGHT", "WINDOW_BYTES", "Group", "Outcome", "ends_a_session"]
 
 Outcome = Literal["stored", "duplicate", "late", "quarantined", "refused"]
 
-GROUPS_IN_FLIGHT = 3
+GROUPS_IN_FLIGHT = 4
 _MESSAGES = 64
 _BYTES = 32 << 20
+_WORTH_IT_BYTES = 4 << 20
 CREDIT = (GROUPS_IN_FLIGHT + 1) * _MESSAGES
 """Messages that may be here and not acknowledged: of one group that gets its places, one that is written, one
-that is flushed, and one that is gathered."""
+that is flushed, one whose records are, and one that is gathered."""
 
 WINDOW_BYTES = 4 * _BYTES
 """The same of large messages, which would fill the shared memory that they come in."""
@@ -38,6 +40,11 @@ class Group:
         """Whether it takes no more."""
         return len(self.messages) >= _MESSAGES or self.n_bytes >= _BYTES
 
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether it goes to the disk beside others as soon as nothing more comes for a moment."""
+        return self.n_bytes >= _WORTH_IT_BYTES
+
     def add(self, message: StreamMessage) -> int:
         """Take a message in; its position."""
         self.messages.append(message)
@@ -51,3 +58,14 @@ class Group:
             self.outcomes.setdefault(position, outcome)
         elif outcome is not None:
             self.outcomes[position] = outcome
+
+
+def ends_a_session(message: StreamMessage) -> bool:
+    """Whether a message is the event that ends a session."""
+    if message.stream != EVENT_STREAM:
+        return False
+    try:
+        return isinstance(message.event(), SessionStopped)
+    except Exception:  # noqa: BLE001
+        # Whatever is wrong with it is said where it is taken.
+        return False

@@ -50,7 +50,7 @@ class FrameIntake:
         self._room = room
         self._frames_per_shard = frames_per_shard
 
-    def take(self, frame: Frame) -> Accepted:
+    def take(self, frame: Frame, crc32c: int | None = None) -> Accepted:
         """Take a frame, see `Journal.append`.
 
         Raises:
@@ -78,9 +78,11 @@ class FrameIntake:
             return self._too_late(recording, frame)
         if poison := poison_in(frame, recording.shapes):
             return self._set_aside(recording, frame, poison)
-        return self._store(recording, shard, frame)
+        return self._store(recording, shard, frame, crc32c)
 
-    def _store(self, recording: Recording, shard: GrowingShard | None, frame: Frame) -> Accepted:
+    def _store(
+        self, recording: Recording, shard: GrowingShard | None, frame: Frame, crc32c: int | None
+    ) -> Accepted:
         header = frame.header
         if shard is not None and shard.last is None:
             full = seals_before(header.sequence, shard.held, self._frames_per_shard)
@@ -95,7 +97,7 @@ class FrameIntake:
         shard.note(header)
         recording.streams.add(header.stream)
         recording.shapes.note(header)
-        self._durability.take(shard.segment, frame)
+        self._durability.take(shard.segment, frame, crc32c)
         return "stored"
 
     def take_found(self, frame: Frame) -> bool:

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from eucentric_core import Shard, fsync_directory, sha256_file, utc_now
+from eucentric_core import Shard, crc32c, fsync_directory, sha256_file, utc_now
 
-from ._checksum import crc32c
 from ._entry import ChunkEntry, SealEntry, encode_seal_entry
 from ._folders import Folders
 from ._ledger import Ledger, SessionRow

@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from eucentric_core import DataFormatError, Frame, SessionStarted
-from eucentric_transfer import Compression
 
 from ._aside import Aside
 from ._commit import Commit
@@ -26,6 +25,7 @@ from ._intake import Accepted, FrameIntake
 from ._ledger import Ledger
 from ._local_copies import LocalCopies
 from ._origin import Origin
+from ._packing import MOST_PACKING_BYTES, CompressionPolicy, storage_of
 from ._poison import Poison, PoisonKind
 from ._quarantine import Quarantine
 from ._recovery import Recovery, RecoveryReport
@@ -49,11 +49,12 @@ class Journal:
         folder: made if missing; holds `journal.sqlite` and its chronicle, `open/`, `shards/`, `quarantine/`.
         frames_per_shard: acquisitions per shard.
         min_free_bytes: with less room than this on the disk nothing is accepted; may be changed any time.
-        compression: how chunks are stored.
+        compression: which chunks are compressed.
         keep_receipted_bytes: how much may stay here of what the repository has.
         max_quarantine_bytes: with more in quarantine, a further frame for it pauses the recording.
         max_unsealed_bytes: how much may be durable and wait to be sealed; with more, sealing is waited for.
             As much is copied by the start that follows a crash.
+        most_packing_bytes: being compressed, or waiting for it, before `auto` leaves some as they are.
 
     Raises:
         ConfigurationError: another process records into this folder.
@@ -66,10 +67,11 @@ class Journal:
         *,
         frames_per_shard: int,
         min_free_bytes: int,
-        compression: Compression = "blosc2-lz4",
+        compression: CompressionPolicy = "blosc2-lz4",
         keep_receipted_bytes: int = 0,
         max_quarantine_bytes: int = 4 << 30,
         max_unsealed_bytes: int = _MAX_UNSEALED_BYTES,
+        most_packing_bytes: int = MOST_PACKING_BYTES,
     ) -> None:
         self.folders = Folders(folder)
         self._frames_per_shard = frames_per_shard
@@ -80,7 +82,11 @@ class Journal:
         try:
             with disk_errors("recovering the journal"):
                 recovery = Recovery(
-                    self.folders, self.ledger, self.quarantine, software=software, compression=compression
+                    self.folders,
+                    self.ledger,
+                    self.quarantine,
+                    software=software,
+                    compression=storage_of(compression),
                 )
         except BaseException:
             self.ledger.close()
@@ -89,7 +95,12 @@ class Journal:
         self._room = Room(self.folders.root, self.local_copies, min_free_bytes)
         self._aside = Aside(self.quarantine, self.ledger, self._room)
         self._durability = Durability(
-            self._recordings, self.folders, self.quarantine, software=software, compression=compression
+            self._recordings,
+            self.folders,
+            self.quarantine,
+            software=software,
+            compression=compression,
+            most_packing_bytes=most_packing_bytes,
         )
         rebuild, let_go = self._durability.rebuild, self.local_copies.let_go
         self._sealer = Sealer(
@@ -148,8 +159,13 @@ class Journal:
             self._sessions.known(event.instrument, event.session, event.sample, event.material)
         )
 
-    def append(self, frame: Frame) -> Accepted:
+    def append(self, frame: Frame, *, crc32c: int | None = None) -> Accepted:
         """Accept a frame; it is durable after the next `sync`. Appending it again does nothing.
+
+        Args:
+            frame: to be recorded.
+            crc32c: of its array, where its source has made one: then this vouches for it, as far as it is not
+                compressed, and a bit that changes before it is on the disk is noticed, too.
 
         Returns:
             `late` for an acquisition that was given up as missing when a later shard was closed, and for a
@@ -160,7 +176,7 @@ class Journal:
             DataFormatError: the session is over, or the sequence number is not believable.
             OutOfSpaceError, JournalError: not accepted; `sync`, and append again what is not durable.
         """
-        return self._intake.take(frame)
+        return self._intake.take(frame, crc32c)
 
     def quarantine_message(
         self,
@@ -297,6 +313,11 @@ class Journal:
     def shards_unsealed(self) -> int:
         """Number of shards that are open, or full and not sealed yet."""
         return self._sealer.waiting + sum(len(recording.growing) for recording in self._sessions)
+
+    @property
+    def frames_hurried(self) -> int:
+        """Frames stored as they are because compressing them would have been late, since the start."""
+        return self._durability.frames_hurried
 
     @property
     def unsealed_bytes(self) -> int:

@@ -74,7 +74,7 @@ class Ledger:
             try:
                 opened = open_ledger(self._path, self._set_aside)
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
                     raise
                 raise ConfigurationError(
                     f"Another process records into {self._path.parent}.",
@@ -91,7 +91,7 @@ class Ledger:
         """Make a database anew that turns out to be damaged; what was asked of it is to be asked again."""
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if not is_damage(error):
                 raise
             self.close()
@@ -119,7 +119,7 @@ class Ledger:
             try:
                 with transaction(self._connection) as connection:
                     apply_fact(connection, fact)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:
                 if not is_damage(error):
                     self._chronicle.cut(begin)
                     raise

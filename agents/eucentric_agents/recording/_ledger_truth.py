@@ -75,11 +75,18 @@ class _Snapshot(NamedTuple):
         )
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether a file is not the database that it was: SQLite says so, or refuses what it would have taken."""
-    if isinstance(error, sqlite3.IntegrityError):
+def is_damage(error: sqlite3.Error | UnicodeDecodeError) -> bool:
+    """Whether a file is not the database that it was.
+
+    SQLite says so, or refuses what it would have taken; or what it gives or quotes is no text any more.
+    """
+    if isinstance(error, sqlite3.IntegrityError | UnicodeDecodeError):
         return True
-    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGE
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        # Python's own: a column that it cannot decode.
+        return isinstance(error, sqlite3.OperationalError)
+    return code & 0xFF in _DAMAGE
 
 
 def open_ledger(path: Path, set_aside: SetAside | None) -> OpenLedger:
@@ -122,18 +129,20 @@ def open_ledger(path: Path, set_aside: SetAside | None) -> OpenLedger:
 def _open_if_whole(path: Path) -> sqlite3.Connection | None:
     try:
         connection = open_database(path, SCHEMA, busy_timeout_s=_BUSY_TIMEOUT_S, exclusive=True)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if is_damage(error):
             return None
         raise
     try:
         (answer,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    except sqlite3.DatabaseError as error:
+        # An error, and no row, where the schema itself has changed.
+        stray = connection.execute("PRAGMA foreign_key_check").fetchone()
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         connection.close()
-        if is_damage(error):
+        if is_damage(error) or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
             return None
         raise
-    if answer != "ok":
+    if answer != "ok" or stray is not None:
         connection.close()
         return None
     return connection
@@ -265,10 +274,11 @@ def _snapshot(connection: sqlite3.Connection) -> _Snapshot:
         row["id"]: (*tuple(row)[1:-1], frozenset(json.loads(row["missing"])))
         for row in connection.execute("SELECT * FROM sessions")
     }
+    # All columns, because nothing else looks whether each text is one.
     outbox = {
-        row["name"]: tuple(row)
+        row["name"]: tuple(row)[:6]
         for row in connection.execute(
-            "SELECT session_id, kind, name, document, size_bytes, receipt FROM outbox"
+            "SELECT session_id, kind, name, document, size_bytes, receipt, * FROM outbox"
         )
     }
     aside = frozenset(tuple(row) for row in connection.execute("SELECT * FROM quarantined"))

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from eucentric_core import FrozenModel
+from eucentric_core import DataFormatError, FrozenModel
 from eucentric_core import Identifier as _Identifier
 
-__all__ = ["Origin", "origin_of"]
+__all__ = ["Origin", "origin_of", "unreadable"]
 
 _UNKNOWN = "unknown"
 _MAX_SEQUENCE = 1 << 62
@@ -49,3 +49,12 @@ def _name(value: Any) -> str:
         return _NAME.validate_python(value, strict=True)
     except ValidationError:
         return _UNKNOWN
+
+
+def unreadable(stream: str, error: Exception) -> DataFormatError:
+    """What to say of a message that failed in a way that nobody has foreseen."""
+    return DataFormatError(
+        f"A message of stream {stream!r} cannot be read: {type(error).__name__}: {error}",
+        safe="it is in the quarantine; the recording goes on.",
+        next_step="report this with the reason file; header and bytes are kept.",
+    )

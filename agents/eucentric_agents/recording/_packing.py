@@ -1,25 +1,40 @@
-"""Compressing frames beside the thread that records: in worker threads, as long as it gains something."""
+"""Compressing frames beside the thread that records: in worker threads, as long as it gains something.
+
+What gains nothing, and with `auto` what the workers would be late with, is stored as it is: HDF5's filter
+mask says so for each chunk, and whoever reads the shard does not notice.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-from eucentric_core import Frame
+from eucentric_core import Frame, crc32c
 from eucentric_core.transport import keep_freed_memory
 from eucentric_transfer import Compression, StoredChunk, store_array
 
-from ._checksum import crc32c
+__all__ = ["MOST_PACKING_BYTES", "CompressionPolicy", "PackedFrame", "Packer", "Packing", "storage_of"]
 
-__all__ = ["PackedFrame", "Packer", "Packing"]
+CompressionPolicy = Literal["auto", "blosc2-lz4", "none"]
+"""`auto`: compress what the workers keep up with. `blosc2-lz4`: wait for them. `none`: never compress."""
 
 _WORKERS = 4
 _LOAD_BYTES = 4 << 20
 """Frames that go to a worker together: waking it for each would cost a good part of what it does."""
+_HANDED_OVER_BYTES = 1 << 20
+"""The checksum alone of a smaller frame is less than handing it over."""
 _TRY_AGAIN_AFTER = 64
+MOST_PACKING_BYTES = 16 << 20
+"""With more than this being compressed or waiting for it, `auto` stores frames as they are."""
+
+
+def storage_of(policy: CompressionPolicy) -> Compression:
+    """How a shard's data sets are made: chunks that are not compressed may lie in one with a filter."""
+    return "blosc2-lz4" if policy == "auto" else policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +57,11 @@ class Packing(Protocol):
         ...
 
 
-def pack(frame: Frame, compression: Compression) -> PackedFrame:
-    """Pack a frame here and now."""
+def pack(frame: Frame, compression: Compression, known: int | None = None) -> PackedFrame:
+    """Pack a frame here and now; `known` is the CRC-32C of its array, if somebody has made one."""
     chunk = store_array(frame.array, compression)
-    return PackedFrame(frame.header.model_dump_json().encode(), chunk, crc32c(chunk.content))
+    checksum = crc32c(chunk.content) if known is None or chunk.compressed else known
+    return PackedFrame(frame.header.model_dump_json().encode(), chunk, checksum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +73,23 @@ class _Packed:
 
 
 class _Load:
-    """Frames that one worker packs, one after the other."""
+    """Frames that one worker packs in one way, one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, compression: Compression) -> None:
+        self.compression = compression
         self.frames: list[Frame] = []
         self.n_bytes = 0
         self.packed: Future[list[PackedFrame]] = Future()
 
-    def run(self, compression: Compression, learn: Callable[[Sequence[Frame], _Chunks], None]) -> None:
+    def run(self, learn: Callable[[Sequence[Frame], _Chunks], None]) -> None:
         # Whoever holds a part of the load need not hold all of its frames. What the future calls back must
         # not hold the load: only the garbage collector would let go of the chunks then, and ever new memory
         # would be taken meanwhile.
         frames, self.frames = self.frames, []
         try:
-            packed = [pack(frame, compression) for frame in frames]
-            learn(frames, packed)
+            packed = [pack(frame, self.compression) for frame in frames]
+            if self.compression != "none":
+                learn(frames, packed)
             self.packed.set_result(packed)
         except BaseException as error:  # noqa: BLE001
             self.packed.set_exception(error)
@@ -92,44 +110,83 @@ class Packer:
     A stream whose last frame could not be compressed is stored as it is; every so often it is tried again.
 
     Args:
-        compression: `none` never compresses.
+        policy: which frames are compressed.
+        most_packing_bytes: of `auto`.
     """
 
-    def __init__(self, compression: Compression) -> None:
-        self.compression = compression
+    def __init__(self, policy: CompressionPolicy, *, most_packing_bytes: int = MOST_PACKING_BYTES) -> None:
+        self._compression = storage_of(policy)
+        self._most_packing_bytes = most_packing_bytes if policy == "auto" else None
+        self._packing_bytes = 0
+        self._packing_lock = threading.Lock()
+        self.frames_hurried = 0
         keep_freed_memory()
         self._pool = ThreadPoolExecutor(
             max(1, min(_WORKERS, os.cpu_count() or 1)), thread_name_prefix="packer"
         )
-        self._load = _Load()
+        self._loads: dict[Compression, _Load] = {}
         self._skip: dict[str, int] = {}
 
-    def submit(self, frame: Frame) -> Packing:
-        """Begin to pack a frame; its array stays in use until its chunk is written."""
+    def submit(self, frame: Frame, known: int | None = None) -> Packing:
+        """Begin to pack a frame; its array stays in use until its chunk is written.
+
+        Args:
+            frame: to be packed.
+            known: CRC-32C of its array, if somebody has made one.
+        """
         stream = frame.header.stream
         left = self._skip.get(stream)
-        if self.compression == "none" or left:
-            if left:
-                self._skip[stream] = left - 1
-            # A checksum alone is less than handing it over.
-            return _Packed(pack(frame, "none"))
-        load = self._load
+        if left:
+            self._skip[stream] = left - 1
+        compression: Compression = "none" if left else self._compression
+        if compression != "none" and self._is_behind:
+            self.frames_hurried += 1
+            compression = "none"
+        if compression == "none" and (known is not None or frame.header.nbytes < _HANDED_OVER_BYTES):
+            return _Packed(pack(frame, compression, known))
+        load = self._loads.get(compression)
+        if load is None:
+            load = self._loads[compression] = _Load(compression)
         part = _PartOfLoad(load, len(load.frames))
         load.frames.append(frame)
         load.n_bytes += frame.header.nbytes
-        if left is not None:
+        if left == 0 and compression != "none":
             # One frame shows whether it gains something now.
             self._skip[stream] = _TRY_AGAIN_AFTER
-        if left is not None or load.n_bytes >= _LOAD_BYTES:
-            self.dispatch()
+        if left == 0 or load.n_bytes >= _LOAD_BYTES:
+            self._dispatch(compression)
         return part
 
     def dispatch(self) -> None:
         """Let the workers have what was submitted."""
-        load = self._load
-        if load.frames:
-            self._load = _Load()
-            self._pool.submit(load.run, self.compression, self._learn)
+        for compression in list(self._loads):
+            self._dispatch(compression)
+
+    def _dispatch(self, compression: Compression) -> None:
+        load = self._loads.pop(compression)
+        if compression == "none":
+            self._pool.submit(load.run, self._learn)
+        else:
+            self._count(load.n_bytes)
+            self._pool.submit(self._compress, load)
+
+    def _compress(self, load: _Load) -> None:
+        try:
+            load.run(self._learn)
+        finally:
+            self._count(-load.n_bytes)
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether the workers would be late with one frame more."""
+        if self._most_packing_bytes is None:
+            return False
+        load = self._loads.get(self._compression)
+        return self._packing_bytes + (0 if load is None else load.n_bytes) >= self._most_packing_bytes
+
+    def _count(self, n_bytes: int) -> None:
+        with self._packing_lock:
+            self._packing_bytes += n_bytes
 
     def close(self) -> None:
         """End the workers."""

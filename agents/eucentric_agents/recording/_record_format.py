@@ -8,9 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from eucentric_core import MAX_FRAME_BYTES, MAX_VENDOR_METADATA_BYTES
-
-from ._checksum import crc32c
+from eucentric_core import MAX_FRAME_BYTES, MAX_VENDOR_METADATA_BYTES, crc32c
 
 __all__ = ["JOURNAL", "JOURNAL_2", "PREFIX_BYTES", "SPOOL", "Lengths", "RecordFormat"]
 

@@ -29,9 +29,9 @@ from eucentric_core import (
 from eucentric_core.transport import EVENT_STREAM, ChannelAccess, StreamMessage, StreamSubscriber
 
 from ._errors import JournalError
-from ._group import CREDIT, GROUPS_IN_FLIGHT, WINDOW_BYTES, Group, Outcome
+from ._group import CREDIT, GROUPS_IN_FLIGHT, WINDOW_BYTES, Group, Outcome, ends_a_session
 from ._journal import Journal
-from ._origin import origin_of
+from ._origin import origin_of, unreadable
 from ._poison import PoisonKind
 from ._status import Publish, RecorderStatus
 
@@ -87,6 +87,7 @@ class Recorder:
         self._told: set[tuple[str, str]] = set()
         self._gathered = Group()
         self._in_flight: deque[Group] = deque()
+        self._held: StreamMessage | None = None
         self._error: ErrorReport | None = None
         self._told_of_the_ledger: str | None = None
         self._paused = False
@@ -124,6 +125,7 @@ class Recorder:
             state=("paused" if self._paused else "recording") if alive else ended,
             open_sessions=self._journal.open_sessions,
             frames_durable=self.frames_durable,
+            frames_hurried=self._journal.frames_hurried,
             duplicates=self._counts["duplicate"],
             refused=self._counts["refused"] + self._counts["late"],
             shards_sealed=self._journal.shards_sealed,
@@ -178,7 +180,8 @@ class Recorder:
             expects = draining or (self._journal.ends_a_session and not self._paused)
             waits_s = _COMMIT_S if self._in_flight else _POLL_S if expects else _IDLE_S
             some_came = self._gather(waits_s)
-            if not self._begin() or not self._settle(wait=not some_came):
+            waits = not some_came or self._held is not None
+            if not self._begin(more_comes=not waits) or not self._settle(wait=waits):
                 break
             if not some_came and not self._in_flight:
                 if drained:
@@ -196,10 +199,15 @@ class Recorder:
         group, some_came = self._gathered, False
         try:
             while not group.full:
-                message = self._subscriber.receive(0.0 if some_came else timeout_s)
+                message = self._held or self._subscriber.receive(0.0 if some_came else timeout_s)
+                self._held = None
                 if message is None:
                     break
                 some_came = True
+                if (group.messages or self._in_flight) and ends_a_session(message):
+                    # That takes transactions of the ledger: what came before is acknowledged before.
+                    self._held = message
+                    break
                 position = group.add(message)
                 group.note(position, self._take(message))
         except ServiceUnavailableError as error:
@@ -209,13 +217,14 @@ class Recorder:
             self._persist(error)
         return some_came
 
-    def _begin(self) -> bool:
+    def _begin(self, *, more_comes: bool = True) -> bool:
         """Begin to make durable what was gathered, once it is worth a flush; False if told to stop meanwhile.
 
         At a low rate each message is flushed at once. While the disk is busy with others, a group grows.
         """
         group = self._gathered
-        if not group.messages or (self._in_flight and not group.full):
+        grows = self._in_flight and not group.full and (more_comes or not group.is_worth_it)
+        if not group.messages or grows:
             return True
         try:
             group.commit = self._journal.begin_commit()
@@ -281,7 +290,7 @@ class Recorder:
             return self._set_message_aside(message, error)
         except Exception as error:  # noqa: BLE001
             # Whoever may publish must not be able to end the recording for all others.
-            return self._set_message_aside(message, _unreadable(message.stream, error))
+            return self._set_message_aside(message, unreadable(message.stream, error))
         if isinstance(content, Frame):
             return self._record(message, content)
         try:
@@ -292,7 +301,7 @@ class Recorder:
 
     def _record(self, message: StreamMessage, frame: Frame) -> Outcome:
         try:
-            outcome = self._journal.append(frame)
+            outcome = self._journal.append(frame, crc32c=message.crc32c)
         except DataFormatError as error:
             self._set_message_aside(message, error, kind="refused")
             return "refused"
@@ -374,11 +383,3 @@ class Recorder:
             self._publish(RecordingPaused(source="recorder", error=error.report()))
         except TransportError as unheard:
             _log.warning("RecordingPaused was not published: %s", unheard)
-
-
-def _unreadable(stream: str, error: Exception) -> DataFormatError:
-    return DataFormatError(
-        f"A message of stream {stream!r} cannot be read: {type(error).__name__}: {error}",
-        safe="it is in the quarantine; the recording goes on.",
-        next_step="report this with the reason file; header and bytes are kept.",
-    )

@@ -31,6 +31,8 @@ class GrowingShard:
     last: int | None = None
     lost: set[tuple[int, str]] = field(default_factory=set)
     simulated: bool = False
+    highest: int | None = None
+    """The last of the acquisitions that are held. Kept, because it is asked for with every frame."""
 
     @property
     def frames(self) -> set[tuple[int, str]]:
@@ -49,6 +51,8 @@ class GrowingShard:
     def note(self, header: FrameHeader) -> None:
         """Remember that the segment holds a frame."""
         self.held.setdefault(header.sequence, set()).add(header.stream)
+        if self.highest is None or header.sequence > self.highest:
+            self.highest = header.sequence
         self.groups.add(ShardBuilder.group_of(header))
         self.lost.discard((header.sequence, header.stream))
         self.simulated |= header.simulated
@@ -59,6 +63,7 @@ class GrowingShard:
         self.segment, self.held = segment, {}
         for sequence, stream in segment.durable:
             self.held.setdefault(sequence, set()).add(stream)
+        self.highest = max(self.held, default=None)
         if self.last is not None:
             self.lost |= before - segment.durable
 
@@ -98,7 +103,7 @@ class Recording:
     def last_known(self) -> int:
         """Highest sequence number seen, -1 before the first."""
         shard = self.open
-        return max(shard.held, default=self.next_sequence - 1) if shard else self.next_sequence - 1
+        return self.next_sequence - 1 if shard is None or shard.highest is None else shard.highest
 
     def has(self, header: FrameHeader) -> bool:
         """Whether a frame is held, in a sealed shard, or in the quarantine."""
@@ -130,7 +135,7 @@ class Recording:
 
     def shut(self, shard: GrowingShard) -> None:
         """The open shard takes no new acquisition."""
-        shard.last = max(shard.held, default=self.next_sequence - 1)
+        shard.last = self.next_sequence - 1 if shard.highest is None else shard.highest
         self.next_sequence = shard.last + 1
 
 

@@ -7,10 +7,9 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from eucentric_core import Frame, FrameHeader, Shard, fsync_directory
+from eucentric_core import Frame, FrameHeader, Shard, crc32c, fsync_directory
 from eucentric_transfer import Compression, ShardBuilder, StoredChunk, flush_to_disk, is_table
 
-from ._checksum import crc32c
 from ._entry import encode_chunk_entry, encode_closed_entry, encode_inline_entry, encode_seal_entry
 from ._errors import JournalError, disk_errors
 from ._folders import Folders, SegmentName
@@ -34,7 +33,7 @@ def is_inline(header: FrameHeader) -> bool:
 
 class Segment:
     """An open shard with its journal. One thread appends; another gives batches their places, in their order;
-    a third writes what has its place, and a fourth may make durable what was written meanwhile.
+    a third writes what has its place, and others may take the steps of `make_durable` with what was written.
 
     `durable` are the frames in the journal; what is not in there was never acknowledged. Once `broken`,
     the segment is only good for being copied from its journal into a new one.
@@ -66,9 +65,8 @@ class Segment:
             # The journal comes first: a shard without one holds nothing that was acknowledged.
             self._journal = self.journal_path.open("wb", buffering=0)
             self.builder = ShardBuilder(self.shard_path, software=software, compression=compression)
-            fsync_directory(folders.open)
         reached("journal.opened")
-        self._journal_bytes = 0
+        self._is_entered = False
         self._waiting: Batch = []
         self._places: list[tuple[int, int]] = []
         self._lock = threading.Lock()
@@ -111,14 +109,22 @@ class Segment:
         with self._breaking("placing a frame"):
             return [self._place(frame, packing) for frame, packing in batch]
 
-    def write(self) -> None:
-        """Write the frames that have their places.
+    @property
+    def placed(self) -> int:
+        """How much has its place so far, for `write`. For the thread that calls `place`."""
+        return self.builder.placed
+
+    def write(self, placed: int) -> None:
+        """Write frames that have their places.
+
+        Args:
+            placed: those that had theirs when `placed` was so much: what came later must not delay them.
 
         Raises:
             OutOfSpaceError, JournalError: none of them counts, and the segment is broken.
         """
         with self._breaking("writing frames"):
-            self.builder.write_chunks()
+            self.builder.write_chunks(placed)
 
     @contextmanager
     def _breaking(self, doing: str) -> Iterator[None]:
@@ -168,12 +174,47 @@ class Segment:
             OutOfSpaceError, JournalError: nothing of it counts. A failed flush may drop what was
                 written, so repeating it would lie: the segment is broken.
         """
+        self.flush_chunks(records)
+        self.write_records(records)
+        self.flush_records(records)
+
+    def flush_chunks(self, records: Records) -> None:
+        """The first step of `make_durable`: the chunks of these frames and the files' names are on the disk.
+
+        Raises:
+            OutOfSpaceError, JournalError: see `make_durable`.
+        """
         if not records:
             return
         with self._breaking("making frames durable"):
+            if not self._is_entered:
+                # Here and not where it was opened, which frames wait for.
+                fsync_directory(self.journal_path.parent)
+                self._is_entered = True
             flush_to_disk(self.shard_path)
             reached("journal.chunks.durable")
-            self._write_records([record for _, record in records])
+
+    def write_records(self, records: Records) -> None:
+        """The second step, after the first: the records are written.
+
+        Raises:
+            OutOfSpaceError, JournalError: see `make_durable`.
+        """
+        if not records:
+            return
+        with self._breaking("making frames durable"):
+            self._append_records([record for _, record in records])
+
+    def flush_records(self, records: Records) -> None:
+        """The third step, after the second: the frames are durable.
+
+        Raises:
+            OutOfSpaceError, JournalError: see `make_durable`.
+        """
+        if not records:
+            return
+        with self._breaking("making frames durable"):
+            self._flush_journal()
             reached("journal.durable")
         self.durable.update(frame for frame, _ in records)
 
@@ -190,12 +231,13 @@ class Segment:
                 next_step="they are recorded again by themselves.",
             )
 
-    def _write_records(self, records: Iterable[bytes]) -> None:
+    def _append_records(self, records: Iterable[bytes]) -> None:
         content = memoryview(b"".join(records))
-        self._journal_bytes += len(content)
         while content:
             content = content[self._journal.write(content) :]
         reached("journal.records.written")
+
+    def _flush_journal(self) -> None:
         getattr(os, "fdatasync", os.fsync)(self._journal.fileno())
 
     def note_closed(self, missing: tuple[int, ...]) -> None:
@@ -207,7 +249,8 @@ class Segment:
         self._require_whole()
         with disk_errors("writing down a closed shard"):
             size_bytes, checksum = checksum_around(self.shard_path, self._places)
-            self._write_records([encode_closed_entry(size_bytes, checksum, missing)])
+            self._append_records([encode_closed_entry(size_bytes, checksum, missing)])
+            self._flush_journal()
 
     def announce(self, shard: Shard, missing: tuple[int, ...]) -> None:
         """Write down what the closed shard is, before it gets its name.
@@ -217,7 +260,8 @@ class Segment:
         """
         self._require_whole()
         with disk_errors("writing down a sealed shard"):
-            self._write_records([encode_seal_entry(shard, missing)])
+            self._append_records([encode_seal_entry(shard, missing)])
+            self._flush_journal()
 
     def _require_whole(self) -> None:
         if self.broken:

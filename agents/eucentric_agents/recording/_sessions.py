@@ -24,7 +24,7 @@ class Sessions:
     Args:
         recordings: those that are unfinished; who closes one takes it out.
         ledger: which knows the others, too.
-        durability: where shards are opened and shut.
+        durability: where shards are opened.
         sealer: what it has not sealed yet is bounded.
         room: made when the ledger has none.
         max_unsealed_bytes: with more to seal, no shard is begun before some of it is.
@@ -123,7 +123,11 @@ class Sessions:
         return recording.add(self._durability.open_segment(name))
 
     def shut(self, recording: Recording, shard: GrowingShard) -> None:
-        """The open shard takes no new acquisition; it goes to the sealer once it is durable."""
+        """The open shard takes no new acquisition; it goes to the sealer once it is durable.
+
+        That it becomes with the next commit, together with what follows it: a flush of its own would hold up
+        the frames behind.
+        """
         if not shard.held:
             # Nothing of it became durable.
             recording.growing.remove(shard)
@@ -133,7 +137,6 @@ class Sessions:
         gaps = missing_between(recording.next_sequence, max(shard.held) + 1, shard.held)
         recording.missing.update(gaps)
         recording.shut(shard)
-        self._durability.shut(shard)
 
     def give_up_the_rest(self, recording: Recording) -> None:
         """Nothing more comes: what failed and was not sent again is missing."""

@@ -21,13 +21,15 @@ class RecorderStatus(FrozenModel):
     """State of a recorder. `error` says why it is paused, or what it refused last.
 
     `quarantined` counts frames set aside since the start, by kind of reason; `frames_quarantined` all that
-    ever were in this folder. `unsealed_bytes` are in shards that are open, or durable and not hashed yet.
+    ever were in this folder. `frames_hurried` are durable, but not compressed, because compressing them would
+    have been late. `unsealed_bytes` are in shards that are open, or durable and not hashed yet.
     `local_copies_bytes` may be freed at any time, because the repository has them.
     """
 
     state: Literal["recording", "paused", "stopped", "failed"]
     open_sessions: _Count
     frames_durable: _Count
+    frames_hurried: _Count = 0
     duplicates: _Count
     refused: _Count
     shards_sealed: _Count

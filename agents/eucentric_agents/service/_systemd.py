@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from eucentric_core import ConfigurationError, Settings, write_atomic
+from eucentric_core import ConfigurationError, Settings, quoted_for_systemd, write_atomic
 
 __all__ = ["UNIT_NAME", "install_unit", "require_config", "unit_text"]
 
@@ -32,15 +32,16 @@ def unit_text(settings: Settings, config: Path, *, user: str | None) -> str:
     Raises:
         ConfigurationError: a path holds a character that a unit file cannot carry.
     """
-    command = f"{_quoted(sys.executable)} -m eucentric_agents run --config {_quoted(str(config))}"
+    python, settings_file = quoted_for_systemd(sys.executable), quoted_for_systemd(str(config))
+    command = f"{python} -m eucentric_agents run --config {settings_file}"
     writable = [settings.home, *(path for path in (settings.agent.ship_to_folder,) if path is not None)]
     system = [
         f"User={user}",
         "ProtectSystem=strict",
         "PrivateTmp=true",
-        *(f"ReadWritePaths={_quoted(str(path))}" for path in writable),
+        *(f"ReadWritePaths={quoted_for_systemd(str(path))}" for path in writable),
         # With the dash a folder that is missing does not keep the service from starting and saying so.
-        *(f"ReadWritePaths={_quoted(f'-{path}')}" for path in _beside_files(settings)),
+        *(f"ReadWritePaths={quoted_for_systemd(f'-{path}')}" for path in _beside_files(settings)),
     ]
     lines = [
         "[Unit]",
@@ -120,15 +121,3 @@ def _texts(value: JsonValue) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
-
-
-def _quoted(text: str) -> str:
-    if any(ord(character) < 32 or character == '"' for character in text):
-        raise ConfigurationError(
-            f"{text!r} cannot be written into a systemd unit.",
-            safe="nothing was installed.",
-            next_step="use a path without quotation marks and control characters.",
-        )
-    # systemd expands % and $ itself.
-    escaped = text.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$")
-    return f'"{escaped}"'

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from ._app import app
+from ._look import dataset_lines
 
-__all__ = ["app"]
+__all__ = ["app", "dataset_lines"]

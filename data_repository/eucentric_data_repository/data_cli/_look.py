@@ -16,7 +16,7 @@ from ._completeness import completeness
 from ._options import AsJson, Config, DatasetId, Root, open_for_reading, print_json
 from ._ranges import QUANTITY_OPTIONS, parse_range, parse_time
 
-__all__ = ["list_datasets", "print_datasets", "provenance", "search", "show"]
+__all__ = ["dataset_lines", "list_datasets", "print_datasets", "provenance", "search", "show"]
 
 _Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Most data sets to list.")]
 _Offset = Annotated[int, typer.Option("--offset", min=0, help="How many to leave out first.")]
@@ -179,10 +179,11 @@ def show(dataset_id: DatasetId, config: Config = None, root: Root = None, as_jso
     if as_json:
         print_json(details)
     else:
-        typer.echo("\n".join(_lines(details, manifest)))
+        typer.echo("\n".join(dataset_lines(details, manifest)))
 
 
-def _lines(details: DatasetDetails, manifest: DatasetManifest | None) -> list[str]:
+def dataset_lines(details: DatasetDetails, manifest: DatasetManifest | None) -> list[str]:
+    """Everything that is known of a data set, for people; all but the first line are indented."""
     entry = details.entry
     pruned = f", {entry.pruned} of them pruned" if entry.pruned else ""
     lines = [

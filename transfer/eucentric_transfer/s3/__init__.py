@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._address import S3Address
+from ._client import open_client
 from ._mover import S3Mover, open_s3
 
-__all__ = ["S3Address", "S3Mover", "open_s3"]
+__all__ = ["S3Address", "S3Mover", "open_client", "open_s3"]

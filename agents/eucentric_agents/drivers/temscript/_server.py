@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import sys
 import tempfile
 from pathlib import Path
 
 from eucentric_core import ManagedProcess, answers_ok
+from eucentric_core.transport import find_free_port
 
 __all__ = ["NullServer"]
 
@@ -25,7 +25,7 @@ class NullServer:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="eucentric-temscript-"))
-        port = _free_port()
+        port = find_free_port()
         self.address = f"127.0.0.1:{port}"
         program = str(Path(__file__).with_name("_null_server.py"))
         try:
@@ -43,9 +43,3 @@ class NullServer:
         """End the process and remove its log."""
         self._process.stop(grace_s=_GRACE_S)
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -10,11 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from eucentric_core import clear_errors, load_settings, local_address
+from eucentric_core import clear_errors, load_settings
 
 from ._cli_options import Config, Json, Model, Which, open_catalogue
-from ._deployments import Deployment
-from ._registered import RegisteredVersion
+from ._telling import compare_figures, deployment_sentences, tell_history
 
 __all__ = ["catalogue_app"]
 
@@ -28,7 +27,7 @@ def list_models(config: Config = None, model: Model = None, as_json: Json = Fals
         catalogue = open_catalogue(config, model)
         versions = catalogue.registry.versions(catalogue.name)
         deployments = catalogue.registry.deployments.history(catalogue.name)
-    states = {version.version: _states(version, deployments) for version in versions}
+    states = {version.version: deployment_sentences(version.version, deployments) for version in versions}
     if as_json:
         typer.echo(
             json.dumps(
@@ -67,29 +66,11 @@ def show_history(config: Config = None, model: Model = None, as_json: Json = Fal
         typer.echo(json.dumps([promotion.model_dump(mode="json") for promotion in history]))
         return
     table = Table("when (UTC)", "what", "version", "before", "who", "reason")
-    lines = [
-        (
-            promotion.promoted_utc,
-            promotion.kind.replace("_", " "),
-            f"v{promotion.version}",
-            "" if promotion.previous_version is None else f"v{promotion.previous_version}",
-            promotion.who,
-            promotion.reason,
+    for line in tell_history(history, deployments):
+        before = "" if line.before is None else f"v{line.before}"
+        table.add_row(
+            f"{line.at_utc:%Y-%m-%d %H:%M:%S}", line.what, f"v{line.version}", before, line.who, line.reason
         )
-        for promotion in history
-    ] + [
-        (
-            deployment.since_utc,
-            deployment.state,
-            f"v{deployment.version}",
-            "",
-            f"edge {deployment.edge}",
-            deployment.reason if deployment.state == "refused" else "",
-        )
-        for deployment in deployments
-    ]
-    for when, *rest in sorted(lines):
-        table.add_row(f"{when:%Y-%m-%d %H:%M:%S}", *rest)
     Console().print(table)
 
 
@@ -171,22 +152,22 @@ def compare(
         stored = catalogue.registry.evidence_page(catalogue.name, other.version) if page else None
         if page is not None and stored is not None:
             page.write_bytes(stored)
-    names = sorted({*one.metrics, *other.metrics})
+    figures = compare_figures(one, other)
     if as_json:
         facts = {
             "model": catalogue.name,
             "versions": [one.version, other.version],
-            "figures": {name: [one.metrics.get(name), other.metrics.get(name)] for name in names},
+            "figures": {figure.name: [figure.first, figure.second] for figure in figures},
             "page": None if stored is None else str(page),
         }
         typer.echo(json.dumps(facts))
         return
     table = Table("figure", f"v{one.version} ({first})", f"v{other.version} ({second})", "difference")
-    for name in names:
-        values = one.metrics.get(name), other.metrics.get(name)
-        table.add_row(
-            name, *(("" if value is None else f"{value:.4g}") for value in values), _difference(*values)
-        )
+    for figure in figures:
+        values = (figure.first, figure.second)
+        told = ("" if value is None else f"{value:.4g}" for value in values)
+        difference = "" if figure.difference is None else f"{figure.difference:+.4g}"
+        table.add_row(figure.name, *told, difference)
     Console().print(table)
     if page is not None:
         typer.echo(
@@ -199,38 +180,8 @@ def compare(
 @catalogue_app.command()
 def server(config: Config = None) -> None:
     """Run a local MLflow server at hub.mlflow_url, until SIGTERM or Ctrl-C."""
-    from ._server import mlflow_server
+    from ._server import mlflow_server_of
 
     with clear_errors():
-        settings = load_settings(config)
-        host, port = local_address(
-            settings.hub.mlflow_url, setting="hub.mlflow_url", example="http://127.0.0.1:PORT"
-        )
-        local = mlflow_server(
-            settings.home / "mlflow",
-            host=host,
-            port=port,
-            database=settings.hub.mlflow_database,
-            artifacts=settings.hub.mlflow_artifacts,
-            s3=settings.s3,
-        )
+        local = mlflow_server_of(load_settings(config))
     local.replace_this_process()
-
-
-def _states(version: RegisteredVersion, deployments: tuple[Deployment, ...]) -> tuple[str, ...]:
-    # What each edge said last of this version; where it serves another one meanwhile, that counts.
-    last: dict[str, Deployment] = {}
-    now: dict[str, Deployment] = {}
-    for deployment in deployments:
-        now[deployment.edge] = deployment
-        if deployment.version == version.version:
-            last[deployment.edge] = deployment
-    said = []
-    for edge, deployment in last.items():
-        elsewhere = now[edge].version != version.version and deployment.state != "refused"
-        said.append(f"served at {edge}" if elsewhere else deployment.sentence)
-    return tuple(said)
-
-
-def _difference(one: float | None, other: float | None) -> str:
-    return "" if one is None or other is None else f"{other - one:+.4g}"

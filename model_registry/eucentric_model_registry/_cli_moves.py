@@ -20,6 +20,7 @@ __all__ = ["moves_app"]
 
 moves_app = typer.Typer()
 
+_BEFORE = "previous"
 _Reason = Annotated[str, typer.Option("--reason", help="Why; it stays in the history.")]
 
 
@@ -39,23 +40,43 @@ def promote(
 @moves_app.command("rollback")
 def rollback(
     reason: _Reason,
-    which: Which = "previous",
+    which: Which = _BEFORE,
     config: Config = None,
     model: Model = None,
     as_json: Json = False,
 ) -> None:
-    """Go back to an older version by a new signed release, and tell the edge."""
+    """Go back to an older version by a new signed release, and tell the edge.
+
+    Where MLflow does not answer or other people have to sign, and no version is named, the edges go back one
+    step by themselves.
+    """
+    from ._errors import RegistryUnavailableError, SignaturesMissingError
+    from ._step_back import step_back_at_edges
+
     with clear_errors():
         catalogue = open_catalogue(config, model)
-        champion = catalogue.registry.champion(catalogue.name)
-        wanted = catalogue.version(which)
-        if champion is not None and wanted.version >= champion.version:
-            raise ConfigurationError(
-                f"Version {wanted.version} is not older than the champion, version {champion.version}.",
-                safe="nothing was changed.",
-                next_step="name an older version, or use `eucentric models promote`.",
-            )
-        _move(catalogue, which, reason, as_json)
+        moving = False
+        try:
+            _require_older(catalogue, which)
+            moving = True
+            _move(catalogue, which, reason, as_json)
+        except (RegistryUnavailableError, SignaturesMissingError) as error:
+            # Signatures are asked for before anything moves. But once MLflow has answered, edges may have the
+            # new release, and a step back would be one forward.
+            if which != _BEFORE or (moving and isinstance(error, RegistryUnavailableError)):
+                raise
+            raise step_back_at_edges(catalogue.settings, reason, error) from error
+
+
+def _require_older(catalogue: Catalogue, which: str) -> None:
+    champion = catalogue.registry.champion(catalogue.name)
+    wanted = catalogue.version(which)
+    if champion is not None and wanted.version >= champion.version:
+        raise ConfigurationError(
+            f"Version {wanted.version} is not older than the champion, version {champion.version}.",
+            safe="nothing was changed.",
+            next_step="name an older version, or use `eucentric models promote`.",
+        )
 
 
 def _move(catalogue: Catalogue, which: str, reason: str, as_json: bool) -> None:
@@ -69,6 +90,7 @@ def _move(catalogue: Catalogue, which: str, reason: str, as_json: bool) -> None:
         version.version,
         reason=reason,
         who=person(),
+        again=True,
     )
     if as_json:
         facts = {

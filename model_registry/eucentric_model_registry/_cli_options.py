@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from eucentric_core import ConfigurationError, Settings, TrustedKeys, load_settings
+from eucentric_core import ConfigurationError, Settings, TrustedKeys, load_settings, settings_for_model
 
 from ._key_folder import KeyRole
 from ._keys import PASSPHRASE_VARIABLE
@@ -79,8 +79,13 @@ def open_catalogue(config: Path | None, model: str | None) -> Catalogue:
     from ._registry import Registry
 
     settings = load_settings(config)
-    registry = Registry(settings.hub.mlflow_url, TrustedKeys.read(settings.trusted_keys_path))
-    return Catalogue(settings, registry, model or settings.edge.model)
+    registry = Registry(
+        settings.hub.mlflow_url,
+        TrustedKeys.read(settings.trusted_keys_path),
+        login_file=settings.hub.mlflow_login_file,
+    )
+    name = model or settings.edge.model
+    return Catalogue(settings_for_model(settings, name), registry, name)
 
 
 def person() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from eucentric_core import EucentricError, ServiceUnavailableError
 
 __all__ = [
+    "ChampionMovedError",
     "RegistryError",
     "RegistryUnavailableError",
     "SignaturesMissingError",
@@ -35,6 +36,15 @@ class VersionConflictError(RegistryError):
     """The signed version number is not the one the registry would give: build the bundle again."""
 
     code = "registry.version_conflict"
+
+
+class ChampionMovedError(RegistryError):
+    """Somebody else moved the champion after this decision was made: it has to be made again.
+
+    `details["champion"]` is the version that is champion now.
+    """
+
+    code = "registry.champion_moved"
 
 
 class SignaturesMissingError(RegistryError):

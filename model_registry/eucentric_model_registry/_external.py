@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric_core import GoldenChip, Lineage, Settings, sha256_file, write_atomic
+from eucentric_core import GoldenChip, Lineage, Settings, code_version, sha256_file, write_atomic
 from eucentric_models import Decoding, DriftReference, mean_entropy
 from eucentric_models.engines import BundleDraft, ModelDescription, engine_named, read_plain_array
 from eucentric_models.engines._segmentation import SegmentationModel, SegmentationParameters, graph_features
@@ -73,7 +72,7 @@ def import_graph(
             draft = _draft(graph, _frames(graph.frames), aside)
             lineage = Lineage(
                 datasets=(),
-                code_version=f"eucentric {importlib.metadata.version('eucentric')}",
+                code_version=code_version(),
                 trigger_id=trigger_id,
                 policy=None,
                 run_id=trigger_id,

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eucentric_core import read_login
+
 from ._errors import RegistryError, RegistryUnavailableError, UnknownVersionError
+from ._mlflow_library import import_mlflow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,11 +28,13 @@ class MlflowSession:
 
     Args:
         url: tracking and registry URI.
+        login_file: holds name and password where the server asks for them (`hub.mlflow_login_file`).
         timeout_s: for each request; a request is tried three times.
     """
 
-    def __init__(self, url: str, *, timeout_s: int) -> None:
+    def __init__(self, url: str, *, timeout_s: int, login_file: Path | None = None) -> None:
         self._url = url
+        self._login_file = login_file
         self._timeout_s = timeout_s
         self._client: MlflowClient | None = None
 
@@ -41,6 +47,7 @@ class MlflowSession:
             UnknownVersionError: there is no such model or version.
             RegistryError: MLflow refused.
         """
+        import_mlflow()
         import requests
         from mlflow.exceptions import MlflowException
 
@@ -72,7 +79,10 @@ class MlflowSession:
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         # Standard output belongs to the command that was typed, which may print JSON there.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        if self._login_file is not None:
+            login = read_login(self._login_file, setting="hub.mlflow_login_file")
+            os.environ["MLFLOW_TRACKING_USERNAME"] = login.user
+            os.environ["MLFLOW_TRACKING_PASSWORD"] = login.password
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=self._url, registry_uri=self._url)

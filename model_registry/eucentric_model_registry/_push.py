@@ -46,18 +46,23 @@ def pushing(settings: Settings, *, retry_s: float = _RETRY_S) -> Iterator[None]:
         ConfigurationError: the port is in use.
     """
     trusted = settings.trusted_keys_path
-    registry = Registry(settings.hub.mlflow_url, TrustedKeys.read(trusted)) if trusted.exists() else None
+    hub = settings.hub
+    registry = (
+        Registry(hub.mlflow_url, TrustedKeys.read(trusted), login_file=hub.mlflow_login_file)
+        if trusted.exists()
+        else None
+    )
     courier = Courier(settings, None if registry is None else registry.deployments)
     with ExitStack() as stack:
         stack.enter_context(_beside(courier.run, courier.stop, "courier"))
-        if settings.hub.push_port is not None:
+        if hub.push_port is not None:
             secret = webhook_secret(settings)
-            port = stack.enter_context(receiving_hints(settings.hub.push_port, secret, courier.hint))
-            url = settings.hub.push_url or f"http://127.0.0.1:{port}/"
+            port = stack.enter_context(receiving_hints(hub.push_port, secret, courier.hint))
+            url = hub.push_url or f"http://127.0.0.1:{port}/"
             stopping = threading.Event()
 
             def keep_webhook() -> None:
-                while not stopping.is_set() and not _made(settings.hub.mlflow_url, url, secret):
+                while not stopping.is_set() and not _made(hub.mlflow_url, url, secret, hub.mlflow_login_file):
                     stopping.wait(retry_s)
 
             stack.enter_context(_beside(keep_webhook, stopping.set, "push-webhook"))
@@ -76,14 +81,15 @@ def webhook_secret(settings: Settings) -> str:
     return read_secret(path)
 
 
-def make_webhook(mlflow_url: str, url: str, secret: str) -> None:
+def make_webhook(mlflow_url: str, url: str, secret: str, login_file: Path | None = None) -> None:
     """Have MLflow report every alias that moves; one webhook, whoever calls this how often.
 
     Raises:
         RegistryUnavailableError: MLflow does not answer.
         RegistryError: it refuses, for example an address that it must not call.
     """
-    with MlflowSession(mlflow_url, timeout_s=10).asking("make the webhook of this hub") as client:
+    session = MlflowSession(mlflow_url, timeout_s=10, login_file=login_file)
+    with session.asking("make the webhook of this hub") as client:
         events: list[WebhookEventStr | WebhookEvent] = ["model_version_alias.created"]
         existing, token = [], None
         while True:
@@ -105,9 +111,9 @@ def make_webhook(mlflow_url: str, url: str, secret: str) -> None:
             client.create_webhook(WEBHOOK, url, events, secret=secret)
 
 
-def _made(mlflow_url: str, url: str, secret: str) -> bool:
+def _made(mlflow_url: str, url: str, secret: str, login_file: Path | None) -> bool:
     try:
-        make_webhook(mlflow_url, url, secret)
+        make_webhook(mlflow_url, url, secret, login_file)
     except RegistryUnavailableError:
         return False
     except EucentricError as error:

@@ -48,16 +48,24 @@ class Registry:
         mlflow_url: for example `http://127.0.0.1:5000`.
         trusted: keys that may sign bundles.
         timeout_s: for each request; a request is tried three times.
+        login_file: holds name and password where the server asks for them (`hub.mlflow_login_file`).
 
     Raises:
         RegistryUnavailableError: (every method) MLflow does not answer in time.
         RegistryError: (every method) MLflow refused the request.
     """
 
-    def __init__(self, mlflow_url: str, trusted: TrustedKeys, *, timeout_s: int = 10) -> None:
-        self._session = MlflowSession(mlflow_url, timeout_s=timeout_s)
+    def __init__(
+        self, mlflow_url: str, trusted: TrustedKeys, *, timeout_s: int = 10, login_file: Path | None = None
+    ) -> None:
+        self._session = MlflowSession(mlflow_url, timeout_s=timeout_s, login_file=login_file)
         self.trusted = trusted
         self.deployments = Deployments(self._session)
+
+    def names(self) -> tuple[str, ...]:
+        """The models there are, by name; at most 200."""
+        with self._session.asking("list the models") as client:
+            return tuple(sorted(model.name for model in client.search_registered_models(max_results=_PAGE)))
 
     def next_version(self, name: str) -> int:
         """The number that MLflow will give to the next version; it has to be in the signed manifest."""

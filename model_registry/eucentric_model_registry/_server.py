@@ -7,12 +7,12 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from eucentric_core import LocalServer, S3Settings
+from eucentric_core import LocalServer, S3Settings, Settings, local_address
 from eucentric_core.transport import require_loopback, require_port_free
 
 from ._keys import read_secret, write_new
 
-__all__ = ["mlflow_server"]
+__all__ = ["mlflow_server", "mlflow_server_of"]
 
 
 def mlflow_server(
@@ -68,6 +68,25 @@ def mlflow_server(
         **_s3_environment(s3 if artifacts is not None and artifacts.startswith("s3://") else None),
     }
     return LocalServer("mlflow", command, environment, f"http://{host}:{port}", "/health")
+
+
+def mlflow_server_of(settings: Settings) -> LocalServer:
+    """How to start the MLflow of a hub, where its settings say.
+
+    Raises:
+        ConfigurationError: the address is not loopback, or the port is in use.
+    """
+    host, port = local_address(
+        settings.hub.mlflow_url, setting="hub.mlflow_url", example="http://127.0.0.1:PORT"
+    )
+    return mlflow_server(
+        settings.home / "mlflow",
+        host=host,
+        port=port,
+        database=settings.hub.mlflow_database,
+        artifacts=settings.hub.mlflow_artifacts,
+        s3=settings.s3,
+    )
 
 
 def _s3_environment(s3: S3Settings | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from eucentric_core import Settings, channel_credentials, is_loopback
+from eucentric_core import Settings, channel_credentials, is_loopback, settings_by_instrument
 from eucentric_core.transport import PyroControlClient
 
 __all__ = ["EdgeAddress", "calling", "edges_of", "goes_by_releases"]
@@ -26,13 +26,16 @@ class EdgeAddress:
 
 
 def edges_of(settings: Settings) -> tuple[EdgeAddress, ...]:
-    """This site's edge first, then those of `hub.more_edges`; each once."""
-    own = EdgeAddress(settings.edge.reachable_host, settings.edge.control_port)
+    """This site's edge first, then those of other instruments and of `hub.more_edges`; each once."""
+    own = [
+        EdgeAddress(seen.edge.reachable_host, seen.edge.control_port)
+        for seen in settings_by_instrument(settings).values()
+    ]
     others = (
         EdgeAddress(host, int(port))
         for host, _, port in (text.rpartition(":") for text in settings.hub.more_edges)
     )
-    return tuple(dict.fromkeys((own, *others)))
+    return tuple(dict.fromkeys((*own, *others)))
 
 
 @contextmanager

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
-import platform
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from eucentric_core import BundleManifest, Identifier, Lineage, utc_now
+from eucentric_core import BundleManifest, Identifier, Lineage, run_environment, utc_now
 
 from ._errors import RegistryError
 from ._registered import RegisteredVersion
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["checked_name", "is_valid", "registered_version", "trigger_digest", "version_tags"]
 
-_PACKAGES = ("eucentric", "torch", "numpy", "safetensors", "mlflow", "tuf")
 _NAME: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
@@ -55,7 +51,7 @@ def version_tags(manifest: BundleManifest, envelope_sha256: str) -> dict[str, st
         "registered_utc": utc_now().isoformat(),
         "lineage": lineage.model_dump_json(),
         "metrics": json.dumps(manifest.metrics),
-        "environment": json.dumps(_environment()),
+        "environment": json.dumps(run_environment()),
         "trigger_sha256": trigger_digest(lineage.trigger_id),
         # The rest is for people who look at MLflow's own page.
         "trigger_id": lineage.trigger_id,
@@ -64,14 +60,6 @@ def version_tags(manifest: BundleManifest, envelope_sha256: str) -> dict[str, st
         "code_version": lineage.code_version,
         "training_run_id": lineage.run_id,
     }
-
-
-def _environment() -> dict[str, str]:
-    found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
-    for package in _PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
 
 
 def is_valid(version: ModelVersion) -> bool:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._run_moments import at_next_run
 from ..network_spec import NetworkSpec
 from ._errors import BackendError
 from ._frame_shape import FrameShape
+from ._graph_writer import GraphWriter
 from ._protocols import EnsembleOutput
 from ._source import EnsembleSource
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+    from onnx import ModelProto, ValueInfoProto
 
 __all__ = ["IMAGES", "MAPS", "named_output", "onnx_bytes", "onnx_graph"]
 
@@ -47,6 +49,7 @@ def onnx_graph(source: EnsembleSource) -> ModelProto:
     """
     writer = _Writer(source.spec)
     for index, tensors in enumerate(source.tensors()):
+        at_next_run()
         writer.member(f"m{index}", {key: value.numpy() for key, value in tensors.items()})
     return writer.finished()
 
@@ -54,7 +57,9 @@ def onnx_graph(source: EnsembleSource) -> ModelProto:
 @lru_cache(maxsize=4)
 def onnx_bytes(source: EnsembleSource) -> bytes:
     """The same graph as the content of a file; an installation needs it for several shapes."""
-    return onnx_graph(source).SerializeToString()
+    graph = onnx_graph(source)
+    at_next_run()
+    return graph.SerializeToString()
 
 
 def named_output(frame: FrameShape, count: int, said: Mapping[str, NDArray[np.float32]]) -> EnsembleOutput:
@@ -62,13 +67,12 @@ def named_output(frame: FrameShape, count: int, said: Mapping[str, NDArray[np.fl
     return frame.output(count, said[MAPS], said.get(DEVIATION), said.get(STRONGEST), said[EMBEDDING])
 
 
-class _Writer:
+class _Writer(GraphWriter):
     """Nodes and weights, in order."""
 
     def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
         self._spec = spec
-        self._nodes: list[NodeProto] = []
-        self._tensors: list[TensorProto] = []
         self._probabilities: list[str] = []
         self._embeddings: list[str] = []
         self._folded = self._node("SpaceToDepth", [IMAGES], "folded", blocksize=spec.stem_factor)
@@ -177,9 +181,6 @@ class _Writer:
             inputs.append(self._tensor(f"{name}.{path}.bias", weights[f"{path}.bias"]))
         return self._node("Conv", inputs, f"{name}.{path}.convolved", pads=[pad] * 4)
 
-    def _relu(self, features: str) -> str:
-        return self._node("Relu", [features], f"{features}.relu")
-
     def _mean(self, name: str, parts: Sequence[str]) -> str:
         return self._node("Mean", parts, name) if len(parts) > 1 else parts[0]
 
@@ -198,18 +199,6 @@ class _Writer:
     def _unfolded(self, folded: str, name: str) -> str:
         factor = self._spec.stem_factor
         return self._node("DepthToSpace", [folded], name, blocksize=factor, mode="CRD")
-
-    def _node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        from onnx import helper
-
-        self._nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
-        return output
-
-    def _tensor(self, name: str, values: NDArray[np.generic]) -> str:
-        from onnx import numpy_helper
-
-        self._tensors.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
 
 
 def _described(name: str, dimensions: int) -> ValueInfoProto:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ._source import EnsembleSource
 
-__all__ = ["Backend", "CompiledEnsemble", "EnsembleOutput", "Precision"]
+__all__ = ["Backend", "CompiledEnsemble", "EnsembleOutput", "ForeignGraph", "GraphBackend", "Precision"]
 
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 
@@ -98,6 +98,43 @@ class Backend(Protocol):
             BackendUnavailableError: see `unavailable`.
             BackendError: shape, batch or threads are out of bounds, or the runtime refuses the network.
             WeightsError: the weights do not fit the architecture.
+        """
+
+
+class ForeignGraph(Protocol):
+    """A graph of one input and at least one output, ready for images of any shape; threads may share it."""
+
+    def run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute.
+
+        Args:
+            images: (1, 1, ny, nx) float32. The first frame of another shape may wait until it is compiled.
+
+        Returns:
+            The first output, an array of the caller's own.
+
+        Raises:
+            BackendError: the runtime failed, or the graph was closed.
+        """
+
+    def close(self) -> None:
+        """Give memory and threads back. A call of `run` after it raises `BackendError`."""
+
+
+@runtime_checkable
+class GraphBackend(Protocol):
+    """A back end that also computes graphs from elsewhere; see :class:`Backend` for the rest of it."""
+
+    def open_graph(self, graph: bytes, *, threads: int = 1) -> ForeignGraph:
+        """Make a graph ready.
+
+        Args:
+            graph: content of an ONNX file that needs no other file and no operators but ONNX's own.
+            threads: CPU threads that one call may use.
+
+        Raises:
+            BackendUnavailableError: this machine does not have the back end.
+            BackendError: the runtime refuses the graph.
         """
 
 

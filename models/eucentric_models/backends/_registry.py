@@ -9,7 +9,7 @@ from ._openvino import OpenVinoBackend
 from ._protocols import Backend
 from ._torch import TorchBackend
 
-__all__ = ["BACKENDS", "REFERENCE", "backend_named"]
+__all__ = ["BACKENDS", "REFERENCE", "UNTESTED", "backend_named"]
 
 REFERENCE = "torch"
 """What every other back end is compared with; it is there wherever models are opened."""
@@ -36,6 +36,9 @@ BACKENDS: tuple[Backend, ...] = (
         behind=("CUDAExecutionProvider",),
     ),
 )
+
+UNTESTED = frozenset({"cuda", "cuda-bf16", "cuda-fp16", "tensorrt-fp16"})
+"""Names of those that were written without their device at hand and never ran on one (docs/edge.md)."""
 
 
 def backend_named(name: str) -> Backend:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from .._run_moments import at_next_run
 from ..network_spec import NetworkSpec
 
 if TYPE_CHECKING:
@@ -71,7 +72,11 @@ class EnsembleSource:
         """
         from ..networks import checked_tensors
 
-        return tuple(checked_tensors(self.spec, blob) for blob in self.members)
+        read = []
+        for blob in self.members:
+            at_next_run()
+            read.append(checked_tensors(self.spec, blob))
+        return tuple(read)
 
     @cached_property
     def sha256(self) -> str:

@@ -6,14 +6,14 @@ this package imports no torch: an engine does so when it opens a model.
 
 from __future__ import annotations
 
+from ..result_columns import Column, position_columns
 from ._description import MODEL_FILE, ModelDescription, read_description
 from ._draft import BundleDraft
 from ._errors import EngineError
 from ._findings import Findings
 from ._golden import read_plain_array, require_golden_answers
-from ._live import LiveAnswer, LiveModel, PortableModel, SupportedModel, live_answers
-from ._positions import position_columns
-from ._protocols import Column, Engine, EngineModel, EngineResult
+from ._live import DescribedLiveModel, LiveAnswer, LiveModel, PortableModel, SupportedModel, live_answers
+from ._protocols import Engine, EngineModel, EngineResult
 from ._registry import engine_named, engines
 from ._shipped import shipped_folder, shipped_models
 from ._write import write_model_folder
@@ -22,6 +22,7 @@ __all__ = [
     "MODEL_FILE",
     "BundleDraft",
     "Column",
+    "DescribedLiveModel",
     "Engine",
     "EngineError",
     "EngineModel",

@@ -139,6 +139,13 @@ class AtomsModel:
             self._drift_reference.score(inference.features)
         return inference.maps
 
+    @property
+    def reference(self) -> str:
+        """See `PortableModel`."""
+        from ..backends import REFERENCE
+
+        return REFERENCE
+
     def on_backend(self, name: str, *, threads: int, batch: int = 1) -> LiveAtomsModel:
         """The same ensemble on a back end; see `PortableModel`.
 

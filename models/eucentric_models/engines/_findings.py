@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from ._positions import position_columns
-from ._protocols import Column
+from ..result_columns import Column, position_columns
 
 __all__ = ["Findings"]
 

@@ -11,10 +11,18 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ._description import ModelDescription
 from ._findings import Findings
 from ._protocols import EngineModel, EngineResult
 
-__all__ = ["LiveAnswer", "LiveModel", "PortableModel", "SupportedModel", "live_answers"]
+__all__ = [
+    "DescribedLiveModel",
+    "LiveAnswer",
+    "LiveModel",
+    "PortableModel",
+    "SupportedModel",
+    "live_answers",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +60,21 @@ class LiveModel(Protocol):
         """
 
 
+class DescribedLiveModel(LiveModel, Protocol):
+    """One that answers frames and nothing else, for example because it is open in another process."""
+
+    @property
+    def description(self) -> ModelDescription:
+        """What was opened."""
+
+
 @runtime_checkable
 class PortableModel(Protocol):
     """A model whose network other back ends can compute."""
+
+    @property
+    def reference(self) -> str:
+        """Name of the back end that serves where nothing else was chosen or passes the golden test."""
 
     def on_backend(self, name: str, *, threads: int, batch: int = 1) -> EngineModel:
         """The same model on a back end, see `eucentric_models.backends.backend_named`.
@@ -77,7 +97,7 @@ class SupportedModel(Protocol):
 
 
 def live_answers(
-    model: EngineModel,
+    model: EngineModel | LiveModel,
     images: Sequence[NDArray[np.generic]],
     *,
     pixel_sizes_m: Sequence[float | None],

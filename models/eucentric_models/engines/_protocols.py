@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -10,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from ..result_columns import Column
 from ._description import ModelDescription
 
-__all__ = ["Column", "Engine", "EngineModel", "EngineResult"]
-
-Column = Sequence[str] | NDArray[np.generic]
-"""A column of a table, one value a row."""
+__all__ = ["Engine", "EngineModel", "EngineResult"]
 
 
 class EngineResult(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +19,12 @@ from ..drift import DriftReference
 from ..preprocessing import check_frame
 from ..uncertainty import mean_entropy
 from ._description import ModelDescription
-from ._errors import unusable_model
+from ._errors import EngineError, unusable_model
 from ._findings import Findings
 from ._live import LiveAnswer
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+    from ..backends import ForeignGraph
 
 __all__ = [
     "SEGMENTATION",
@@ -55,21 +56,61 @@ class SegmentationParameters(FrozenModel):
 
 
 class SegmentationModel:
-    """An open graph; see `EngineModel`."""
+    """An open graph; see `EngineModel`.
+
+    Args:
+        description: of the model.
+        content: of the .onnx file, for other back ends.
+        graph: the same, ready on one of them.
+        parameters: how it is used.
+        decoding: how peaks are found in its maps.
+        drift_reference: None where there is none.
+    """
 
     def __init__(
         self,
         description: ModelDescription,
-        session: InferenceSession,
+        content: bytes,
+        graph: ForeignGraph,
         parameters: SegmentationParameters,
         decoding: Decoding,
         drift_reference: DriftReference | None,
     ) -> None:
         self.description = description
-        self._session = session
+        self._content = content
+        self._graph = graph
         self._parameters = parameters
         self._decoding = decoding
         self._drift_reference = drift_reference
+
+    @property
+    def reference(self) -> str:
+        """See `PortableModel`."""
+        from ..backends import GRAPH_REFERENCE
+
+        return GRAPH_REFERENCE
+
+    def on_backend(self, name: str, *, threads: int, batch: int = 1) -> SegmentationModel:
+        """The same graph on another back end; see `PortableModel`. Frames are computed one by one.
+
+        Raises:
+            BackendUnavailableError: this machine does not have it, or it computes no graphs from elsewhere.
+            BackendError: the runtime refuses the graph.
+        """
+        from ..backends import open_graph
+
+        return SegmentationModel(
+            self.description,
+            self._content,
+            open_graph(name, self._content, threads=threads),
+            self._parameters,
+            self._decoding,
+            self._drift_reference,
+        )
+
+    def close(self) -> None:
+        """Give the back end's memory and threads back."""
+        self._graph.close()
 
     def apply(self, image: NDArray[np.generic], *, pixel_size_m: float | None) -> Findings:
         """Find what the graph sees in one image, as points at the peaks of its classes.
@@ -143,9 +184,7 @@ class SegmentationModel:
         ny, nx = image.shape
         multiple = self._parameters.size_multiple
         padded = np.pad(image, [(0, -ny % multiple), (0, -nx % multiple)], mode="reflect")
-        (name,) = (given.name for given in self._session.get_inputs())
-        (output, *_) = self._session.run(None, {name: padded[np.newaxis, np.newaxis]})
-        logits = np.asarray(output, np.float32)
+        logits = self._graph.run(np.ascontiguousarray(padded)[np.newaxis, np.newaxis])
         wanted = len(self.description.classes) + (self._parameters.background is not None)
         if logits.shape != (1, wanted, *padded.shape):
             raise unusable_model(f"The graph answers {logits.shape} to an image of {padded.shape}.")
@@ -162,7 +201,7 @@ class SegmentationEngine:
     takes: Literal["image", "spectra"] = "image"
 
     def open(self, folder: Path, description: ModelDescription, *, device: str = "cpu") -> SegmentationModel:
-        """Open a graph on the CPU.
+        """Open a graph with ONNX Runtime on all processors; `on_backend` gives it to others.
 
         Raises:
             EngineError: the graph is none, needs files or operators from elsewhere, or does not fit.
@@ -181,9 +220,11 @@ class SegmentationEngine:
         if path.stat().st_size > _MAX_GRAPH_BYTES:
             raise unusable_model(f"{path.name} is larger than {_MAX_GRAPH_BYTES} bytes.")
         reference = description.drift_reference
+        content = path.read_bytes()
         return SegmentationModel(
             description,
-            _session(path.read_bytes()),
+            content,
+            _opened(content),
             parameters,
             decoding,
             None if reference is None else DriftReference.from_json((folder / reference).read_bytes()),
@@ -211,24 +252,32 @@ def graph_features(image: NDArray[np.generic], maps: NDArray[np.float32]) -> NDA
     )
 
 
-def _session(content: bytes) -> InferenceSession:
+def _opened(content: bytes) -> ForeignGraph:
+    from ..backends import GRAPH_REFERENCE, BackendError, BackendUnavailableError, open_graph
+
     try:
         import onnx
-        from onnxruntime import InferenceSession, SessionOptions
     except ModuleNotFoundError as error:
-        raise unusable_model(
-            f"Models of the engine 'segmentation' need {error.name}.", "pip install 'eucentric[onnx]'"
-        ) from error
+        raise _needs_onnx(error.name or "onnx") from error
     try:
         graph = onnx.load_model_from_string(content)
         onnx.checker.check_model(graph)
         _require_contained(graph)
-        options = SessionOptions()
-        options.log_severity_level = 3
-        return InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    # What these two libraries raise of a damaged graph has no common base.
+    # What this library raises of a damaged graph has no common base.
     except Exception as error:
         raise unusable_model(f"The graph cannot be opened: {str(error)[:300]}.") from error
+    try:
+        return open_graph(GRAPH_REFERENCE, content, threads=os.cpu_count() or 1)
+    except BackendUnavailableError as error:
+        raise _needs_onnx(error.what) from error
+    except BackendError as error:
+        raise unusable_model(f"The graph cannot be opened: {error.what}") from error
+
+
+def _needs_onnx(what: str) -> EngineError:
+    return unusable_model(
+        f"Models of the engine 'segmentation' need {what}.", "pip install 'eucentric[onnx]'"
+    )
 
 
 def _require_contained(graph: Any) -> None:

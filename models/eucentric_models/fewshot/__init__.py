@@ -7,7 +7,7 @@ are opened.
 
 from __future__ import annotations
 
-from ._chips import ChipGrid, Chips, GreyScale, cut_chips
+from ._chips import ChipGrid, Chips, GreyScale, content_sha256, cut_chips
 from ._class_map import ChipFindings, ClassMap, ClassShare
 from ._contrast import equalised
 from ._embedding_cache import EmbeddingCache
@@ -63,6 +63,7 @@ __all__ = [
     "SupportSetError",
     "TypicalDistances",
     "check_support",
+    "content_sha256",
     "cut_chips",
     "distances_to",
     "equalised",

@@ -97,19 +97,7 @@ class SupportSet(FrozenModel):
             ChipError: there is no chip at a place.
         """
         index = {label: [chips.at(row, column) for row, column in places] for label, places in chosen.items()}
-        named = tuple(
-            SupportChip(
-                label=label,
-                sha256=content_sha256(chips.pixels[i]),
-                frame_sha256=chips.frame_sha256,
-                row=int(chips.rows[i]),
-                column=int(chips.columns[i]),
-                top_px=int(chips.tops_px[i]),
-                left_px=int(chips.lefts_px[i]),
-            )
-            for label, places in index.items()
-            for i in places
-        )
+        named = tuple(_cut(label, chips, i) for label, places in index.items() for i in places)
         picked = [chips.pixels[i] for places in index.values() for i in places]
         return cls._embedded(encoder, named, picked, chips.grey_scale, chips.pixel_size_m)
 
@@ -144,6 +132,45 @@ class SupportSet(FrozenModel):
             for (label, name, _), array in zip(listed, arrays, strict=True)
         )
         return cls._embedded(encoder, named, [scale.applied(array) for array in arrays], scale, pixel_size_m)
+
+    @classmethod
+    def joined(
+        cls,
+        encoder: ChipEncoder,
+        chips: Chips,
+        chosen: Mapping[str, Sequence[tuple[int, int]]],
+        *,
+        earlier: SupportSet,
+        kept: Mapping[int, str],
+    ) -> Self:
+        """A support set of chips of one frame and of chips of an earlier set, on their own grey scale each.
+
+        Args:
+            encoder: makes the embeddings.
+            chips: of the frame; the size of a chip and the grey scale of the set are theirs.
+            chosen: rows and columns of the chips of each class.
+            earlier: the other set. It is reduced or enlarged to the size of these chips.
+            kept: which of its chips, and the class of each.
+
+        Raises:
+            SupportSetError: as for :meth:`build`, or the earlier set was kept without pixels.
+            ChipError: there is no chip at a place.
+        """
+        if earlier.pixels is None:
+            raise _refused("the earlier set holds no pixels")
+        old = resize(earlier.pixels.array(), chips.side_px)
+        labels = tuple(dict.fromkeys([*chosen, *kept.values()]))
+        named: list[SupportChip] = []
+        picked: list[NDArray[np.float32]] = []
+        for label in labels:
+            for row, column in chosen.get(label, ()):
+                index = chips.at(row, column)
+                named.append(_cut(label, chips, index))
+                picked.append(chips.pixels[index])
+            for index in (index for index, own in kept.items() if own == label):
+                named.append(earlier.chips[index].model_copy(update={"label": label}))
+                picked.append(old[index])
+        return cls._embedded(encoder, tuple(named), picked, chips.grey_scale, chips.pixel_size_m)
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
@@ -279,6 +306,18 @@ class SupportSet(FrozenModel):
         if len(lengths) != 1 or len(self.embeddings.shape) != 2:
             raise ValueError("chips, embeddings and pixels differ in number")
         return self
+
+
+def _cut(label: str, chips: Chips, index: int) -> SupportChip:
+    return SupportChip(
+        label=label,
+        sha256=content_sha256(chips.pixels[index]),
+        frame_sha256=chips.frame_sha256,
+        row=int(chips.rows[index]),
+        column=int(chips.columns[index]),
+        top_px=int(chips.tops_px[index]),
+        left_px=int(chips.lefts_px[index]),
+    )
 
 
 def _require_enough(labels: Sequence[str], *, within: Sequence[str] = ()) -> None:

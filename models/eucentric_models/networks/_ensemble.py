@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .._run_moments import at_next_run
 from ..decoding import Decoding, Detections, decode
 from ..drift import frame_features
 from ..lattice_prior import settled
@@ -17,7 +19,8 @@ from ..network_spec import NetworkSpec
 from ..preprocessing import DEFAULT_PREPROCESSING, Preprocessing, network_input
 from ..resampling import resample, rescaled_positions
 from ..uncertainty import mean_entropy
-from ._weights import load_weights
+from ._unet import UNet
+from ._weights import checked_tensors, load_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,9 @@ class Inference:
 class Ensemble:
     """Immutable set of networks of one architecture; safe to share between threads.
 
+    The weights are checked at once; on the CPU the networks are built with the first frame. An edge that
+    gives the weights to another back end never needs them.
+
     Args:
         spec: architecture of every member.
         members: one safetensors blob per member, at least one.
@@ -93,10 +99,21 @@ class Ensemble:
         self.preprocessing = preprocessing
         self._device = torch.device(device)
         self._dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-        self._networks = tuple(load_weights(spec, blob).to(self._device, self._dtype) for blob in members)
+        self._members = tuple(members)
+        if self._device.type != "cpu":
+            # A device that cannot take them has to say so here.
+            len(self._networks)
+            return
+        for blob in self._members:
+            at_next_run()
+            checked_tensors(spec, blob)
+
+    @cached_property
+    def _networks(self) -> tuple[UNet, ...]:
+        return tuple(load_weights(self.spec, blob).to(self._device, self._dtype) for blob in self._members)
 
     def __len__(self) -> int:
-        return len(self._networks)
+        return len(self._members)
 
     def infer(self, frame: NDArray[np.generic], *, pixel_size_m: float | None = None) -> Inference:
         """Run every member on one raw frame.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 if TYPE_CHECKING:
-    from ..engines import Column
+    from ..result_columns import Column
 
 __all__ = ["Forecast"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from ..engines import Column, position_columns
+from ..result_columns import Column, position_columns
 
 __all__ = ["PropertyMap"]
 

@@ -1,13 +1,16 @@
-"""Places of an image as columns of a table."""
+"""Results as columns of a table."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._protocols import Column
+__all__ = ["Column", "position_columns"]
 
-__all__ = ["position_columns"]
+Column = Sequence[str] | NDArray[np.generic]
+"""A column of a table, one value a row."""
 
 
 def position_columns(positions_px: NDArray[np.generic], pixel_size_m: float | None) -> dict[str, Column]:

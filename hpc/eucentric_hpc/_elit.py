@@ -44,7 +44,7 @@ def train_ensemble(
         executor: where the work runs; it stays open.
         request: what to train on what.
         progress: called when a stage or a member is done.
-        watch: called every other second in between.
+        watch: called every other second in between, and when a task is done.
 
     Raises:
         TrainingInterruptedError: ``request.timeout_s`` passed; work not yet started was cancelled.

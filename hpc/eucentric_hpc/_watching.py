@@ -17,8 +17,8 @@ _LOOK_PERIOD_S = 2.0
 _T = TypeVar("_T")
 
 Watch = Callable[[tuple[TrainingProgress, ...], str | None], None]
-"""Called every other second while something is waited for, with how far each training is, and with what the
-work waits for, e.g. `queued in Slurm: Priority, 4 min` (None when it runs)."""
+"""Called every other second while something is waited for, and when it is done: with how far each training
+is, and with what the work waits for, e.g. `queued in Slurm: Priority, 4 min` (None when it runs)."""
 
 
 def looking_at(executor: Executor, folder: Path, watch: Watch | None) -> Callable[[], None]:
@@ -39,7 +39,8 @@ def wait_watching(
     Args:
         futures: at least one.
         deadline_s: on the monotonic clock.
-        look: called at most every other second, in this thread.
+        look: called in this thread, at most every other second and once when some are done, so that the last
+            step of a training is seen too.
 
     Returns:
         Those that are done, none if the deadline came first, and the others.
@@ -47,6 +48,6 @@ def wait_watching(
     while True:
         left_s = max(0.0, deadline_s - time.monotonic())
         done, pending = wait(futures, timeout=min(left_s, _LOOK_PERIOD_S), return_when="FIRST_COMPLETED")
+        look()
         if done or left_s == 0:
             return done, pending
-        look()

@@ -104,6 +104,9 @@ class ComputeExecutor(Executor):
             broken = self._backend.broken()
             self._settle(future, broken or worker_lost(error, tries, last_lines(self._run_dir)))
             return
+        except EucentricError as error:
+            self._settle(future, error)
+            return
         except BaseException:
             # Nobody would ever settle it.
             future.cancel()

@@ -55,6 +55,7 @@ def globus_compute(settings: HpcSettings, run_dir: Path, globus: GlobusSettings)
             safe="nothing was started.",
             next_step="pip install 'eucentric[globus-compute]'",
         ) from error
+    allowed = site.globus_compute.function
     with _client(globus) as client:
         tasks = Executor(
             endpoint_id=site.globus_compute.endpoint,
@@ -73,7 +74,11 @@ def globus_compute(settings: HpcSettings, run_dir: Path, globus: GlobusSettings)
 
         def submit(run: Callable[[Call], Outcome], call: Call) -> Future[Outcome]:
             outer: Future[Outcome] = Future()
-            inner: Future[Outcome] = tasks.submit(run, call)  # type: ignore[no-untyped-call]
+            inner: Future[Outcome] = (
+                tasks.submit(run, call)  # type: ignore[no-untyped-call]
+                if allowed is None
+                else tasks.submit_to_registered_function(allowed, args=(call,))
+            )
             inner.add_done_callback(lambda done: _pass_on(done, outer, site.name))
             return outer
 

@@ -6,10 +6,13 @@ import logging
 import shlex
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, InvalidStateError
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +20,7 @@ from eucentric_core import EucentricError
 
 from ._compute import Backend
 from ._errors import no_worker
+from ._task import Call, Outcome
 
 if TYPE_CHECKING:
     from parsl import DataFlowKernel
@@ -24,7 +28,9 @@ if TYPE_CHECKING:
     from parsl.executors.status_handling import BlockProviderExecutor
     from parsl.jobs.states import JobStatus
 
-__all__ = ["LABEL", "Pool", "running_kernel", "wait_for_workers"]
+__all__ = ["LABEL", "Kernels", "Pool", "running_kernel", "wait_for_workers"]
+
+_log = logging.getLogger(__name__)
 
 LABEL = "eucentric"
 """How Parsl calls this executor, and with it every job."""
@@ -33,6 +39,11 @@ _HERE = Path(__file__).parent
 _POOL = "parsl.executors.high_throughput.process_worker_pool"
 _LOST_BEATS = 6
 _POLL_S = 0.05
+_LOOK_S = 1.0
+_COMMAND_S = 15.0
+_TIMES_ANEW = 1
+_FAIL_TRIES = 40
+_END_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +78,158 @@ class Pool:
 @contextmanager
 def running_kernel(
     pool: Pool, run_dir: Path, waiting: Callable[[], str | None]
-) -> Iterator[tuple[HighThroughputExecutor, DataFlowKernel, Backend]]:
+) -> Iterator[tuple[Kernels, Backend]]:
     """Start Parsl; at the end its blocks are cancelled and its own processes are gone."""
-    from parsl import Config, DataFlowKernel
-    from parsl.concurrent import ParslPoolExecutor
-    from parsl.executors import HighThroughputExecutor
     from parsl.executors.errors import BadStateException
     from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
     # Parsl tells every change of state of every task at INFO.
     logging.getLogger("parsl").setLevel(logging.WARNING)
-    workers = HighThroughputExecutor(
+    kernels = Kernels(pool, run_dir)
+    lost = (WorkerLost, ManagerLost, BadStateException, _HopelessError)
+    try:
+        kernels.start()
+        yield kernels, Backend(kernels.submit, lost, kernels.broken, waiting)
+    finally:
+        kernels.close()
+
+
+class Kernels:
+    """Parsl, and Parsl once more if its interchange ends: without one, tasks would wait for ever.
+
+    Args:
+        pool: where its workers run.
+        run_dir: for its logs.
+    """
+
+    def __init__(self, pool: Pool, run_dir: Path) -> None:
+        self._pool = pool
+        self._run_dir = run_dir
+        self._lock = threading.RLock()
+        self._closing = threading.Event()
+        self._workers: HighThroughputExecutor | None = None
+        self._kernel: DataFlowKernel | None = None
+        self._tasks: Executor | None = None
+        self._anew = _TIMES_ANEW
+
+    def start(self) -> None:
+        """Start it.
+
+        Raises:
+            ServiceUnavailableError: its interchange does not come up.
+        """
+        from parsl.concurrent import ParslPoolExecutor
+
+        with self._lock:
+            while True:
+                workers = _workers(self._pool, self._run_dir)
+                try:
+                    kernel = _kernel(workers, self._run_dir)
+                    break
+                except Exception as error:
+                    # Parsl says nothing more exact; its pipe breaks where the interchange is gone at once.
+                    if type(error) is not Exception and not isinstance(error, BrokenPipeError):
+                        raise
+                    _end_interchange(workers)
+                    if not self._anew:
+                        raise no_worker(str(error), self._run_dir) from error
+                    self._anew -= 1
+                    _log.warning("Parsl is started anew: %s", error)
+            _bound_commands(workers)
+            self._workers, self._kernel = workers, kernel
+            self._tasks = ParslPoolExecutor(dfk=kernel)
+        threading.Thread(target=self._watch, args=(workers,), name="interchange", daemon=True).start()
+
+    @property
+    def workers(self) -> HighThroughputExecutor:
+        """Parsl's executor that is in use, or was last.
+
+        Raises:
+            RuntimeError: none was started.
+        """
+        if self._workers is None:
+            raise RuntimeError("Parsl was not started")
+        return self._workers
+
+    def submit(self, fn: Callable[[Call], Outcome], call: Call) -> Future[Outcome]:
+        """Hand a task over, to a new Parsl if the interchange of the former has ended."""
+        with self._lock:
+            self.renew()
+            if self._tasks is None:
+                raise RuntimeError("Parsl was not started")
+            return self._tasks.submit(fn, call)
+
+    def renew(self) -> None:
+        """Start Parsl anew if its interchange has ended and that may still be tried."""
+        with self._lock:
+            if self._may_be_renewed():
+                self._anew -= 1
+                _log.warning("Parsl is started anew: %s", self.workers.executor_exception)
+                # Two workers with one task would get in each other's way at its checkpoints.
+                self._end()
+                self.start()
+
+    def broken(self) -> EucentricError | None:
+        """Why it is of no more use, None while it is or can be renewed."""
+        if not self.workers.bad_state_is_set or self._may_be_renewed():
+            return None
+        return no_worker(str(self.workers.executor_exception), self._run_dir)
+
+    def close(self) -> None:
+        """Cancel blocks and end all processes of its own."""
+        self._closing.set()
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
+        kernel, self._kernel = self._kernel, None
+        if kernel is None:
+            return
+        kernel.cleanup()
+        workers = self.workers
+        if not workers.bad_state_is_set:
+            return
+        # Parsl cancels no block of an executor that failed.
+        jobs = list(workers.blocks_to_job_id.values())
+        self._pool.provider.cancel(jobs)
+        deadline = time.monotonic() + self._pool.grace_s + _END_S
+        while time.monotonic() < deadline:
+            if all(status.terminal for status in self._pool.provider.status(jobs)):
+                return
+            time.sleep(_POLL_S)
+        _log.warning("workers of a Parsl that failed have not ended within %g s", self._pool.grace_s + _END_S)
+
+    def _may_be_renewed(self) -> bool:
+        ended = isinstance(self.workers.executor_exception, _InterchangeEndedError)
+        return ended and self.workers.bad_state_is_set and self._anew > 0 and not self._closing.is_set()
+
+    def _watch(self, workers: HighThroughputExecutor) -> None:
+        """Parsl itself does not look whether its interchange is alive."""
+        while not self._closing.wait(_LOOK_S):
+            process = workers.interchange_proc
+            if process is not None and (status := process.poll()) is not None:
+                if not self._closing.is_set() and not workers.bad_state_is_set:
+                    _fail_all(workers, _InterchangeEndedError(f"Parsl's interchange ended (status {status})"))
+                return
+
+
+def _fail_all(workers: HighThroughputExecutor, error: Exception) -> None:
+    """Fail all tasks; Parsl goes through them while results that came just before take theirs away."""
+    for _ in range(_FAIL_TRIES):
+        try:
+            workers.set_bad_state_and_fail_all(error)
+        except (RuntimeError, InvalidStateError) as race:
+            _log.debug("once more: %s", race)
+            time.sleep(_POLL_S)
+        else:
+            return
+    _log.error("not all tasks of a Parsl without interchange could be failed")
+
+
+def _workers(pool: Pool, run_dir: Path) -> HighThroughputExecutor:
+    from parsl.executors import HighThroughputExecutor
+
+    return HighThroughputExecutor(
         label=LABEL,
         address=pool.address,
         encrypted=True,
@@ -91,7 +243,12 @@ def running_kernel(
         block_error_handler=_GivingUp(pool, run_dir),
         provider=pool.provider,
     )
-    kernel = DataFlowKernel(
+
+
+def _kernel(workers: HighThroughputExecutor, run_dir: Path) -> DataFlowKernel:
+    from parsl import Config, DataFlowKernel
+
+    return DataFlowKernel(
         Config(
             executors=[workers],
             run_dir=str(run_dir / "parsl"),
@@ -104,17 +261,22 @@ def running_kernel(
         )
     )
 
-    def broken() -> EucentricError | None:
-        if not workers.bad_state_is_set:
-            return None
-        return no_worker(str(workers.executor_exception), run_dir)
 
-    tasks = ParslPoolExecutor(dfk=kernel)
-    lost = (WorkerLost, ManagerLost, BadStateException, _HopelessError)
-    try:
-        yield workers, kernel, Backend(tasks.submit, lost, broken, waiting)
-    finally:
-        kernel.cleanup()
+def _bound_commands(workers: HighThroughputExecutor) -> None:
+    """Parsl waits without end for answers of its interchange, and could not even be closed without one."""
+    client = workers.command_client
+    client.run = partial(client.run, timeout_s=_COMMAND_S)  # type: ignore[method-assign]
+
+
+def _end_interchange(workers: HighThroughputExecutor) -> None:
+    process = workers.interchange_proc
+    if process is not None and process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+class _InterchangeEndedError(Exception):
+    """The process between this one and the workers is gone."""
 
 
 class _HopelessError(Exception):
@@ -131,6 +293,8 @@ class _GivingUp:
     def __call__(self, workers: BlockProviderExecutor, status: dict[str, JobStatus]) -> None:
         from parsl.executors import HighThroughputExecutor
 
+        if workers.bad_state_is_set:
+            return
         if not isinstance(workers, HighThroughputExecutor):
             raise TypeError(f"{type(workers).__name__} does not tell which blocks came up")
         if (late := self._pool.too_late()) is not None:
@@ -149,19 +313,29 @@ class _GivingUp:
             workers.set_bad_state_and_fail_all(_HopelessError(why))
 
 
-def wait_for_workers(workers: HighThroughputExecutor, run_dir: Path, timeout_s: float) -> None:
+def wait_for_workers(kernels: Kernels, run_dir: Path, timeout_s: float) -> None:
     """Wait until the first workers are there.
 
     Raises:
         ServiceUnavailableError: none came in time, or none will; names the log.
     """
     deadline = time.monotonic() + timeout_s
-    while not workers.connected_managers():
-        if workers.bad_state_is_set:
-            raise no_worker(str(workers.executor_exception), run_dir)
+    while not _some_came(kernels):
+        if (broken := kernels.broken()) is not None:
+            raise broken
         if time.monotonic() > deadline:
             raise no_worker(f"none within {timeout_s:g} s", run_dir)
         time.sleep(_POLL_S)
+
+
+def _some_came(kernels: Kernels) -> bool:
+    from parsl.executors.high_throughput.errors import CommandClientBadError, CommandClientTimeoutError
+
+    kernels.renew()
+    try:
+        return bool(kernels.workers.connected_managers())
+    except (CommandClientBadError, CommandClientTimeoutError):
+        return False
 
 
 def _launch_command(pool: Pool, run_dir: Path) -> str:

@@ -35,8 +35,8 @@ def parsl_local(settings: HpcSettings, run_dir: Path) -> Iterator[ComputeExecuto
     )
     pool = Pool(provider, settings.workers, settings.grace_s, address="127.0.0.1")
     try:
-        with running_kernel(pool, run_dir, lambda: None) as (workers, _, backend):
-            wait_for_workers(workers, run_dir, settings.start_timeout_s)
+        with running_kernel(pool, run_dir, lambda: None) as (kernels, backend):
+            wait_for_workers(kernels, run_dir, settings.start_timeout_s)
             with computing(backend, settings, run_dir) as compute:
                 yield compute
     finally:

@@ -16,13 +16,11 @@ from eucentric_core import ConfigurationError, HpcSettings
 from ._compute import ComputeExecutor, computing
 from ._environment import site_lines, worker_environment
 from ._errors import no_worker
-from ._parsl import Pool, running_kernel
+from ._parsl import Kernels, Pool, running_kernel
 from ._site import Site, SlurmSite
 from ._site_file import SiteError, site_of
 
 if TYPE_CHECKING:
-    from parsl.executors import HighThroughputExecutor
-
     from ._slurm_provider import WatchfulSlurmProvider
 
 __all__ = ["parsl_slurm"]
@@ -71,8 +69,8 @@ def parsl_slurm(settings: HpcSettings, run_dir: Path) -> Iterator[ComputeExecuto
         too_late=too_late,
     )
     try:
-        with running_kernel(pool, run_dir, provider.waiting) as (workers, _, backend):
-            _wait_until_accepted(workers, provider, run_dir, settings.start_timeout_s)
+        with running_kernel(pool, run_dir, provider.waiting) as (kernels, backend):
+            _wait_until_accepted(kernels, provider, run_dir, settings.start_timeout_s)
             with computing(backend, settings, run_dir) as compute:
                 yield compute
     finally:
@@ -91,7 +89,7 @@ def _site(settings: HpcSettings) -> tuple[Site, SlurmSite]:
 
 
 def _wait_until_accepted(
-    workers: HighThroughputExecutor, provider: WatchfulSlurmProvider, run_dir: Path, timeout_s: float
+    kernels: Kernels, provider: WatchfulSlurmProvider, run_dir: Path, timeout_s: float
 ) -> None:
     """Wait until Slurm has taken the job; how long it then waits in the queue is another matter."""
     deadline = time.monotonic() + timeout_s
@@ -102,6 +100,9 @@ def _wait_until_accepted(
                 safe="nothing runs and nothing is queued.",
                 next_step="correct the table [slurm] of the site file.",
             )
-        if workers.bad_state_is_set or time.monotonic() > deadline:
+        kernels.renew()
+        if (broken := kernels.broken()) is not None:
+            raise broken
+        if time.monotonic() > deadline:
             raise no_worker(f"Slurm took no job within {timeout_s:g} s", run_dir)
         time.sleep(_POLL_S)

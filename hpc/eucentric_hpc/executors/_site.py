@@ -86,11 +86,14 @@ class GlobusComputeSite(FrozenModel):
 
     Args:
         endpoint: its id, from `globus-compute-endpoint list`.
+        function: the one function that an endpoint with a list of allowed ones runs for us, as
+            `eucentric globus register-function --training` printed it; None: it is registered each time.
         submissions: to the service within `submissions_period_s`; what is submitted faster goes together.
         submissions_period_s: see `submissions`.
     """
 
     endpoint: _Uuid
+    function: _Uuid | None = None
     submissions: Annotated[int, Field(ge=1, le=8)] = 4
     submissions_period_s: Annotated[int, Field(ge=1, le=32)] = 16
 

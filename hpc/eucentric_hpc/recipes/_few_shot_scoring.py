@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 
 from eucentric_models import ModelsError
 from eucentric_models.engines import EngineModel, Findings
-from eucentric_models.fewshot import read_support_images
+from eucentric_models.fewshot import ChipsModel, SupportSet, distances_to, fit_prototypes, read_support_images
 
 from .._training_errors import TrainingDataError
 from ._data import RecipeData
@@ -20,20 +21,26 @@ FEW_SHOT_MERITS = (Merit(name="agreement", better="higher", bound=0.5),)
 
 
 def score_few_shot(model: EngineModel, data: RecipeData) -> dict[str, float]:
-    """Lay named chips side by side into one image, so that they share a grey scale, and have it analysed.
+    """How many named chips get their own name.
+
+    Chips of a folder are laid side by side into one image, so that they share a grey scale, and have it
+    analysed. Each chip of a support set (`.json`) is classified by itself; one that is a support chip of the
+    model is left out of it for that, so that a model can be judged by the very set that it was made of.
 
     Args:
         model: of the engine `chips`.
-        data: `support` is a folder with a folder of chips of one size for each class, none of them one of the
-            model's support chips.
+        data: `support` is a support set, or a folder with a folder of chips of one size for each class, none
+            of them one of the model's support chips.
 
     Returns:
         `agreement`, the share of the chips that get their own name, and `chips`.
 
     Raises:
-        TrainingDataError: there is no such folder, or its chips differ in size.
+        TrainingDataError: there is no such folder or set, or its chips differ in size.
         ModelsError: the model cannot be applied.
     """
+    if data.one("support").suffix == ".json":
+        return _left_out(model, data.one("support"))
     try:
         named = read_support_images(data.one("support"))
     except (OSError, ModelsError) as error:
@@ -60,9 +67,32 @@ def score_few_shot(model: EngineModel, data: RecipeData) -> dict[str, float]:
     return {"agreement": right / len(chips), "chips": float(len(chips))}
 
 
+def _left_out(model: EngineModel, path: Path) -> dict[str, float]:
+    if not isinstance(model, ChipsModel) or model.parameters.support is None:
+        raise _unfit("the model has no support chips")
+    own = model.parameters.support
+    try:
+        judged = SupportSet.from_json(path.read_bytes()).embedded_by(model.encoder)
+    except (OSError, ModelsError) as error:
+        reason = error.what if isinstance(error, ModelsError) else str(error)
+        raise _unfit(reason.rstrip(".")) from error
+    hashes = np.array([chip.sha256 for chip in own.chips])
+    vectors, class_id = own.vectors, own.class_id
+    right = 0
+    for chip, vector in zip(judged.chips, judged.vectors, strict=True):
+        others = hashes != chip.sha256
+        # A class of which nothing else is known cannot be recognised.
+        known = np.unique(class_id[others])
+        prototypes = fit_prototypes(vectors[others], np.searchsorted(known, class_id[others]))
+        nearest = int(distances_to(*prototypes, vector[None])[0].argmin())
+        right += own.classes[int(known[nearest])] == chip.label
+    return {"agreement": right / len(judged.chips), "chips": float(len(judged.chips))}
+
+
 def _unfit(reason: str) -> TrainingDataError:
     return TrainingDataError(
         f"No few-shot model can be judged by these chips: {reason}.",
         safe="nothing was published.",
-        next_step="put named chips, other than the support chips, into the folder support-holdout.",
+        next_step="put named chips, other than the support chips, into the folder support-holdout, "
+        "or give a support set (.json).",
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ._bundle_trust import BundleTrust, KeyTrust, ReleasedTrust
 from ._drift_monitor import DriftEpisode, DriftGates, DriftState, Observation, observe
-from ._errors import FrameRefusedError
+from ._errors import FrameRefusedError, ModelLostError
 from ._installed_state import InstalledState
 from ._installer import Installation, Installer
 from ._model_loader import load_serving_model
 from ._model_slot import ModelSlot
+from ._opener import HereOpener, ModelOpener
 from ._serving_model import FrameAnswer, ServingModel
 
 __all__ = [
@@ -18,10 +19,13 @@ __all__ = [
     "DriftState",
     "FrameAnswer",
     "FrameRefusedError",
+    "HereOpener",
     "Installation",
     "InstalledState",
     "Installer",
     "KeyTrust",
+    "ModelLostError",
+    "ModelOpener",
     "ModelSlot",
     "Observation",
     "ReleasedTrust",

@@ -13,14 +13,14 @@ __all__ = ["beside_frames"]
 _Result = TypeVar("_Result")
 
 
-def beside_frames(work: Callable[[], _Result], *, threads: int) -> _Result:
+def beside_frames(work: Callable[[], _Result], *, threads: int = 1) -> _Result:
     """Do it and wait for it; where frames are computed by one thread, that thread goes first.
 
     Args:
         work: what to do; what it raises is raised here.
-        threads: that compute a frame. The runtimes make all but the first while a model is compiled, and a
-            thread has the priority of the one that made it: with more than one, frames would be computed
-            as slowly as models are installed.
+        threads: that compute a frame, where the work compiles a model. The runtimes make all but the first of
+            them then, and a thread has the priority of the one that made it: with more than one, frames
+            would be computed as slowly as models are installed.
     """
     if threads > 1:
         return work()

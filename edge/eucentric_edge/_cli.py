@@ -19,6 +19,9 @@ from eucentric_core import (
 
 __all__ = ["app"]
 
+# What a person would otherwise wait for without a word.
+_BEFORE = {"torch-compile": "torch-compile      compiles now: a minute, ten on a busy machine ..."}
+
 app = typer.Typer(name="edge", help="Inference beside the microscope.", no_args_is_help=True)
 
 _Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
@@ -83,6 +86,7 @@ def tune(
             threads=threads or settings.edge.threads,
             seconds=seconds,
             tell=lambda candidate: typer.echo(line_of(candidate), err=True),
+            begin=lambda name: typer.echo(_BEFORE.get(name, ""), err=True, nl=name in _BEFORE),
         )
     if as_json:
         typer.echo(record.model_dump_json())
@@ -110,6 +114,12 @@ def export(
     members: Annotated[
         int | None, typer.Option(min=1, help="How many of its networks, the first ones; without: all.")
     ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="One network of what hls4ml and FINN know, of one image size.")
+    ] = False,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the images of a plain one (px); without: a frame's.")
+    ] = None,
 ) -> None:
     """Write the network of a model as one ONNX graph, for other runtimes, hls4ml and FINN."""
     from ._export_command import export_here
@@ -117,7 +127,16 @@ def export(
     with clear_errors():
         settings = load_settings(config)
         typer.echo(
-            export_here(settings, model=model, output=output, int8=int8, frames=frames, members=members)
+            export_here(
+                settings,
+                model=model,
+                output=output,
+                int8=int8,
+                frames=frames,
+                members=members,
+                plain=plain,
+                size=size,
+            )
         )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from eucentric_models.backends import EnsembleSource
     from eucentric_models.engines import ModelDescription
 
 __all__ = ["export_here"]
@@ -29,6 +30,8 @@ def export_here(
     int8: bool,
     frames: Path | None,
     members: int | None = None,
+    plain: bool = False,
+    size: int | None = None,
 ) -> str:
     """Write the network of a model.
 
@@ -40,6 +43,8 @@ def export_here(
         frames: folder of `.npy` frames like those to come, at the pixel size of the network; None: the golden
             chips of the model, which are few.
         members: how many of its networks, the first ones; None: all.
+        plain: its first network, of nothing but what compilers of small devices know; see `plain_graph`.
+        size: of the images of a plain one, in px; None: as large as the smallest frame.
 
     Returns:
         What was written, as a sentence.
@@ -51,6 +56,11 @@ def export_here(
     """
     from eucentric_models import NetworkSpec, Preprocessing, normalise
     from eucentric_models.backends import EnsembleSource, onnx_graph, quantised_graph
+
+    if plain and (int8 or (members or 1) > 1):
+        raise _refused("a plain network is one network in float32", "leave out --int8 and --members.")
+    if size is not None and not plain:
+        raise _refused("other networks take images of any size", "leave out --size, or add --plain.")
 
     if output.exists():
         raise _refused(f"{output} exists already", "name another file.")
@@ -66,22 +76,46 @@ def export_here(
         raise _refused(
             f"{wanted} of {len(description.members)} networks cannot be had", "ask for fewer --members."
         )
-    names = description.members[:wanted]
+    names = description.members[: 1 if plain else wanted]
     source = EnsembleSource(spec, tuple((folder / name).read_bytes() for name in names))
-    if int8:
+    images: list[NDArray[np.float32]] = []
+    if int8 or plain:
         preprocessing = Preprocessing.model_validate(description.preprocessing)
         images = [normalise(each, preprocessing) for each in _frames(folder, description, frames)]
-        graph = quantised_graph(source, images)
+    if plain:
+        content, said = _plain(source, images, size)
     else:
-        graph = onnx_graph(source)
-    content = graph.SerializeToString()
+        graph = quantised_graph(source, images) if int8 else onnx_graph(source)
+        content = graph.SerializeToString()
+        how = f"INT8, calibrated on {len(images)} frames" if int8 else "float32"
+        networks = "1 network" if len(source) == 1 else f"{len(source)} networks"
+        said = (
+            f"{networks} in one graph, {how}, {len(content) / 1e6:.2f} MB. Input `images` (n, 1, ny, nx) "
+            f"float32, normalised, sides multiples of {spec.size_multiple}; output `maps`."
+        )
     output.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(output, content)
-    how = f"INT8, calibrated on {len(images)} frames" if int8 else "float32"
-    networks = "1 network" if len(source) == 1 else f"{len(source)} networks"
-    return (
-        f"{output}: {networks} in one graph, {how}, {len(content) / 1e6:.2f} MB. Input `images` "
-        f"(n, 1, ny, nx) float32, normalised, sides multiples of {spec.size_multiple}; output `maps`."
+    return f"{output}: {said}"
+
+
+def _plain(source: EnsembleSource, images: list[NDArray[np.float32]], size: int | None) -> tuple[bytes, str]:
+    from eucentric_models.backends import FOLDED_LOGITS, changed_pixels, plain_graph
+
+    multiple = source.spec.size_multiple
+    largest = tuple(min(image.shape[axis] for image in images) // multiple * multiple for axis in (0, 1))
+    ny, nx = largest if size is None else (size, size)
+    if size is not None and (size % multiple or not multiple <= size <= min(largest)):
+        raise _refused(
+            f"images of {size} px do not fit",
+            f"choose a multiple of {multiple} up to {min(largest)}, or give larger frames.",
+        )
+    graph = plain_graph(source, images, (ny, nx))
+    changed = changed_pixels(source, graph, [image[:ny, :nx] for image in images])
+    content = graph.SerializeToString()
+    return content, (
+        f"1 plain network, float32, {len(content) / 1e6:.2f} MB, its normalisations fixed on {len(images)} "
+        f"frames: {100 * changed:.2g} % of their pixels change sides. Input `images` (1, 1, {ny}, {nx}) "
+        f"float32, normalised; output `{FOLDED_LOGITS}`."
     )
 
 

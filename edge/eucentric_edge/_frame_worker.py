@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -27,6 +28,7 @@ from eucentric_core import (
 from eucentric_core.transport import DataAccess, StreamMessage, StreamPublisher, StreamSubscriber
 
 from ._drift_monitor import DriftGates, DriftState, Observation, observe
+from ._errors import ModelLostError
 from ._model_slot import ModelSlot
 from ._serving_model import FrameAnswer, ServingModel
 from ._statistics import Statistics
@@ -56,6 +58,8 @@ class FrameWorker:
         context: ZeroMQ context of the process.
         access: gets the keys of the agent's data channel, where it has some.
         answered: told of every frame and its answer, after they were published; must not wait.
+        restore: puts a model in service again in place of one whose process has ended, warmed up for frames
+            of this shape.
     """
 
     def __init__(
@@ -69,9 +73,11 @@ class FrameWorker:
         context: zmq.Context[zmq.Socket[bytes]],
         access: DataAccess | None = None,
         answered: Callable[[Frame, FrameAnswer], None] = lambda frame, answer: None,
+        restore: Callable[[ServingModel, tuple[int, ...] | None], None] = lambda lost, frame_shape: None,
     ) -> None:
         self._access = access
         self._answered = answered
+        self._restore = restore
         self._settings = settings
         self._agent = agent
         self._slot = slot
@@ -133,19 +139,45 @@ class FrameWorker:
     def _answer_waiting(
         self, message: StreamMessage, subscriber: StreamSubscriber, stopping: threading.Event
     ) -> None:
-        with self._slot.lent() as model:
-            if model is None:
-                return
-            together = [(message, time.perf_counter())]
-            # Those that wait already; none is waited for, so a batch never costs a lone frame anything.
-            while len(together) < self._settings.batch:
-                another = subscriber.receive(0)
-                if another is None:
-                    break
-                together.append((another, time.perf_counter()))
-            self._handle(together, model, stopping)
+        together = [(message, time.perf_counter())]
+        # Those that wait already; none is waited for, so a batch never costs a lone frame anything.
+        while len(together) < self._settings.batch:
+            another = subscriber.receive(0)
+            if another is None:
+                break
+            together.append((another, time.perf_counter()))
+        frames = deque(self._identified(together))
+        lost_at: Frame | None = None
+        while frames and not stopping.is_set():
+            lost = self._answered_until_lost(frames, stopping)
+            if lost is None:
+                continue
+            model, error = lost
+            if frames[0][0] is lost_at:
+                # Twice the same: it ends whoever analyses it, and the ones after it are to be answered.
+                self._refuse_frame(frames.popleft()[0], error)
+            lost_at = frames[0][0] if frames else None
+            _log.error("the model is opened anew: %s", error)
+            self._restore(model, self._frame_shape)
+        if stopping.is_set():
+            return
         for _ in together:
             subscriber.acknowledge()
+
+    def _answered_until_lost(
+        self, frames: deque[tuple[Frame, float]], stopping: threading.Event
+    ) -> tuple[ServingModel, ModelLostError] | None:
+        """Answer frames and take them out; ends before the first one at which the model was lost."""
+        with self._slot.lent() as model:
+            if model is None:
+                # Refused when it was to be opened anew; an installation or a rollback brings another.
+                stopping.wait(_POLL_S)
+                return None
+            try:
+                self._answer(frames, model, stopping)
+            except ModelLostError as error:
+                return model, error
+        return None
 
     def _receive(self, subscriber: StreamSubscriber) -> StreamMessage | None:
         try:
@@ -160,13 +192,7 @@ class FrameWorker:
             self._source = "receiving"
         return message
 
-    def _handle(
-        self,
-        messages: Sequence[tuple[StreamMessage, float]],
-        model: ServingModel,
-        stopping: threading.Event,
-    ) -> None:
-        frames: list[tuple[Frame, float]] = []
+    def _identified(self, messages: Sequence[tuple[StreamMessage, float]]) -> Iterator[tuple[Frame, float]]:
         for message, received_s in messages:
             self._statistics.frame_received()
             try:
@@ -176,7 +202,11 @@ class FrameWorker:
                 continue
             header = frame.header
             self._statistics.frame_identified(header.instrument, header.session, header.sequence)
-            frames.append((frame, received_s))
+            yield frame, received_s
+
+    def _answer(
+        self, frames: deque[tuple[Frame, float]], model: ServingModel, stopping: threading.Event
+    ) -> None:
         for frame, answer in self._answers(frames, model):
             self._frame_shape = frame.header.shape
             self._slot.pixel_size_m = answer.header.pixel_size_m
@@ -188,27 +218,39 @@ class FrameWorker:
             self._answered(frame, answer)
 
     def _answers(
-        self, frames: Sequence[tuple[Frame, float]], model: ServingModel
+        self, frames: deque[tuple[Frame, float]], model: ServingModel
     ) -> Iterator[tuple[Frame, FrameAnswer]]:
+        """Each frame with its answer; out of `frames` by then, as are those that are refused."""
         if len(frames) > 1:
             try:
                 answers = model.answer_all(
                     [frame for frame, _ in frames], received_s=[received_s for _, received_s in frames]
                 )
+            except ModelLostError:
+                raise
             except EucentricError as error:
                 # One of them is to blame; one by one it is the only one refused.
                 _log.warning("a batch was refused, its frames are analysed one by one: %s", error)
             else:
-                yield from zip((frame for frame, _ in frames), answers, strict=True)
+                for answer in answers:
+                    yield frames.popleft()[0], answer
                 return
-        for frame, received_s in frames:
+        while frames:
+            frame, received_s = frames[0]
             try:
                 answer = model.answer(frame, received_s=received_s)
+            except ModelLostError:
+                raise
             except EucentricError as error:
-                self._statistics.frame_refused(error.what)
-                _log.error("frame refused: %s", error, extra={"sequence": frame.header.sequence})
+                self._refuse_frame(frame, error)
+                frames.popleft()
             else:
+                frames.popleft()
                 yield frame, answer
+
+    def _refuse_frame(self, frame: Frame, error: EucentricError) -> None:
+        self._statistics.frame_refused(error.what)
+        _log.error("frame refused: %s", error, extra={"sequence": frame.header.sequence})
 
     def _refuse(self, error: EucentricError, message: StreamMessage) -> None:
         self._statistics.frame_refused(error.what)

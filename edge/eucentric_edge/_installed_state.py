@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from eucentric_core import ConfigurationError, FrozenModel, Identifier, write_atomic
 from eucentric_core.releases import Release
 
-__all__ = ["InstalledState"]
+__all__ = ["InstalledState", "folder_by_hash"]
 
 _Version = Annotated[int, Field(ge=1)]
 
@@ -51,6 +51,18 @@ class InstalledState(FrozenModel):
         known = self.release_of(release.bundle_version)
         return known is not None and known.envelope_sha256 == release.envelope_sha256
 
+    def folder_of(self, version: int, models: Path) -> Path:
+        """Where the bundle of an installed version lies below the folder of all of them.
+
+        A version is kept by its number; one that took the place of another content under the same number, as
+        after a theft, by number and hash: until the state is written the other one still lies beside it.
+        """
+        plain, release = models / f"v{version:06d}", self.release_of(version)
+        if release is None:
+            return plain
+        own = folder_by_hash(release, models)
+        return own if own.is_dir() else plain
+
     def write(self, path: Path) -> None:
         """Write durably; a reader sees the old or the new state.
 
@@ -75,6 +87,11 @@ class InstalledState(FrozenModel):
         if state.model_name != model_name:
             raise _unusable(f"{path} belongs to model {state.model_name!r}, not {model_name!r}.")
         return state
+
+
+def folder_by_hash(release: Release, models: Path) -> Path:
+    """Where a released bundle lies if its version number is in use with another content."""
+    return models / f"v{release.bundle_version:06d}-{release.envelope_sha256[:12]}"
 
 
 def _unusable(what: str) -> ConfigurationError:

@@ -6,9 +6,10 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 from eucentric_core import (
@@ -16,26 +17,26 @@ from eucentric_core import (
     BundleManifest,
     BusyError,
     CommandRefusedError,
-    EucentricError,
     FrozenModel,
     fsync_directory,
     span,
     trace_id_of,
 )
 from eucentric_core.releases import Release
+from eucentric_models.backends import at_next_run
 
-from ._backend_choice import BackendChoice
 from ._beside_frames import beside_frames
 from ._bundle_fetch import fetch_bundle
 from ._bundle_trust import Admission, BundleTrust
-from ._installed_state import InstalledState
-from ._model_loader import load_serving_model
+from ._installed_state import InstalledState, folder_by_hash
 from ._model_slot import ModelSlot
+from ._opener import ModelOpener
 from ._serving_model import ServingModel
 
 __all__ = ["Installation", "Installer"]
 
 _RETURN_TIMEOUT_S = 10.0
+_Admitted = TypeVar("_Admitted")
 
 _log = logging.getLogger(__name__)
 
@@ -66,8 +67,7 @@ class Installer:
         trust: decides which bundles are believed.
         model_name: the model this edge serves.
         slot: where the model in service is.
-        device: torch device to build on.
-        choice: which back end serves; None for the reference.
+        opener: makes a verified bundle ready to serve.
 
     Raises:
         ConfigurationError: the state file is damaged or belongs to another model.
@@ -80,8 +80,7 @@ class Installer:
         *,
         model_name: str,
         slot: ModelSlot,
-        device: str,
-        choice: BackendChoice | None = None,
+        opener: ModelOpener,
     ) -> None:
         self._incoming = folder / "incoming"
         self._models = folder / "models"
@@ -89,8 +88,7 @@ class Installer:
         self._trust = trust
         self._model_name = model_name
         self._slot = slot
-        self._device = device
-        self._choice = choice
+        self._opener = opener
         self._at_work = threading.Lock()
         for path in (self._incoming, self._models):
             path.mkdir(parents=True, exist_ok=True)
@@ -110,12 +108,30 @@ class Installer:
         shutil.rmtree(self._incoming)
         self._incoming.mkdir()
         self._remove_unlisted()
+        return self._open_last_good(None)
+
+    def restore(self, lost: ServingModel, *, frame_shape: tuple[int, ...] | None) -> tuple[BundleError, ...]:
+        """Put the last good version in service again, in place of a model whose process has ended.
+
+        Waits for an installation that is under way, and does nothing where the slot holds another model by
+        then. No frame may be under way with the lost one.
+
+        Returns:
+            Why versions that should have served were refused, as `start`; the slot is empty if all were.
+        """
+        with self._at_work:
+            if self._slot.model is not lost:
+                return ()
+            self._slot.replace(None)
+            return self._open_last_good(frame_shape)
+
+    def _open_last_good(self, frame_shape: tuple[int, ...] | None) -> tuple[BundleError, ...]:
         refused: list[BundleError] = []
         for version in (self._state.current, self._state.previous):
             if version is None:
                 continue
             try:
-                self._slot.replace(self._load(version))
+                self._slot.replace(self._load(version, frame_shape))
             except BundleError as error:
                 _log.error("installed version %d refused: %s", version, error)
                 refused.append(error)
@@ -139,13 +155,14 @@ class Installer:
             started_s = time.perf_counter()
             incoming = self._incoming / uuid4().hex
             try:
-                fetch_bundle(source, incoming)
-                admission = self._trust.admit(incoming, self._state)
+                admission = beside_frames(
+                    lambda: _fetched(source, incoming, lambda: self._trust.admit(incoming, self._state))
+                )
                 manifest = admission.manifest
                 if self._serves_already(admission):
                     return self._keep(admission, started_s)
                 model = self._prepared(incoming, manifest, frame_shape)
-                target = self._folder(manifest.version)
+                target = self._target(admission)
                 # Left by a crash between this rename and the state file, so never in service.
                 shutil.rmtree(target, ignore_errors=True)
                 incoming.rename(target)
@@ -216,13 +233,15 @@ class Installer:
         release, version = admission.release, admission.manifest.version
         if release is None or version != self._serving_version():
             return False
-        if not self._state.pins(release):
-            raise BundleError(
-                f"Version {version} is in service with another content.",
-                safe="the model in service keeps serving.",
-                next_step="publish the other content under a version of its own.",
-            )
-        return True
+        return self._state.pins(release)
+
+    def _target(self, admission: Admission) -> Path:
+        release, version = admission.release, admission.manifest.version
+        # Under the number that serves another content: the newer release is believed, and until the state is
+        # written the other one has to stay where a restart looks for it.
+        if release is not None and version == self._state.current and not self._state.pins(release):
+            return folder_by_hash(release, self._models)
+        return self._folder(version)
 
     def _keep(self, admission: Admission, started_s: float) -> Installation:
         release = admission.release
@@ -283,9 +302,6 @@ class Installer:
         manifest = self._trust.readmit(folder, version, self._state)
         return self._prepared(folder, manifest, frame_shape)
 
-    def _built(self, folder: Path, manifest: BundleManifest) -> ServingModel:
-        return load_serving_model(folder, manifest, device=self._device, choice=self._choice)
-
     def open_beside(self, source: Path, *, frame_shape: tuple[int, ...] | None) -> ServingModel:
         """Verify, build and test a published bundle without putting it in service: a challenger.
 
@@ -296,8 +312,9 @@ class Installer:
         with self._working():
             incoming = self._incoming / uuid4().hex
             try:
-                fetch_bundle(source, incoming)
-                manifest = self._trust.admit_trial(incoming, self._state)
+                manifest = beside_frames(
+                    lambda: _fetched(source, incoming, lambda: self._trust.admit_trial(incoming, self._state))
+                )
                 return self._prepared(incoming, manifest, frame_shape)
             finally:
                 shutil.rmtree(incoming, ignore_errors=True)
@@ -305,31 +322,16 @@ class Installer:
     def _prepared(
         self, folder: Path, manifest: BundleManifest, frame_shape: tuple[int, ...] | None
     ) -> ServingModel:
-        def prepare() -> ServingModel:
-            model = self._built(folder, manifest)
-            self._warm_up(model, frame_shape)
-            return model
-
-        return beside_frames(prepare, threads=1 if self._choice is None else self._choice.threads)
-
-    def _warm_up(self, model: ServingModel, frame_shape: tuple[int, ...] | None) -> None:
-        if frame_shape is None:
-            return
-        try:
-            model.warm_up(frame_shape, pixel_size_m=self._slot.pixel_size_m)
-        except EucentricError as error:
-            raise BundleError(
-                f"The model cannot analyse frames of {frame_shape} pixels: {error.what}",
-                safe="the model in service keeps serving.",
-                next_step="publish a model that can.",
-            ) from error
+        return self._opener.open(
+            folder, manifest, frame_shape=frame_shape, pixel_size_m=self._slot.pixel_size_m
+        )
 
     def _serving_version(self) -> int | None:
         model = self._slot.model
         return None if model is None else model.manifest.version
 
     def _folder(self, version: int) -> Path:
-        return self._models / f"v{version:06d}"
+        return self._state.folder_of(version, self._models)
 
     def _remove_unlisted(self) -> None:
         kept = {self._folder(v).name for v in (self._state.current, self._state.previous) if v is not None}
@@ -349,6 +351,13 @@ class Installer:
             yield
         finally:
             self._at_work.release()
+
+
+def _fetched(source: Path, incoming: Path, admitted: Callable[[], _Admitted]) -> _Admitted:
+    at_next_run()
+    fetch_bundle(source, incoming)
+    at_next_run()
+    return admitted()
 
 
 def _trace_of(manifest: BundleManifest) -> str:

@@ -60,13 +60,14 @@ def load_serving_model(
     except (OSError, RuntimeError, MemoryError) as error:
         raise _refuse(f"The model cannot run on {device}: {error}.") from error
     chosen = choice or BackendChoice()
-    untuned = "cuda" if device.startswith("cuda") else REFERENCE
-    for name in dict.fromkeys((chosen.for_manifest(manifest, untuned=untuned), REFERENCE)):
+    reference = model.reference
+    untuned = "cuda" if device.startswith("cuda") and reference == REFERENCE else reference
+    for name in dict.fromkeys((chosen.for_manifest(manifest, untuned=untuned), reference)):
         try:
             served = model.on_backend(name, threads=chosen.threads, batch=chosen.batch)
             require_golden_answers(folder, served)
         except (ModelsError, BundleError) as error:
-            if name == REFERENCE:
+            if name == reference:
                 raise _refuse(error.what) from error
             _log.error("back end %s is not used for version %d: %s", name, manifest.version, error)
         else:

@@ -43,8 +43,8 @@ class ModelSlot:
                     self._lent.remove(model)
                     self._changed.notify_all()
 
-    def replace(self, model: ServingModel) -> ServingModel | None:
-        """Put another model in service; a frame that is under way finishes with the old one.
+    def replace(self, model: ServingModel | None) -> ServingModel | None:
+        """Put another model in service, or none; a frame that is under way finishes with the old one.
 
         Returns:
             The old one. Whoever lets go of it last frees its memory, which takes as long as a frame: see

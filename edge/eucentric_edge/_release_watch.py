@@ -90,8 +90,16 @@ class ReleaseWatch:
         """
         return self._refusal
 
-    def look(self) -> Installation | None:
+    @property
+    def trouble(self) -> str | None:
+        """Why the last look put nothing in service that should be, as a sentence; None where all is well."""
+        return self._alarm or (None if self._refusal is None else self._refusal.what)
+
+    def look(self, *, again: bool = False) -> Installation | None:
         """Look once, and install what is new.
+
+        Args:
+            again: take the newest release also if this edge had it and went back from it.
 
         Returns:
             What was put in service; None if nothing is new.
@@ -102,7 +110,7 @@ class ReleaseWatch:
         with self._looking:
             try:
                 release = self._trust.newest(self._installer.state)
-                installation = None if release is None else self._follow(release)
+                installation = None if release is None else self._follow(release, again=again)
             except BusyError:
                 raise
             except ReleaseUnreachableError:
@@ -117,12 +125,12 @@ class ReleaseWatch:
             self._alarm = None
             return installation
 
-    def _follow(self, release: Release) -> Installation | None:
+    def _follow(self, release: Release, *, again: bool) -> Installation | None:
         state = self._installer.state
         if release.rank == self._refused_rank:
             return None
         self._refusal = None
-        if release.rank == state.rank:
+        if release.rank == state.rank and not (again and release.bundle_version != state.current):
             # The one installed, which an operator may have gone back from.
             return None
         if release.bundle_version == state.current and state.pins(release):

@@ -7,10 +7,10 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import zmq
 from pydantic import Field, JsonValue
 
@@ -24,6 +24,7 @@ from eucentric_core import (
     Settings,
     TransportError,
     agent_data_access,
+    service_about,
 )
 from eucentric_core.transport import (
     DataServer,
@@ -40,8 +41,10 @@ from ._installer import Installation, Installer
 from ._measure_method import measure_methods
 from ._metrics import serving_metrics
 from ._model_slot import ModelSlot
+from ._models import Models
 from ._open_trust import open_trust
 from ._release_watch import ReleaseWatch
+from ._serving_model import ServingModel
 from ._shadow import Shadow
 from ._statistics import Statistics
 from ._trial_methods import trial_methods
@@ -61,6 +64,16 @@ class InstallRequest(FrozenModel):
     """Answer of `install`: `Installation`."""
 
     folder: Path
+
+
+class LookRequest(FrozenModel):
+    """Look for a newer release now.
+
+    Attributes:
+        again: a person promoted it: take it also if this edge went back from it.
+    """
+
+    again: bool = False
 
 
 class RollbackRequest(FrozenModel):
@@ -83,23 +96,24 @@ class EdgeService:
         self._settings = settings
         self._slot = ModelSlot()
         self._statistics = Statistics()
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        torch.set_num_threads(settings.edge.threads)
+        self._models = Models(
+            BackendChoice(
+                name=settings.edge.backend,
+                threads=settings.edge.threads,
+                batch=settings.edge.batch,
+                records=settings.home / "edge" / RECORDS_FILE,
+            )
+        )
         self._trust, self._releases = open_trust(settings)
         self._installer = Installer(
             settings.home / "edge",
             self._trust,
             model_name=settings.edge.model,
             slot=self._slot,
-            device=self._device,
-            choice=BackendChoice(
-                name=settings.edge.backend,
-                threads=settings.edge.threads,
-                batch=settings.edge.batch,
-                records=settings.home / "edge" / RECORDS_FILE,
-            ),
+            opener=self._models,
         )
         self._shadow = Shadow(settings.edge.shadow_share)
+        self._watch: ReleaseWatch | None = None
 
     def run(self, lifetime: ServiceLifetime) -> None:
         """Open both channels, put the last good model in service and analyse frames until the stop.
@@ -110,6 +124,8 @@ class EdgeService:
         """
         edge, agent, link = self._settings.edge, self._settings.agent, self._settings.link
         with ExitStack() as stack:
+            self._models.start()
+            stack.callback(self._models.close)
             keyed = stack.enter_context(KeyedService("edge", edge.host, edge.channel_tls))
             context: zmq.Context[zmq.Socket[bytes]] = stack.enter_context(zmq.Context())
             data = DataServer(
@@ -133,9 +149,10 @@ class EdgeService:
                 context=context,
                 access=agent_data_access(self._settings, client=edge.name),
                 answered=self._shadow.answered,
+                restore=partial(self._restore, publisher),
             )
             stack.enter_context(_serving(self._shadow.run, self._shadow.stop, "edge-shadow"))
-            watch = self._release_watch(worker, publisher)
+            watch = self._watch = self._release_watch(worker, publisher)
             control = PyroControlServer(
                 keyed.methods_for(self._methods(worker, publisher, watch), needed=_NEEDED),
                 host=edge.host,
@@ -153,6 +170,12 @@ class EdgeService:
                 ports["metrics_port"] = stack.enter_context(metrics)
             lifetime.announce_ready(ports)
             worker.run(lifetime.stopping)
+
+    def _restore(
+        self, publisher: StreamPublisher, lost: ServingModel, frame_shape: tuple[int, ...] | None
+    ) -> None:
+        for error in self._installer.restore(lost, frame_shape=frame_shape):
+            self._announce_refusal(publisher, error)
 
     def _release_watch(self, worker: FrameWorker, publisher: StreamPublisher) -> ReleaseWatch | None:
         if self._releases is None:
@@ -196,8 +219,9 @@ class EdgeService:
             _log.warning("rollback asked for: %s", request.reason)
             return self._announce(publisher, self._installer.rollback(frame_shape=worker.frame_shape))
 
-        def look(_: dict[str, JsonValue]) -> dict[str, JsonValue]:
-            installation = None if watch is None else watch.look()
+        def look(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+            request = LookRequest.model_validate(payload)
+            installation = None if watch is None else watch.look(again=request.again)
             if watch is not None and watch.refusal is not None:
                 raise watch.refusal
             return {
@@ -209,6 +233,7 @@ class EdgeService:
         return {
             "look": look,
             "ping": lambda _: self._identity(),
+            "about": lambda _: self._about(),
             "status": lambda _: self._status(worker),
             "install": install,
             "rollback": rollback,
@@ -237,12 +262,17 @@ class EdgeService:
             "state": "no model" if self._slot.model is None else "serving",
         }
 
+    def _about(self) -> dict[str, JsonValue]:
+        state = str(self._identity()["state"])
+        about = service_about("edge", state, self._settings.home, self._settings.edge.tls)
+        return about.model_dump(mode="json")
+
     def _status(self, worker: FrameWorker) -> dict[str, JsonValue]:
         model, installed = self._slot.model, self._installer.state
         return {
             **self._identity(),
             "name": self._settings.edge.name,
-            "device": self._device,
+            "device": self._models.device,
             "backend": None if model is None else model.backend,
             "engine": None if model is None else model.manifest.engine,
             "classes": None if model is None else list(model.model.description.classes),
@@ -252,7 +282,10 @@ class EdgeService:
             "previous_version": installed.previous,
             "highest_version": installed.highest,
             "release_number": None if installed.current_release is None else installed.current_release.number,
-            "releases": self._trust.report(),
+            "releases": {
+                **self._trust.report(),
+                "trouble": None if self._watch is None else self._watch.trouble,
+            },
             "source_stream": self._settings.edge.source_stream,
             **worker.report(),
             **self._statistics.report(),

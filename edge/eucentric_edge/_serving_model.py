@@ -11,18 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eucentric_core import BundleManifest, EucentricError, Frame, ResultHeader
-from eucentric_models.engines import EngineModel, LiveAnswer, live_answers
+from eucentric_models.engines import DescribedLiveModel, EngineModel, LiveAnswer, live_answers
 
 from ._errors import FrameRefusedError
 
-__all__ = ["FrameAnswer", "ServingModel"]
+__all__ = ["ANALYSIS_FAILURES", "FrameAnswer", "ServingModel", "warm_up_image"]
 
 MAX_FRAME_PIXELS = 4096 * 4096
 """Largest frame that is analysed; a larger one would take more memory than an edge can promise."""
 
 # Whatever numpy and torch make of a frame, it must not stop the frames after it. RuntimeError is what torch
 # raises, out of memory included; a header with a number that is not finite is a ValueError.
-_ANALYSIS_FAILURES = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+ANALYSIS_FAILURES = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+"""What an analysis may raise beside the errors of this project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,27 +59,32 @@ class ServingModel:
 
     Args:
         manifest: of its bundle.
-        model: as its engine opened it.
+        model: as its engine opened it, in this process or in another.
         takes: what the engine takes.
         backend: name of what computes it.
+        installed: as it was installed, where `model` has other classes since.
     """
 
     def __init__(
         self,
         manifest: BundleManifest,
-        model: EngineModel,
+        model: EngineModel | DescribedLiveModel,
         *,
         takes: Literal["image", "spectra"] = "image",
         backend: str = "engine",
+        installed: EngineModel | DescribedLiveModel | None = None,
     ) -> None:
         self.manifest = manifest
         self.model = model
+        self.installed = model if installed is None else installed
         self.backend = backend
-        self._takes = takes
+        self.takes = takes
 
-    def with_model(self, model: EngineModel) -> ServingModel:
+    def with_model(self, model: EngineModel | DescribedLiveModel) -> ServingModel:
         """The same version with another head: other classes of a few-shot model."""
-        return ServingModel(self.manifest, model, takes=self._takes, backend=self.backend)
+        return ServingModel(
+            self.manifest, model, takes=self.takes, backend=self.backend, installed=self.installed
+        )
 
     def answer(self, frame: Frame, *, received_s: float) -> FrameAnswer:
         """Analyse one frame.
@@ -109,7 +115,7 @@ class ServingModel:
                 self._frame_answer(frame, size_m, said, arrived_s, started_s)
                 for frame, size_m, said, arrived_s in zip(frames, sizes_m, live, received_s, strict=True)
             ]
-        except _ANALYSIS_FAILURES as error:
+        except ANALYSIS_FAILURES as error:
             raise _refused(f"inference on it failed ({type(error).__name__}: {error})") from error
 
     def warm_up(self, shape: tuple[int, ...], *, pixel_size_m: float | None = None) -> None:
@@ -119,9 +125,7 @@ class ServingModel:
             EucentricError: images of this shape cannot be analysed.
         """
         _require_size(shape)
-        # Not empty: an engine may refuse an image without any contrast.
-        image = np.random.default_rng(0).poisson(20.0, shape).astype(np.float32)
-        live_answers(self.model, [image], pixel_sizes_m=[pixel_size_m])
+        live_answers(self.model, [warm_up_image(shape)], pixel_sizes_m=[pixel_size_m])
 
     def close(self) -> None:
         """Give back what its back end holds."""
@@ -130,7 +134,7 @@ class ServingModel:
             close()
 
     def _pixel_size_m(self, frame: Frame) -> float | None:
-        return frame.header.pixel_size_m if self._takes == "image" else None
+        return frame.header.pixel_size_m if self.takes == "image" else None
 
     def _frame_answer(
         self, frame: Frame, pixel_size_m: float | None, said: LiveAnswer, received_s: float, started_s: float
@@ -168,6 +172,11 @@ class ServingModel:
             for name, array in others
         )
         return FrameAnswer(results=((common, first[1]), *more), entropy_ratio=said.entropy_ratio)
+
+
+def warm_up_image(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """An image of this shape. It is not empty: an engine may refuse one without any contrast."""
+    return np.random.default_rng(0).poisson(20.0, shape).astype(np.float32)
 
 
 def _require_size(shape: tuple[int, ...]) -> None:

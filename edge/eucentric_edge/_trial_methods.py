@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from eucentric_core import EucentricError, FrozenModel, Settings
 from eucentric_core.transport import Methods
-from eucentric_models import ModelsError
-from eucentric_models.engines import SupportedModel
+from eucentric_models.engines import DescribedLiveModel, EngineModel, SupportedModel
 
 from ._challenger_bundle import challenger_bundle
 from ._errors import SupportRefusedError
@@ -40,9 +41,21 @@ class ChallengeRequest(FrozenModel):
 
 
 class SupportRequest(FrozenModel):
-    """Answer of `support`: `{"classes", "swap_s"}`."""
+    """Answer of `support`: `{"classes", "swap_s"}`. Without either, the classes it was installed with.
 
-    path: Path
+    Attributes:
+        path: a support set, or a folder of folders of chips, on this machine.
+        document: a support set itself, from a machine that shares no folder with this one.
+    """
+
+    path: Path | None = None
+    document: Annotated[str, Field(min_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.path is not None and self.document is not None:
+            raise ValueError("give either a path or a document")
+        return self
 
 
 def trial_methods(
@@ -85,7 +98,13 @@ def trial_methods(
     def support(payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
         request = SupportRequest.model_validate(payload)
         started_s = time.perf_counter()
-        with_other_classes(slot, request.path)
+        if request.document is not None:
+            with tempfile.TemporaryDirectory(prefix="eucentric-support-") as folder:
+                received = Path(folder) / "support.json"
+                received.write_text(request.document, encoding="utf-8")
+                with_other_classes(slot, received)
+        else:
+            with_other_classes(slot, request.path)
         serving = slot.model
         classes = () if serving is None else serving.model.description.classes
         return {"classes": list(classes), "swap_s": time.perf_counter() - started_s}
@@ -93,8 +112,8 @@ def trial_methods(
     return {"challenge": challenge, "support": support}
 
 
-def with_other_classes(slot: ModelSlot, path: Path) -> ServingModel:
-    """Give the few-shot model in service other classes, between two frames.
+def with_other_classes(slot: ModelSlot, path: Path | None) -> ServingModel:
+    """Give the few-shot model in service other classes, between two frames; None for those it came with.
 
     Its network and its weights stay as they are in memory: only the support chips are embedded. The classes
     hold until the next installation, rollback or restart.
@@ -109,9 +128,11 @@ def with_other_classes(slot: ModelSlot, path: Path) -> ServingModel:
     if not isinstance(model, SupportedModel):
         raise _refused(f"the engine {serving.manifest.engine!r} knows no support sets")
     try:
-        changed = model.with_support(path)
-    except (ModelsError, OSError) as error:
-        raise _refused(error.what if isinstance(error, ModelsError) else str(error)) from error
+        changed: EngineModel | DescribedLiveModel = (
+            serving.installed if path is None else model.with_support(path)
+        )
+    except (EucentricError, OSError) as error:
+        raise _refused(error.what if isinstance(error, EucentricError) else str(error)) from error
     other = serving.with_model(changed)
     slot.replace(other)
     return other

@@ -15,7 +15,7 @@ from eucentric_core import (
     sha256_file,
     verify_bundle,
 )
-from eucentric_models.backends import BACKENDS, Backend
+from eucentric_models.backends import BACKENDS, UNTESTED, Backend
 
 from ._backend_choice import Candidate, TuningRecord, TuningRecords, bundle_hash
 from ._errors import TuningError
@@ -29,6 +29,7 @@ RECORDS_FILE = "tuning.json"
 """In `<home>/edge`."""
 
 _MAX_SHAPES = 8
+_UNTESTED = "  [untested: no such device was at hand when it was written]"
 
 
 def tune_here(
@@ -40,6 +41,7 @@ def tune_here(
     threads: int,
     seconds: float,
     tell: Callable[[Candidate], None],
+    begin: Callable[[str], None] = lambda name: None,
     backends: Sequence[Backend] = BACKENDS,
 ) -> TuningRecord:
     """Tune for a model on this machine and keep the record.
@@ -52,6 +54,7 @@ def tune_here(
         threads: CPU threads that one frame may use.
         seconds: how long each back end is timed for each shape.
         tell: hears of each candidate as it is done.
+        begin: hears the name of each before.
         backends: those to try.
 
     Raises:
@@ -74,6 +77,7 @@ def tune_here(
         threads=threads,
         seconds=seconds,
         tell=tell,
+        begin=begin,
         backends=backends,
     )
     path = settings.home / "edge" / RECORDS_FILE
@@ -109,11 +113,13 @@ def parse_shapes(text: str) -> tuple[tuple[int, int], ...]:
 def line_of(candidate: Candidate) -> str:
     """A candidate as a person reads it."""
     if candidate.refused is not None or candidate.p50_ms is None:
-        return f"{candidate.name:<18} not used: {candidate.refused}"
-    return (
-        f"{candidate.name:<18} {candidate.p50_ms:8.1f} ms p50 {candidate.p99_ms:8.1f} ms p99   "
-        f"compiles in {candidate.compile_s:5.1f} s   golden test off by {candidate.golden_error:.2g}"
-    )
+        line = f"{candidate.name:<18} not used: {candidate.refused}"
+    else:
+        line = (
+            f"{candidate.name:<18} {candidate.p50_ms:8.1f} ms p50 {candidate.p99_ms:8.1f} ms p99   "
+            f"compiles in {candidate.compile_s:5.1f} s   golden test off by {candidate.golden_error:.2g}"
+        )
+    return f"{line}{_UNTESTED}" if candidate.name in UNTESTED else line
 
 
 def opened_model(settings: Settings, model: str | None) -> tuple[Path, ModelDescription, str]:
@@ -155,6 +161,6 @@ def _installed(settings: Settings) -> tuple[Path, BundleManifest]:
             safe="nothing was done.",
             next_step="name one with --model (a folder, or a shipped model), or install one first.",
         )
-    folder = home / "models" / f"v{state.current:06d}"
+    folder = state.folder_of(state.current, home / "models")
     trust, _ = open_trust(settings)
     return folder, trust.readmit(folder, state.current, state)

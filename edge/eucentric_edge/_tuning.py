@@ -33,6 +33,7 @@ def tune(
     threads: int,
     seconds: float = 3.0,
     tell: Callable[[Candidate], None] = lambda candidate: None,
+    begin: Callable[[str], None] = lambda name: None,
     backends: Sequence[Backend] = BACKENDS,
 ) -> TuningRecord:
     """Time every back end that this machine has, and choose the fastest that passes the golden test.
@@ -46,6 +47,7 @@ def tune(
         threads: CPU threads that one frame may use.
         seconds: how long each back end is timed for each shape.
         tell: hears of each candidate as it is done.
+        begin: hears the name of each before.
         backends: those to try.
 
     Raises:
@@ -59,6 +61,7 @@ def tune(
         )
     candidates = []
     for backend in backends:
+        begin(backend.name)
         candidate = _tried(folder, model, backend, shapes, pixel_size_m, threads, seconds)
         candidates.append(candidate)
         tell(candidate)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from eucentric_core import AnyEvent, Settings
 
-from .engine import Decisions, PolicyStore, Switches, policies_file, why_resident
+from .engine import Decisions, PolicyStore, Switches, policies_file
 from .policy import (
     Circumstances,
     Decision,
@@ -20,6 +20,7 @@ from .policy import (
     advance,
     load_policies,
     may_run,
+    why_resident,
 )
 
 __all__ = ["policy_decision", "policy_made"]

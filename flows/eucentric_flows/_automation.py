@@ -11,8 +11,7 @@ from prefect.events.actions import RunDeployment
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 
 from ._prefect_events import EVENT_PREFIX
-from .engine import decided_by_prefect
-from .policy import EventMatch, Policy, explain
+from .policy import EventMatch, Policy, decided_by_prefect, explain
 
 __all__ = ["AUTOMATION_PREFIX", "automation_name", "compile_policy", "publish_policies"]
 

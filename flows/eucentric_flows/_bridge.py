@@ -26,6 +26,7 @@ from eucentric_core import (
     agent_data_access,
     edge_data_access,
     repository_data_access,
+    settings_by_instrument,
 )
 from eucentric_core.transport import EVENT_STREAM, DataAccess, StreamSubscriber
 
@@ -45,22 +46,30 @@ _log = logging.getLogger(__name__)
 
 
 def event_sources(settings: Settings) -> dict[str, Address]:
-    """The data channels that publish events."""
-    return {
-        "agent": (settings.agent.host, settings.agent.data_port),
-        "edge": (settings.edge.reachable_host, settings.edge.data_port),
-        "repository": (settings.repository.reachable_host, settings.repository.data_port),
-    }
+    """The data channels that publish events: of every instrument and its edge, and of the repository."""
+    sources: dict[str, Address] = {}
+    for label, seen in _seen(settings).items():
+        sources[f"agent{label}"] = (seen.agent.host, seen.agent.data_port)
+        sources[f"edge{label}"] = (seen.edge.reachable_host, seen.edge.data_port)
+    sources["repository"] = (settings.repository.reachable_host, settings.repository.data_port)
+    # One edge may answer several instruments.
+    by_address = {address: name for name, address in reversed(sources.items())}
+    return {name: address for address, name in reversed(by_address.items())}
 
 
 def event_keys(settings: Settings, *, client: str) -> dict[str, DataAccess]:
     """What gets the keys of those channels that have some."""
-    access = {
-        "agent": agent_data_access(settings, client=client),
-        "edge": edge_data_access(settings, client=client),
-        "repository": repository_data_access(settings, client=client),
-    }
+    access = {"repository": repository_data_access(settings, client=client)}
+    for label, seen in _seen(settings).items():
+        access[f"agent{label}"] = agent_data_access(seen, client=client)
+        access[f"edge{label}"] = edge_data_access(seen, client=client)
     return {name: keys for name, keys in access.items() if keys is not None}
+
+
+def _seen(settings: Settings) -> dict[str, Settings]:
+    """Settings as each instrument sees them, by what stands behind "agent" in its name; nothing for ours."""
+    seen = settings_by_instrument(settings)
+    return {"" if one is settings else f" {name}": one for name, one in seen.items()}
 
 
 class EventBridge:
@@ -76,6 +85,8 @@ class EventBridge:
         on_end: called when the bridge stops by itself, which it does only on an unforeseen error (a full
             disk); leaving the context then raises that error.
         on_event: called with every event once it is in the outbox, in the thread of its source.
+        before_delivery: called before events go to the sink; it may wait for a moment.
+        on_delivered: called when the sink has taken events.
         access: gets the keys of the sources that have some.
     """
 
@@ -87,6 +98,8 @@ class EventBridge:
         *,
         on_end: Callable[[], None] = lambda: None,
         on_event: Callable[[AnyEvent], None] = lambda _event: None,
+        before_delivery: Callable[[], None] = lambda: None,
+        on_delivered: Callable[[], None] = lambda: None,
         access: Mapping[str, DataAccess] = MappingProxyType({}),
     ) -> None:
         self._access = dict(access)
@@ -95,6 +108,9 @@ class EventBridge:
         self._sink = sink
         self._on_end = on_end
         self._on_event = on_event
+        self._before_delivery = before_delivery
+        self._on_delivered = on_delivered
+        self._arrived = threading.Event()
         self._stopping = threading.Event()
         self._loops: list[Future[None]] = []
         self._threads = ThreadPoolExecutor(len(self._sources) + 1, thread_name_prefix="events")
@@ -144,6 +160,7 @@ class EventBridge:
                 try:
                     event = message.event()
                     self._outbox.add(event)
+                    self._arrived.set()
                     self._on_event(event)
                 except DataFormatError as error:
                     _log.error("an event of the %s is not understood, and not passed on: %s", name, error)
@@ -151,11 +168,14 @@ class EventBridge:
 
     def _deliver(self) -> None:
         while not self._stopping.is_set():
+            self._arrived.clear()
             events = self._outbox.pending()
             if events:
+                self._before_delivery()
                 self._deliver_until_taken(events)
             else:
-                self._stopping.wait(_POLL_S)
+                # Not only its own sources put events there: the engine tells how runs end.
+                self._arrived.wait(_POLL_S)
 
     def _deliver_until_taken(self, events: Sequence[AnyEvent]) -> None:
         attempts = Retrying(
@@ -171,6 +191,7 @@ class EventBridge:
         except ServiceUnavailableError:
             return
         self._outbox.mark_delivered(events)
+        self._on_delivered()
         _log.info("delivered: %s", ", ".join(event.kind for event in events))
 
     def _say_waiting(self, state: RetryCallState) -> None:

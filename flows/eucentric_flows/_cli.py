@@ -10,7 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from eucentric_core import clear_errors, configure_logging, load_settings, service_lifetime
+from eucentric_core import (
+    clear_errors,
+    configure_logging,
+    load_settings,
+    service_lifetime,
+    settings_for_model,
+)
 
 from .commands import add_flow_commands, policy_app, run_app
 
@@ -78,6 +84,9 @@ def server(config: _Config = None) -> None:
 @app.command()
 def bootstrap(
     config: _Config = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name of the model. Left out: the one that this site's edge serves.")
+    ] = None,
     material: Annotated[str, typer.Option(help="Material to simulate start data of.")] = "mos2",
     conditions: Annotated[
         Path | None, typer.Option(help="Start conditions (JSON) in place of those of the demonstration.")
@@ -85,7 +94,9 @@ def bootstrap(
     seed: Annotated[int, typer.Option(min=0, help="Seed of specimen, noise and training.")] = 1,
     members: Annotated[int, typer.Option(min=2, max=64, help="Networks in the ensemble.")] = 3,
     steps: Annotated[int | None, typer.Option(min=10, help="Training steps of each network.")] = None,
-    install: Annotated[bool, typer.Option(help="Hand the model to the edge as well.")] = True,
+    install: Annotated[
+        bool, typer.Option(help="Hand the model to the edge as well, if it serves one of that name.")
+    ] = True,
 ) -> None:
     """Train a model's first champion on simulated data and publish it as version 1."""
     with clear_errors():
@@ -95,12 +106,12 @@ def bootstrap(
 
         ending = bootstrap_model(
             settings,
-            model=settings.edge.model,
+            model=model or settings.edge.model,
             conditions=start_conditions(material, conditions),
             seed=seed,
             members=members,
             steps=steps,
-            installing=install,
+            installing=install and (model is None or settings_for_model(settings, model).edge.model == model),
             say=lambda stage, message: typer.echo(f"{stage}: {message}" if message else stage, err=True),
         )
     typer.echo(json.dumps({"outcome": ending.outcome, "version": ending.version, "reason": ending.reason}))

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from prefect import task
-from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import SyncClientContext
 from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run as prefect_flow_run
 from prefect.states import Cancelled, Completed
@@ -27,7 +27,7 @@ from ._pipeline import RunStage, Say, Site
 from .catalogue import FlowSpec, Running
 from .runs import ActiveRun, RunRecord, TriggeredBy, carrying_out, runs_path
 
-__all__ = ["SETTINGS_VARIABLE", "enter", "triggered_by"]
+__all__ = ["SETTINGS_VARIABLE", "enter", "service_settings", "triggered_by"]
 
 SETTINGS_VARIABLE = "EUCENTRIC_FLOWS_SETTINGS"
 """Settings of the service that serves the flows, as JSON; every flow run is a process of its own."""
@@ -45,7 +45,7 @@ def enter(spec: FlowSpec[Any], request: Any) -> State[None]:
     Raises:
         EucentricError: a stage failed; the record says which, and `eucentric run resume` goes on.
     """
-    settings = _settings()
+    settings = service_settings()
     configure_logging(spec.name, settings.logs)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     made_by = _this_run()
@@ -83,7 +83,12 @@ def enter(spec: FlowSpec[Any], request: Any) -> State[None]:
     return Completed(name=ending.outcome.capitalize(), message=ending.reason)
 
 
-def _settings() -> Settings:
+def service_settings() -> Settings:
+    """Settings of the service that started this process.
+
+    Raises:
+        ConfigurationError: no service did.
+    """
     text = os.environ.get(SETTINGS_VARIABLE)
     if text is None:
         raise ConfigurationError(
@@ -98,8 +103,8 @@ def _this_run() -> FlowRun | None:
     identity = prefect_flow_run.get_id()
     if identity is None:
         return None
-    with get_client(sync_client=True) as client:
-        return client.read_flow_run(UUID(identity))
+    with SyncClientContext.get_or_create() as prefect:
+        return prefect.client.read_flow_run(UUID(identity))
 
 
 def _named(request: Any, made_by: FlowRun | None) -> Any:

@@ -82,6 +82,12 @@ class EventOutbox(SharedBook):
             ).fetchall()
         return tuple((row["position"], parse_event(row["event"])) for row in rows)
 
+    def newest(self) -> int:
+        """Position of the event that arrived last; 0 before the first."""
+        with self._lock:
+            row = self._connection.execute("SELECT MAX(position) AS newest FROM events").fetchone()
+        return int(row["newest"] or 0)
+
     def mark_delivered(self, events: Sequence[AnyEvent]) -> None:
         """The orchestrator has confirmed these events."""
         now = utc_now().isoformat()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING
 
+from eucentric_core import settings_for_model
 from eucentric_model_registry import Gates
 
 from ._pipeline import Ending, RunStage, Say, Site, publish
@@ -90,7 +91,15 @@ def bootstrap(
     draft = run_stage("train", train_first)
     judgement = run_stage("judge", judge)
     return publish(
-        Publication(site.settings, site.registry, site.trusted, model, trigger_id, None, workspace),
+        Publication(
+            settings_for_model(site.settings, model),
+            site.registry,
+            site.trusted,
+            model,
+            trigger_id,
+            None,
+            workspace,
+        ),
         draft,
         judgement,
         run_stage,

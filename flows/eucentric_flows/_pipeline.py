@@ -73,7 +73,8 @@ class Site:
             ConfigurationError: the trusted keys cannot be read.
         """
         trusted = TrustedKeys.read(settings.trusted_keys_path)
-        return cls(settings, trusted, Registry(settings.hub.mlflow_url, trusted), outbox)
+        registry = Registry(settings.hub.mlflow_url, trusted, login_file=settings.hub.mlflow_login_file)
+        return cls(settings, trusted, registry, outbox)
 
 
 def publish(

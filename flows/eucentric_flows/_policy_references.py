@@ -18,15 +18,16 @@ from .policy import (
     Policy,
     Problem,
     RetrainAction,
-    load_policy,
     nearest,
+    parse_policy,
     places,
     problem_at,
     problem_error,
+    read_policy_text,
 )
 from .policy.actions import FlowAction
 
-__all__ = ["check_policy", "reference_problems"]
+__all__ = ["check_policy", "check_policy_text", "reference_problems"]
 
 _RECIPES = "eucentric.recipes"
 
@@ -37,10 +38,23 @@ def check_policy(path: Path) -> Policy:
     Raises:
         PolicyError: it cannot be read, or names what is not there; `problems` lists all of it.
     """
-    policy = load_policy(path)
-    problems = reference_problems(policy, path.read_text(encoding="utf-8"))
+    return check_policy_text(read_policy_text(path), str(path))
+
+
+def check_policy_text(text: str, source: str) -> Policy:
+    """The same for a text that need not be a file yet.
+
+    Args:
+        text: TOML.
+        source: what it is called in errors, for example its path.
+
+    Raises:
+        PolicyError: it cannot be used; `problems` lists all of it.
+    """
+    policy = parse_policy(text, source)
+    problems = reference_problems(policy, text)
     if problems:
-        raise problem_error(str(path), problems)
+        raise problem_error(source, problems)
     return policy
 
 

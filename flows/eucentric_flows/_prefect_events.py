@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 
-from eucentric_core import AnyEvent, ServiceUnavailableError
+from eucentric_core import AnyEvent, ServiceUnavailableError, read_login
 
 __all__ = ["EVENT_PREFIX", "EventSink", "PrefectEventSink", "prefect_event"]
 
@@ -47,11 +48,21 @@ class EventSink(Protocol):
 
 
 class PrefectEventSink:
-    """Delivers over HTTP: unlike the websocket of Prefect's own client it answers when events are taken."""
+    """Delivers over HTTP: unlike the websocket of Prefect's own client it answers when events are taken.
 
-    def __init__(self, api_url: str, *, timeout_s: float = 10.0) -> None:
+    Args:
+        api_url: of Prefect.
+        timeout_s: of a request.
+        login_file: holds name and password where Prefect asks for them (`hub.prefect_login_file`).
+
+    Raises:
+        ConfigurationError: that file cannot be used.
+    """
+
+    def __init__(self, api_url: str, *, timeout_s: float = 10.0, login_file: Path | None = None) -> None:
+        login = None if login_file is None else read_login(login_file, setting="hub.prefect_login_file")
         self._api_url = api_url
-        self._client = httpx.Client(base_url=api_url, timeout=timeout_s)
+        self._client = httpx.Client(base_url=api_url, timeout=timeout_s, auth=login)
 
     def deliver(self, events: Sequence[AnyEvent]) -> None:
         """See `EventSink.deliver`."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import httpx
 from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+
+from eucentric_core import ServiceUnavailableError
 
 from ._deployment import deployment_name
 from .runs import RunRecordError, RunView
@@ -31,11 +35,19 @@ def resume(run: RunView) -> str:
 
     Raises:
         RunRecordError: it cannot go on.
+        ServiceUnavailableError: Prefect does not answer, or the flow service has never run there.
     """
     require_resumable(run)
-    with get_client(sync_client=True) as client:
-        deployment = client.read_deployment_by_name(deployment_name(run.kind))
-        flow_run = client.create_flow_run_from_deployment(
-            deployment.id, parameters={"request": run.request}, name=f"resume {run.trigger_id}"
-        )
+    try:
+        with get_client(sync_client=True) as client:
+            deployment = client.read_deployment_by_name(deployment_name(run.kind))
+            flow_run = client.create_flow_run_from_deployment(
+                deployment.id, parameters={"request": run.request}, name=f"resume {run.trigger_id}"
+            )
+    except (httpx.HTTPError, ObjectNotFound) as error:
+        raise ServiceUnavailableError(
+            f"Prefect did not take the order to go on with {run.trigger_id}: {error}.",
+            safe="the run stays as it ended.",
+            next_step="check that the Prefect server runs, and start `eucentric flows serve` once.",
+        ) from error
     return str(flow_run.id)

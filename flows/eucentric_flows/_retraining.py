@@ -6,7 +6,7 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eucentric_core import DEFAULT_ENGINE
+from eucentric_core import DEFAULT_ENGINE, settings_for_model
 from eucentric_data_repository import open_catalogue
 
 from ._errors import HeldError
@@ -83,15 +83,18 @@ def retrain(
     material = _material(champion, gathered, action)
     draft = run_stage("train", train_challenger)
     judgement = run_stage("judge", judge)
+    # An edge serves one model by name; any other is fetched from the registry by who applies it.
+    settings = settings_for_model(site.settings, request.model)
     return publish(
         Publication(
-            site.settings,
+            settings,
             site.registry,
             site.trusted,
             request.model,
             request.trigger_id,
             request.policy,
             workspace,
+            request.requested_by,
         ),
         draft,
         judgement,
@@ -100,8 +103,7 @@ def retrain(
         outbox=site.outbox,
         datasets=gathered.datasets,
         trained_from=None if champion is None else f"v{action.base_version or champion.manifest.version}",
-        # An edge serves one model by name; any other is fetched from the registry by who applies it.
-        installing=request.model == site.settings.edge.model,
+        installing=request.model == settings.edge.model,
         gates=action.gates,
     )
 

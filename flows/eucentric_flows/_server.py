@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from eucentric_core import LocalServer, Settings, answers_ok, local_address
+from eucentric_core import LocalServer, Settings, answers_ok, local_address, read_login
 from eucentric_core.transport import require_loopback, require_port_free
 
 __all__ = ["is_healthy", "prefect_environment", "prefect_server"]
@@ -18,8 +18,14 @@ def is_healthy(api_url: str) -> bool:
 
 
 def prefect_environment(settings: Settings) -> dict[str, str]:
-    """Variables for every process that uses Prefect. Set them before `prefect` is imported."""
+    """Variables for every process that uses Prefect. Set them before `prefect` is imported.
+
+    Raises:
+        ConfigurationError: the file with name and password cannot be used.
+    """
+    login = _login(settings)
     return {
+        **({} if login is None else {"PREFECT_API_AUTH_STRING": login}),
         "PREFECT_HOME": str(settings.home / "prefect"),
         "PREFECT_API_URL": settings.hub.prefect_api_url,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -34,12 +40,14 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
 
 
 def prefect_server(settings: Settings) -> LocalServer:
-    """How to start Prefect with its database under the home folder, at `settings.hub.prefect_api_url`.
+    """How to start Prefect at `settings.hub.prefect_api_url`, by default with its database under the home.
 
-    Prefect's own server has no authentication by default, so only loopback addresses are allowed.
+    Prefect's own server has no authentication by default, so only loopback addresses are allowed. With
+    `hub.prefect_login_file` it asks everybody, on loopback, too.
 
     Raises:
-        ConfigurationError: the address is not loopback or has no port, or the port is in use.
+        ConfigurationError: the address is not loopback or has no port, the port is in use, or the file with
+            name and password cannot be used.
     """
     host, port = local_address(
         settings.hub.prefect_api_url, setting="hub.prefect_api_url", example="http://127.0.0.1:PORT/api"
@@ -52,5 +60,18 @@ def prefect_server(settings: Settings) -> LocalServer:
         "--host", host,
         "--port", str(port),
     )  # fmt: skip
-    environment = prefect_environment(settings)
+    login = _login(settings)
+    environment = {
+        **prefect_environment(settings),
+        **({} if login is None else {"PREFECT_SERVER_API_AUTH_STRING": login}),
+    }
+    if settings.hub.prefect_database is not None:
+        # The password is where PostgreSQL's clients look for it: PGPASSFILE, ~/.pgpass or PGPASSWORD.
+        environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = settings.hub.prefect_database
     return LocalServer("prefect", command, environment, f"http://{host}:{port}", f"/api{_HEALTH_PATH}")
+
+
+def _login(settings: Settings) -> str | None:
+    if settings.hub.prefect_login_file is None:
+        return None
+    return ":".join(read_login(settings.hub.prefect_login_file, setting="hub.prefect_login_file"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from uuid import UUID
 
@@ -18,9 +19,11 @@ from ._bridge import EventBridge, event_keys, event_sources
 from ._entry import SETTINGS_VARIABLE
 from ._event_outbox import EventOutbox, outbox_path
 from ._notify import notify
+from ._prefect_client import httpx_settings
 from ._prefect_events import PrefectEventSink
 from ._renewal import renewing
 from ._server import is_healthy
+from .engine._considered import Considered
 from .engine._prefect_orders import PrefectOrders
 from .engine._service import deciding
 from .launcher import Launcher, deploy_all
@@ -47,7 +50,7 @@ def run_service(settings: Settings, lifetime: ServiceLifetime) -> None:
     # Flow runs are processes of their own and inherit this.
     os.environ[SETTINGS_VARIABLE] = settings.model_dump_json()
     outbox = EventOutbox(outbox_path(settings))
-    sink = PrefectEventSink(settings.hub.prefect_api_url)
+    sink = PrefectEventSink(settings.hub.prefect_api_url, login_file=settings.hub.prefect_login_file)
     try:
         # On the main thread Prefect would take SIGTERM for itself; it belongs to the lifetime.
         with (
@@ -70,22 +73,33 @@ async def _serve(
 ) -> None:
     stopping = asyncio.Event()
     with RunRecord(runs_path(settings)) as record:
-        async with get_client() as client:
+        prompt = httpx_settings(settings.hub.prefect_api_url, asynchronous=True)
+        async with get_client(httpx_settings=prompt) as client:
             deployments = await deploy_all(client)
             automations = await publish_policies(client, policies, UUID(deployments["retrain"]))
             launcher = Launcher(settings, client, deployments, record)
             await launcher.warm_up()
+            considered = Considered()
             bridge = EventBridge(
                 event_sources(settings),
                 outbox,
                 sink,
                 on_end=lifetime.stopping.set,
                 on_event=partial(_note, record),
+                before_delivery=lambda: considered.wait(outbox.newest()),
+                on_delivered=launcher.expect,
                 access=event_keys(settings, client="flows"),
             )
-            orders = PrefectOrders(wake=launcher.wake, notifier=notify)
-            deciding_now = deciding(settings, outbox, record, orders, on_end=lifetime.stopping.set)
-            with deciding_now, bridge:
+            orders = PrefectOrders(settings.hub.prefect_api_url, wake=launcher.wake, notifier=notify)
+            deciding_now = deciding(
+                settings,
+                outbox,
+                record,
+                orders,
+                on_end=lifetime.stopping.set,
+                on_considered=considered.note,
+            )
+            with closing(orders), deciding_now, bridge:
                 running = asyncio.create_task(launcher.run(stopping))
                 told_to_stop = asyncio.create_task(asyncio.to_thread(lifetime.stopping.wait))
                 lifetime.announce_ready(

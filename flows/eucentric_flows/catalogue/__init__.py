@@ -9,6 +9,7 @@ from ._beam_feedback import BEAM_FEEDBACK, FeedbackRequest
 from ._data import ARCHIVE, INGEST, ArchiveRequest, IngestRequest
 from ._drive_to_feature import DRIVE_TO_FEATURE, DriveRequest
 from ._evaluate import EVALUATE, EvaluateRequest
+from ._few_shot import FEW_SHOT, SupportSetRequest
 from ._flight_check import FLIGHT_CHECK, FlightCheckRequest
 from ._instrument import InstrumentRequest
 from ._montage import MONTAGE, MontageRequest
@@ -33,11 +34,13 @@ __all__ = [
     "PublishRequest",
     "RollbackRequest",
     "Running",
+    "SupportSetRequest",
     "SurveyRequest",
 ]
 
 _ALL: tuple[FlowSpec[Any], ...] = (
     RETRAIN,
+    FEW_SHOT,
     EVALUATE,
     PUBLISH,
     INSTALL,

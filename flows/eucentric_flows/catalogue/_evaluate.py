@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+from pathlib import Path
 from typing import Annotated
 from uuid import NAMESPACE_URL, uuid5
 
@@ -80,8 +82,8 @@ def _carry_out(running: Running, request: EvaluateRequest) -> Ending:
         def score(say: Say) -> HoldoutScore:
             say("waiting for workers")
             files = ModelFiles.of_champion(model).model_dump(mode="json")
-            holdout = str(gathered.inputs["new"].holdout[0])
-            found = executor.result().submit(score_task, files, [holdout]).result()[0]
+            frames = str(_whole(gathered, workspace))
+            found = executor.result().submit(score_task, files, [frames]).result()[0]
             if found is None:
                 raise HeldError(
                     "none of the frames is labelled",
@@ -108,9 +110,24 @@ def _carry_out(running: Running, request: EvaluateRequest) -> Ending:
             )
         )
     sentence = (
-        f"version {model.manifest.version} of {request.model} has F1 {found.f1:.3f} on {request.session}"
+        f"version {model.manifest.version} of {request.model} has F1 {found.f1:.3f} on {gathered.session}"
     )
     return Ending("done", sentence, model.manifest.version)
+
+
+def _whole(gathered: Gathered, workspace: Workspace) -> Path:
+    """All gathered frames in one file: nothing is trained, so nothing has to be held back."""
+    from eucentric_hpc import TrainingSet, read_training_set, write_training_set
+
+    whole = workspace.inputs / "whole.npz"
+    new = gathered.inputs["new"]
+    parts = [read_training_set(path) for path in (*new.training, *new.holdout)]
+    frames, truths, sizes_m = (
+        tuple(chain.from_iterable(getattr(part, name) for part in parts))
+        for name in ("frames", "truths", "pixel_sizes_m")
+    )
+    write_training_set(whole, TrainingSet(frames, truths, sizes_m))
+    return whole
 
 
 def _subject(_settings: Settings, request: EvaluateRequest) -> str:
@@ -123,4 +140,5 @@ EVALUATE = FlowSpec(
     request=EvaluateRequest,
     carry_out=_carry_out,
     subject=_subject,
+    computes=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, TypeVar
@@ -23,6 +24,9 @@ from ._spec import FlowRequest, Running
 
 __all__ = ["InstrumentRequest", "acquire", "instrument_of", "steering"]
 
+_LONGEST_LEASE_S = 120.0
+_AFTER_S = 0.1
+
 _Outcome = TypeVar("_Outcome")
 
 
@@ -43,6 +47,8 @@ def instrument_of(settings: Settings, request: InstrumentRequest) -> str:
 def steering(settings: Settings, name: str, *, reason: str) -> Iterator[SteeringClient]:
     """Hold the lease of an instrument; however the block ends, the lease is released.
 
+    The lease that an earlier attempt at the same, known by its reason, has left behind is waited out.
+
     Raises:
         ConfigurationError: no instrument of that name is known.
         LeaseError: somebody else steers it.
@@ -58,17 +64,27 @@ def steering(settings: Settings, name: str, *, reason: str) -> Iterator[Steering
             next_step=f"use one of {', '.join(sorted(known))}, or add [instruments.{name}] to the settings.",
         )
     address = known[name]
-    with (
-        connect(
-            address.host,
-            address.control_port,
-            client=settings.client.name or "flows",
-            data_port=address.data_port,
-            credentials=settings.client.tls,
-        ) as scope,
-        scope.control(reason=reason),
-    ):
-        yield scope
+    client = settings.client.name or "flows"
+    with connect(
+        address.host,
+        address.control_port,
+        client=client,
+        data_port=address.data_port,
+        credentials=settings.client.tls,
+    ) as scope:
+        _outlast(scope, client, reason)
+        with scope.control(reason=reason):
+            yield scope
+
+
+def _outlast(scope: SteeringClient, client: str, reason: str) -> None:
+    """A process that was killed could not release its lease, and nobody renews it any more."""
+    deadline_s = time.monotonic() + _LONGEST_LEASE_S
+    while time.monotonic() < deadline_s:
+        left = scope.lease()
+        if (left.holder, left.reason) != (client, reason):
+            return
+        time.sleep(min(left.remaining_s + _AFTER_S, 1.0))
 
 
 def acquire(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from eucentric_core import Identifier, Settings, write_atomic
+from eucentric_core import Identifier, Settings, settings_for_model, write_atomic
 from eucentric_model_registry import move_champion
 
 from .._errors import HeldError
@@ -77,13 +77,14 @@ def _install(running: Running, request: InstallRequest) -> Ending:
 
         version = _chosen(running, choose, "no champion")
         bundle = running.folder / "bundle"
+        settings = settings_for_model(running.settings, request.model)
 
         def fetch(_: Say) -> None:
             if not bundle.exists():
                 site.registry.download(request.model, version, bundle)
 
         running.run_stage("fetch", patient(fetch))
-        running.run_stage("install", lambda say: install(running.settings, bundle, version, say))
+        running.run_stage("install", lambda say: install(settings, bundle, version, say))
     return Ending("done", f"the edge serves version {version} of {request.model}", version)
 
 
@@ -115,7 +116,7 @@ def _move(running: Running, site: Site, model: str, version: int, reason: str) -
         if champion is not None and champion.version == version:
             return f"version {version} of {model} is champion"
         moved = move_champion(
-            running.settings,
+            settings_for_model(running.settings, model),
             site.registry,
             model,
             version,

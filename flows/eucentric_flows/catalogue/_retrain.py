@@ -55,4 +55,5 @@ RETRAIN = FlowSpec(
     request=RetrainRequest,
     carry_out=_carry_out,
     subject=lambda _settings, request: request.model,
+    computes=True,
 )

@@ -34,6 +34,9 @@ class FlowRequest(FrozenModel):
     ] = None
     policy: Annotated[Identifier | None, Field(description="The policy that asks; filled in by it.")] = None
     event: Annotated[AnyEvent | None, WithJsonSchema(_PLAIN_EVENT)] = None
+    requested_by: Annotated[
+        str | None, Field(max_length=200, description="The person who asks; filled in.")
+    ] = None
 
 
 _Request = TypeVar("_Request", bound=FrozenModel)
@@ -69,6 +72,8 @@ class FlowSpec(Generic[_Request]):
         request: frozen model of its parameters; Prefect's page makes a form of it.
         carry_out: does it. May be called again with the same request after a crash.
         subject: what it is about: a model, or an instrument. One run at a time is about one thing.
+        computes: it carries tasks out on workers; where they are processes of this machine, they are forked
+            with its own process, which has imported what they need.
     """
 
     name: str
@@ -76,6 +81,7 @@ class FlowSpec(Generic[_Request]):
     request: type[_Request]
     carry_out: Callable[[Running, _Request], Ending]
     subject: Callable[[Settings, _Request], str]
+    computes: bool = False
 
     def parse(self, parameters: dict[str, Any]) -> _Request:
         """Parameters as the frozen model.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import getpass
 import json
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import uuid4
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from eucentric_core import ConfigurationError, clear_errors, explain_problem, load_settings
+from eucentric_core import ConfigurationError, Settings, clear_errors, load_settings
 
 if TYPE_CHECKING:
     from ..catalogue import FlowSpec
@@ -36,9 +35,10 @@ def list_flows(
 ) -> None:
     """List the flows, or the parameters of one."""
     from ..catalogue import FLOWS
+    from ..desk import FILLED_IN, flow_named
 
     with clear_errors():
-        specs = list(FLOWS.values()) if name is None else [_spec(name)]
+        specs = list(FLOWS.values()) if name is None else [flow_named(name)]
     if as_json:
         told = {
             spec.name: {"summary": spec.summary, "schema": spec.request.model_json_schema()} for spec in specs
@@ -52,9 +52,7 @@ def list_flows(
     if name is None:
         table = Table("flow", "what it does", "parameters")
         for spec in specs:
-            own = [
-                field for field in spec.request.model_fields if field not in ("trigger_id", "policy", "event")
-            ]
+            own = [field for field in spec.request.model_fields if field not in ("trigger_id", *FILLED_IN)]
             table.add_row(spec.name, spec.summary, ", ".join(own))
         console.print(table)
         return
@@ -71,23 +69,25 @@ def run_flow(
         typer.Option("--param", "-p", help="NAME=VALUE; inner names with dots: plan.rows=4."),
     ] = None,
     config: _Config = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would do and take; nothing is started.")
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Wait until it has ended, and show it meanwhile.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run a flow; Ctrl-C stops watching, not the flow."""
-    from .._server import prefect_environment
+    from ..desk import flow_named, order_flow
     from ..runs import RunRecord, runs_path
     from ._runs import as_json_object, picture
 
     with clear_errors():
         settings = load_settings(config)
-        spec = _spec(name)
+        spec = flow_named(name)
         request = _request(spec, parameter or [])
-        os.environ.update(prefect_environment(settings))
-        from .._order import order
-
-        trigger_id = str(request.trigger_id)
-        order(spec.name, request.model_dump(mode="json"))
+        if dry_run:
+            _show_estimate(settings, spec, request, as_json=as_json)
+            return
+        trigger_id = order_flow(settings, spec, request)
         if not as_json or not wait:
             typer.echo(f"run {trigger_id} of {spec.name} is ordered", err=as_json)
         if not wait:
@@ -112,19 +112,9 @@ def run_flow(
         raise typer.Exit(1)
 
 
-def _spec(name: str) -> FlowSpec[Any]:
-    from ..catalogue import FLOWS
-
-    if name not in FLOWS:
-        raise ConfigurationError(
-            f"There is no flow {name!r}.",
-            safe="nothing was started.",
-            next_step=f"use one of {', '.join(FLOWS)}.",
-        )
-    return FLOWS[name]
-
-
 def _request(spec: FlowSpec[Any], words: list[str]) -> Any:
+    from ..desk import refused_request, request_of
+
     given: dict[str, Any] = {}
     for word in words:
         path, equals, text = word.partition("=")
@@ -136,38 +126,36 @@ def _request(spec: FlowSpec[Any], words: list[str]) -> Any:
             )
         *outer, last = path.split(".")
         place = given
-        if outer and outer[0] not in given:
-            # What is not named stays as the flow has it.
-            default = (
-                spec.request.model_fields[outer[0]].default if outer[0] in spec.request.model_fields else None
-            )
-            given[outer[0]] = default.model_dump() if isinstance(default, BaseModel) else {}
         for name in outer:
             place = place.setdefault(name, {})
         try:
             place[last] = json.loads(text)
         except ValueError:
             place[last] = text
-    given.setdefault("trigger_id", uuid4().hex)
     try:
-        return spec.parse(given)
+        return request_of(spec, given, by=getpass.getuser())
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise ConfigurationError(
-            f"Parameters of {spec.name}: {where}: {explain_problem(problem)}.",
-            safe="nothing was started.",
-            next_step=f"`eucentric flows ls {spec.name}` lists the names.",
-        ) from error
+        raise refused_request(spec, error) from error
+
+
+def _show_estimate(settings: Settings, spec: FlowSpec[Any], request: Any, *, as_json: bool) -> None:
+    from ..desk import estimate_flow, estimate_lines
+    from ..runs import RunRecord, runs_path
+
+    with RunRecord(runs_path(settings)) as record:
+        estimate = estimate_flow(settings, spec, request, record.runs(limit=500))
+    typer.echo(estimate.model_dump_json() if as_json else "\n".join(estimate_lines(estimate)))
 
 
 def _parameters(
     schema: dict[str, Any], prefix: str, defs: dict[str, Any] | None = None
 ) -> list[tuple[str, ...]]:
+    from ..desk import FILLED_IN
+
     defs = defs if defs is not None else schema.get("$defs", {})
     rows = []
     for name, field in schema.get("properties", {}).items():
-        if not prefix and name in ("policy", "event"):
+        if not prefix and name in FILLED_IN:
             continue
         reference = field.get("$ref") or next((one.get("$ref") for one in field.get("allOf", [])), None)
         if reference is not None:

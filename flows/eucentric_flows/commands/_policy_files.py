@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import statistics
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eucentric_core import Settings, clear_errors, load_settings, utc_now
+from eucentric_core import clear_errors, load_settings
 
 if TYPE_CHECKING:
-    from ..policy import Backtest, Policy, PolicyError
+    from ..policy import Backtest, PolicyError
 
-__all__ = ["STYLES", "AsJson", "Config", "back_test", "check", "explain_file", "find_policy"]
+__all__ = ["STYLES", "AsJson", "Config", "back_test", "check", "explain_file"]
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_TYPICAL_RUN_S = 600.0
 STYLES = {"fired": "green", "deferred": "yellow", "awaiting": "yellow", "held": "red", "expired": "red"}
 
 
@@ -68,34 +65,11 @@ def explain_file(
     config: Config = None,
 ) -> None:
     """Say in one sentence what a policy does."""
+    from ..desk import find_policy
     from ..policy import explain
 
     with clear_errors():
         typer.echo(explain(find_policy(load_settings(config), policy)))
-
-
-def find_policy(settings: Settings, file_or_name: str) -> Policy:
-    """The policy in a file, or that of a name in the hub's folder.
-
-    Raises:
-        PolicyError: there is none, or its file is bad.
-    """
-    from ..policy import PolicyError, load_policies, load_policy, nearest
-
-    if file_or_name.endswith(".toml"):
-        return load_policy(Path(file_or_name))
-    policies = {policy.name: policy for policy in load_policies(settings.policies_path)}
-    if file_or_name not in policies:
-        meant = nearest(file_or_name, policies)
-        hint = (
-            f"did you mean {meant}?" if meant else "`eucentric policy ls` lists them; a file ends in .toml."
-        )
-        raise PolicyError(
-            f"There is no policy {file_or_name!r} in {settings.policies_path}.",
-            safe="nothing was changed.",
-            next_step=hint,
-        )
-    return policies[file_or_name]
 
 
 def back_test(
@@ -116,47 +90,26 @@ def back_test(
 ) -> None:
     """Say what a policy would have done with the events of the last days. Nothing is run."""
     from .._policy_references import check_policy
-    from ..engine import Journal, PolicyStore, policies_file
-    from ..policy import backtest
+    from ..desk import back_test_policy, find_policy, usual_run_s
 
     with clear_errors():
         settings = load_settings(config)
         wanted = find_policy(settings, policy)
         if policy.endswith(".toml"):
             check_policy(Path(policy))
-        length_s = run_s or _usual_run_s(settings, wanted.model)
-        end = utc_now()
-        begin = end - timedelta(days=days)
-        with PolicyStore(policies_file(settings)) as store:
-            outcome = backtest(
-                wanted,
-                Journal(store).between(begin, end),
-                begin=begin,
-                end=end,
-                run_s=length_s,
-                approve=approval,
-            )
+        length_s = run_s or usual_run_s(settings, wanted.model)
+        outcome = back_test_policy(settings, wanted, days=days, run_s=length_s, approve=approval)
     if as_json:
         typer.echo(json.dumps({**outcome.model_dump(mode="json"), "counts": dict(outcome.counts)}))
     else:
         _show_backtest(outcome, length_s, everything=everything)
 
 
-def _usual_run_s(settings: Settings, model: str) -> float:
-    from ..runs import RunRecord, runs_path
-
-    with RunRecord(runs_path(settings)) as record:
-        ended = [
-            (run.ended_utc - run.started_utc).total_seconds()
-            for run in record.history()
-            if run.model == model and run.ended_utc is not None
-        ]
-    return max(1.0, statistics.median(ended)) if ended else _TYPICAL_RUN_S
-
-
 def _show_backtest(outcome: Backtest, run_s: float, *, everything: bool) -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from ..desk import back_test_sentence
 
     console = Console()
     table = Table("time (UTC)", "decision", "event", "why")
@@ -170,11 +123,4 @@ def _show_backtest(outcome: Backtest, run_s: float, *, everything: bool) -> None
             )
     if table.row_count:
         console.print(table)
-    counts = outcome.counts
-    hours = f" ({outcome.node_hours:.2g} node-hours)" if outcome.node_hours else ""
-    console.print(
-        f"From {outcome.begin_utc:%Y-%m-%d %H:%M} to {outcome.end_utc:%Y-%m-%d %H:%M} UTC, {outcome.events} "
-        f"event(s): {outcome.policy} would have fired {counts.get('fired', 0)} time(s){hours}, held back "
-        f"{counts.get('held', 0)}, put off {counts.get('deferred', 0)}; {counts.get('not_met', 0)} event(s) "
-        f"were not enough. Runs are taken to last {run_s:.0f} s, and no other policy to run."
-    )
+    console.print(back_test_sentence(outcome, run_s))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +45,9 @@ def list_runs(
     if as_json:
         typer.echo(json.dumps([as_json_object(run) for run in runs]))
         return
+    if not runs:
+        typer.echo("No runs yet: a policy starts them, or `eucentric flows run NAME`.")
+        return
     from rich.console import Console
     from rich.table import Table
 
@@ -55,7 +57,7 @@ def list_runs(
             run.trigger_id,
             run.kind,
             run.model,
-            f"policy {run.policy}" if run.triggered_by == "policy" else "a person",
+            run.asked_by,
             state_words(run),
             f"{run.started_utc:%Y-%m-%d %H:%M:%S}",
             run.reason if run.over or run.doing is None else f"{run.doing.name}: {run.doing.message}",
@@ -95,20 +97,17 @@ def cancel_run(
     wait: Annotated[bool, typer.Option(help="Wait until it has ended.")] = True,
 ) -> None:
     """End a run: its jobs are taken out of the queue, an instrument is put in its safe state."""
-    from ..runs import RunRecord, end_cancelled, runs_path
+    from ..desk import cancel_run as cancel
 
     with clear_errors():
         settings = load_settings(config)
         found = _find(settings, trigger_id)
-        with RunRecord(runs_path(settings)) as record:
-            run = record.request_cancel(found.trigger_id, getpass.getuser())
-            deadline = time.monotonic() + (_CANCEL_WAIT_S if wait else 0.0)
-            while not run.over and time.monotonic() < deadline:
-                if run.state == "lost":
-                    # Nobody is left who could hear of it.
-                    end_cancelled(settings, record, run)
-                time.sleep(_WATCH_S / 4)
-                run = record.run(run.trigger_id)
+        run = cancel(settings, found.trigger_id, getpass.getuser())
+        deadline = time.monotonic() + (_CANCEL_WAIT_S if wait else 0.0)
+        while not run.over and time.monotonic() < deadline:
+            time.sleep(_WATCH_S / 4)
+            # Again, because a run may be lost only now.
+            run = cancel(settings, found.trigger_id, getpass.getuser())
     if not run.over:
         typer.echo(f"Run {run.trigger_id} has been told to stop; its last sign of life is "
                    f"{run.heartbeat_age_s:.0f} s old.")  # fmt: skip
@@ -140,19 +139,12 @@ def resume_run(
     config: _Config = None,
 ) -> None:
     """Go on with a run that failed, was lost or was cancelled."""
-    from .._server import prefect_environment
-    from ..runs import RunRecord, runs_path
+    from ..desk import resume_run as go_on
 
     with clear_errors():
         settings = load_settings(config)
         run = _find(settings, trigger_id)
-        os.environ.update(prefect_environment(settings))
-        from .._resume import require_resumable, resume
-
-        require_resumable(run)
-        with RunRecord(runs_path(settings)) as record:
-            run = record.reopen(run.trigger_id)
-        flow_run = resume(run)
+        flow_run = go_on(settings, run.trigger_id)
     typer.echo(f"Flow run {flow_run} goes on with {run.trigger_id}.")
 
 
@@ -190,10 +182,9 @@ def picture(run: RunView) -> list[str]:
     """A run for people, as lines."""
     from ..runs import state_words, time_line
 
-    by = f"policy {run.policy}" if run.triggered_by == "policy" else "a person"
     lines = [
         f"{run.kind} of {run.model}: {state_words(run)}{f': {run.reason}' if run.over else ''}",
-        f"run {run.trigger_id}, triggered by {by}, attempt {run.attempt}",
+        f"run {run.trigger_id}, triggered by {run.asked_by}, attempt {run.attempt}",
         f"trace {run.trace_id}",
         "",
         *time_line(run, utc_now()),

@@ -10,7 +10,6 @@ from ._folder import PolicyFolder
 from ._history import DecisionView, History, StepView
 from ._journal import Journal
 from ._orders import Notifier, OrderRefusedError, OrderTaker, PlacedOrder
-from ._placement import decided_by_prefect, why_resident
 from ._states import States
 from ._store import PolicyStore, policies_file
 from ._switches import Switch, Switches
@@ -34,7 +33,5 @@ __all__ = [
     "StepView",
     "Switch",
     "Switches",
-    "decided_by_prefect",
     "policies_file",
-    "why_resident",
 ]

@@ -36,6 +36,7 @@ class RunEndings:
                 id=hashlib.sha256(f"{run.trigger_id} {run.ended_utc.isoformat()}".encode()).hexdigest()[:32],
                 source=_SOURCE,
                 occurred_utc=run.ended_utc,
+                trace_id=run.trace_id,
                 flow=run.kind,
                 trigger_id=run.trigger_id,
                 policy=run.policy,

@@ -35,6 +35,7 @@ class PolicyEngine:
         store: the books.
         record: of runs.
         orders: who carries out what is decided.
+        on_considered: told up to which position in the outbox policies were asked and orders given.
         clock: present time, in UTC.
     """
 
@@ -46,12 +47,14 @@ class PolicyEngine:
         record: RunRecord,
         orders: OrderTaker,
         *,
+        on_considered: Callable[[int], None] = lambda _position: None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._policies = policies
         self._outbox = outbox
         self._books = Books(store, record)
         self._orders = orders
+        self._on_considered = on_considered
         self._clock = clock
         self._endings = RunEndings(store, record)
         self._endings_due: datetime | None = None
@@ -63,8 +66,9 @@ class PolicyEngine:
         """Do what there is to do now. Returns whether there is more at once."""
         now = self._clock()
         self._tell_endings(now)
-        more = self._decide(now)
+        position, more = self._decide(now)
         self._give_orders(now)
+        self._on_considered(position)
         return more
 
     def _tell_endings(self, now: datetime) -> None:
@@ -75,13 +79,13 @@ class PolicyEngine:
             self._outbox.add(event)
             self._endings.note(event)
 
-    def _decide(self, now: datetime) -> bool:
+    def _decide(self, now: datetime) -> tuple[int, bool]:
         books, policies = self._books, self._policies()
         position = int(books.store.fact(_POSITION) or 0)
         batch = self._outbox.after(position, limit=_BATCH)
         answers = books.answers.open([policy.name for policy in policies])
         if not batch and not answers and not self._is_due(policies, now):
-            return False
+            return position, False
         with books.store.transaction():
             docket = Docket(books, policies, now)
             # What is due comes first: its time had come before these events arrived.
@@ -93,7 +97,7 @@ class PolicyEngine:
             docket.keep()
             books.store.remember(_POSITION, str(position))
         self._asked, self._due = policies, docket.next_due_utc()
-        return len(batch) == _BATCH
+        return position, len(batch) == _BATCH
 
     def _is_due(self, policies: Sequence[Policy], now: datetime) -> bool:
         # States change in sittings only: between them the due time stays, unless there are other policies.

@@ -6,8 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from ..policy import Policy, PolicyError, load_policies
-from ._placement import decided_here
+from ..policy import Policy, PolicyError, decided_here, load_policies
 
 __all__ = ["PolicyFolder"]
 

@@ -42,6 +42,7 @@ def deciding(
     orders: OrderTaker,
     *,
     on_end: Callable[[], None],
+    on_considered: Callable[[int], None],
 ) -> Iterator[None]:
     """Decide about events inside the block.
 
@@ -52,6 +53,7 @@ def deciding(
         orders: who carries out what is decided.
         on_end: called if deciding stops by itself, which only an unforeseen error makes it do; leaving the
             block then raises that error.
+        on_considered: told up to which position in the outbox policies were asked and orders given.
 
     Raises:
         PolicyError: a policy file is bad already at the start.
@@ -62,7 +64,9 @@ def deciding(
 
     def run() -> None:
         with PolicyStore(policies_file(settings)) as store:
-            engine = PolicyEngine(lambda: folder.decided_here, outbox, store, record, orders)
+            engine = PolicyEngine(
+                lambda: folder.decided_here, outbox, store, record, orders, on_considered=on_considered
+            )
             folder_due_s = 0.0
             while not stopping.is_set():
                 if time.monotonic() >= folder_due_s:

@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS steps (
 CREATE INDEX IF NOT EXISTS steps_by_occurrence ON steps (policy, occurrence);
 CREATE TABLE IF NOT EXISTS answers (
     policy TEXT NOT NULL, occurrence TEXT NOT NULL, approved INTEGER NOT NULL, person TEXT NOT NULL,
-    PRIMARY KEY (policy, occurrence)
+    because TEXT NOT NULL DEFAULT '', PRIMARY KEY (policy, occurrence)
 );
 CREATE TABLE IF NOT EXISTS switches (
     policy TEXT PRIMARY KEY, turned_on INTEGER NOT NULL, person TEXT NOT NULL, reason TEXT NOT NULL,
@@ -57,6 +57,18 @@ class PolicyStore(SharedBook):
 
     def __init__(self, path: Path) -> None:
         super().__init__(open_shared_database(path, _SCHEMA))
+        self._give_what_is_new()
+
+    def _give_what_is_new(self) -> None:
+        # A file that an older version made.
+        present = {row["name"] for row in self.rows("PRAGMA table_info(answers)")}
+        if "because" in present:
+            return
+        with self.transaction() as connection:
+            # Another process may have been faster.
+            present = {row["name"] for row in connection.execute("PRAGMA table_info(answers)")}
+            if "because" not in present:
+                connection.execute("ALTER TABLE answers ADD COLUMN because TEXT NOT NULL DEFAULT ''")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -65,11 +65,15 @@ class Switches:
             for row in rows
         }
 
+    def pause(self) -> Switch | None:
+        """Who paused all policies, when and why; None where they are not paused."""
+        paused = self.all().get(_ALL)
+        return None if paused is None or paused.turned_on else paused
+
     def why_off(self, policy: Policy) -> str | None:
         """Why a policy may not act, as a clause; None if it may."""
-        switches = self.all()
-        paused, own = switches.get(_ALL), switches.get(policy.name)
-        if paused is not None and not paused.turned_on:
+        paused, own = self.pause(), self.all().get(policy.name)
+        if paused is not None:
             return f"all policies were paused {paused.told}"
         if own is None:
             return None if policy.enabled else f"policy {policy.name} is disabled in its file"

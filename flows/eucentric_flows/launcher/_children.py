@@ -7,15 +7,20 @@ import logging
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from ..catalogue import FLOWS
+from ._prepared import Prepared, prepared
+
 __all__ = ["Child", "Children"]
 
 _GRACE_S = 20.0
+_AT_REST_S = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +35,8 @@ class Child:
 class Children:
     """Starts processes from one that has imported Prefect, the registry and all flows: 0.05 s, not 5 s.
 
-    They outlive this process if it is killed; what they do is recorded as before.
+    They outlive this process if it is killed; what they do is recorded as before. One more stands by with its
+    workers, so that a flow run finds both there.
 
     Args:
         logs: folder for what they print, one file each.
@@ -41,6 +47,8 @@ class Children:
         self._logs = logs
         self._on_end = on_end
         self._running: dict[str, Child] = {}
+        self._standing_by: Prepared | None = None
+        self._began_s = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
         self._context = multiprocessing.get_context("forkserver")
@@ -53,17 +61,26 @@ class Children:
         return len(self._running)
 
     async def start(self, flow: str, flow_run_id: str) -> None:
-        """Start the process of a flow run. The first one waits until all is imported."""
-        from ._process import main
-
-        log = self._logs / "runs" / f"{flow_run_id}.log"
-        process = self._context.Process(
-            target=main, args=(flow, flow_run_id, str(log)), name=f"{flow} {flow_run_id}", daemon=False
-        )
-        await asyncio.to_thread(process.start)
-        self._running[flow_run_id] = Child(flow_run_id, process)
+        """Have a process carry a flow run out. The first one waits until all is imported."""
+        order = flow, flow_run_id, str(self._logs / "runs" / f"{flow_run_id}.log")
+        taken, self._standing_by = self._standing_by, None
+        if taken is None or not taken.give(*order):
+            taken = await prepared(self._context, computes=FLOWS[flow].computes)
+            taken.give(*order)
+        self._began_s = time.monotonic()
+        self._running[flow_run_id] = Child(flow_run_id, taken.process)
         self._idle.clear()
-        asyncio.get_running_loop().add_reader(process.sentinel, self._ended, flow_run_id)
+        asyncio.get_running_loop().add_reader(taken.process.sentinel, self._ended, flow_run_id)
+
+    async def prepare(self) -> None:
+        """Have a process stand by, unless one does or a flow run has only just begun: it goes first."""
+        if self._standing_by is not None or time.monotonic() - self._began_s < _AT_REST_S:
+            return
+        try:
+            self._standing_by = await prepared(self._context, computes=True)
+        except (OSError, EOFError) as error:
+            # A machine without memory for one more; the next flow run has its process forked when it comes.
+            _log.warning("no process stands by: %s", error)
 
     async def warm_up(self) -> None:
         """Have the process that others are forked from import everything now."""
@@ -92,6 +109,9 @@ class Children:
 
     async def end_all(self) -> None:
         """End every process; what does not end within 20 s is killed."""
+        if self._standing_by is not None:
+            await self._standing_by.dismiss()
+            self._standing_by = None
         for flow_run_id in list(self._running):
             self.end(flow_run_id)
         await self._none_left()

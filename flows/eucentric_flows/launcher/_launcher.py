@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,10 +33,14 @@ from ._supervision import Supervision
 __all__ = ["Launcher"]
 
 _POLL_S = 0.25
+_EXPECTING_POLL_S = 0.05
+_EXPECTING_S = 1.0
 _SUPERVISE_S = 2.0
 _MOST_AT_A_TIME = 16
 _PATIENCE_S = 5.0
 _CANCEL_GRACE_S = 30.0
+_STOP_S = 5.0
+"""As long a flow run that is being taken has to be begun when the service stops."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,12 +69,18 @@ class Launcher:
         self._children = Children(settings.logs, self._ended)
         self._supervision = Supervision(settings, client, record)
         self._woken = asyncio.Event()
+        self._expecting_until_s = 0.0
         self._loop = asyncio.get_running_loop()
         self._answers = True
 
     def wake(self) -> None:
         """Look at once; from any thread."""
         self._loop.call_soon_threadsafe(self._woken.set)
+
+    def expect(self) -> None:
+        """Look more often for a second: Prefect has events, and an automation may answer. From any thread."""
+        self._expecting_until_s = time.monotonic() + _EXPECTING_S
+        self.wake()
 
     async def warm_up(self) -> None:
         """Have everything imported before the first flow run comes."""
@@ -81,9 +92,10 @@ class Launcher:
         supervising = asyncio.create_task(self._supervise(stopping))
         try:
             while not stopping.is_set():
-                await self._look()
+                await self._look_until(stop)
                 woken = asyncio.create_task(self._woken.wait())
-                await asyncio.wait({woken, stop}, timeout=_POLL_S, return_when=asyncio.FIRST_COMPLETED)
+                pause_s = _EXPECTING_POLL_S if time.monotonic() < self._expecting_until_s else _POLL_S
+                await asyncio.wait({woken, stop}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
                 woken.cancel()
                 self._woken.clear()
                 if supervising.done():
@@ -93,6 +105,17 @@ class Launcher:
             supervising.cancel()
             await self._children.end_all()
             await asyncio.wait({supervising, stop})
+
+    async def _look_until(self, stop: asyncio.Task[bool]) -> None:
+        looking = asyncio.create_task(self._look())
+        await asyncio.wait({looking, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not looking.done():
+            # Prefect's client asks a server that went away for a minute; nobody waits so long at a stop.
+            await asyncio.wait({looking}, timeout=_STOP_S)
+            looking.cancel()
+            await asyncio.wait({looking})
+        if not looking.cancelled():
+            looking.result()
 
     async def _look(self) -> None:
         try:
@@ -144,6 +167,7 @@ class Launcher:
             except _UNAVAILABLE as error:
                 await self._say_silent(error)
             self._hurry()
+            await self._children.prepare()
             await asyncio.sleep(_SUPERVISE_S)
 
     async def _cancelling(self) -> list[str]:

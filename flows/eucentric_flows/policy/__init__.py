@@ -8,6 +8,7 @@ from ._decide import advance, decide, may_run, next_due_utc, reconsider
 from ._document import SCHEMA_VERSION, Policy
 from ._errors import PolicyError, Problem
 from ._explain import explain
+from ._guard_settings import Guards, QuietHours
 from ._inputs import (
     KNOWN_INPUTS,
     ArraysInput,
@@ -19,13 +20,13 @@ from ._inputs import (
     RowsInput,
     SeriesInput,
 )
-from ._load import load_policies, load_policy, parse_policy, problem_error
+from ._load import load_policies, load_policy, parse_policy, problem_error, read_policy_text
+from ._placement import decided_by_prefect, decided_here, why_resident
 from ._positions import KeyPath, places
 from ._problems import problem_at
 from ._ruling import Answer, Decision, PolicyState, Ruling, Status, Waiting
 from ._vocabulary import nearest
 from .actions import Cause, FlowOrder, NotifyOrder, Order, RetrainAction, RetrainRequest
-from .guards import Guards
 from .triggers import (
     AllTrigger,
     AnyOfTrigger,
@@ -71,6 +72,7 @@ __all__ = [
     "PolicyError",
     "PolicyState",
     "Problem",
+    "QuietHours",
     "Recorded",
     "RetrainAction",
     "RetrainRequest",
@@ -82,6 +84,8 @@ __all__ = [
     "advance",
     "backtest",
     "decide",
+    "decided_by_prefect",
+    "decided_here",
     "explain",
     "load_policies",
     "load_policy",
@@ -92,5 +96,7 @@ __all__ = [
     "places",
     "problem_at",
     "problem_error",
+    "read_policy_text",
     "reconsider",
+    "why_resident",
 ]

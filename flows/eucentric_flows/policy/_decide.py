@@ -95,9 +95,9 @@ def reconsider(
     free = state.model_copy(update={"waiting": None})
     if waiting.approval and answer is not None:
         if not answer.approved:
-            reason = f"rejected by {answer.by}"
+            reason = f"rejected by {answer.said_by}"
             return free, Ruling(occurrence=waiting.occurrence, status="rejected", reason=reason)
-        return _again(policy, free, circumstances, waiting, answer.by)
+        return _again(policy, free, circumstances, waiting, answer.said_by)
     if circumstances.now < waiting.until_utc:
         return state, None
     if waiting.approval:

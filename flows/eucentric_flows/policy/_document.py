@@ -9,9 +9,9 @@ from pydantic_core import PydanticCustomError
 
 from eucentric_core import FrozenModel, Identifier
 
+from ._guard_settings import Guards
 from .actions import AnyAction, RetrainAction
 from .conditions import AnyCondition
-from .guards import Guards
 from .triggers import AllTrigger, AnyOfTrigger, AnyTrigger
 
 __all__ = ["SCHEMA_VERSION", "Policy"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ._document import Policy
+from ._guard_settings import Guards
 from ._wording import duration, listed
-from .guards import Guards
 
 __all__ = ["explain"]
 

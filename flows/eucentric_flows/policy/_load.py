@@ -13,7 +13,7 @@ from ._errors import PolicyError, Problem
 from ._problems import schema_problems, syntax_problem
 from ._upgrade import upgraded
 
-__all__ = ["load_policies", "load_policy", "parse_policy", "problem_error"]
+__all__ = ["load_policies", "load_policy", "parse_policy", "problem_error", "read_policy_text"]
 
 _SAFE = "no policy was changed."
 
@@ -49,14 +49,14 @@ def problem_error(source: str, problems: Sequence[Problem]) -> PolicyError:
     )
 
 
-def load_policy(path: Path) -> Policy:
-    """Read one policy file.
+def read_policy_text(path: Path) -> str:
+    """The text of a policy file.
 
     Raises:
-        PolicyError: it cannot be read, or see `parse_policy`.
+        PolicyError: it cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise PolicyError(
             f"Policy file {path} does not exist.", safe=_SAFE, next_step="check the path."
@@ -70,7 +70,15 @@ def load_policy(path: Path) -> Policy:
         column = error.start - (error.object.rfind(b"\n", 0, error.start) + 1) + 1
         problem = Problem(line=line, column=column, key="", reason="the text is not UTF-8")
         raise problem_error(str(path), [problem]) from error
-    return parse_policy(text, str(path))
+
+
+def load_policy(path: Path) -> Policy:
+    """Read one policy file.
+
+    Raises:
+        PolicyError: it cannot be read, or see `parse_policy`.
+    """
+    return parse_policy(read_policy_text(path), str(path))
 
 
 def load_policies(folder: Path) -> tuple[Policy, ...]:

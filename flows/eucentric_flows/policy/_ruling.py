@@ -59,3 +59,9 @@ class Answer(FrozenModel):
 
     approved: bool
     by: str
+    because: str = ""
+
+    @property
+    def said_by(self) -> str:
+        """Who, and why where they said it."""
+        return f"{self.by}: {self.because}" if self.because else self.by

@@ -88,6 +88,13 @@ class RunView(FrozenModel):
         return trace_id_of(self.trigger_id)
 
     @property
+    def asked_by(self) -> str:
+        """Who or what wanted it, in words: `policy retrain-on-drift`, `ana`, `a person`."""
+        if self.triggered_by == "policy":
+            return f"policy {self.policy}"
+        return str(self.request.get("requested_by") or "a person")
+
+    @property
     def over(self) -> bool:
         """Whether it has ended, one way or another."""
         return self.state not in ("running", "lost")

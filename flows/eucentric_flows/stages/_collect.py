@@ -50,6 +50,7 @@ class Collector:
     Attributes:
         catalogue: where acquisitions are registered.
         session: whose they are.
+        instrument: whose session it is; None: of every instrument with one of that name.
         first: first sequence number wanted.
         last: last sequence number wanted.
         folder: where files are written.
@@ -60,6 +61,7 @@ class Collector:
 
     catalogue: Catalogue
     session: str
+    instrument: str | None
     first: int
     last: int
     folder: Path
@@ -101,7 +103,10 @@ class Collector:
         return found
 
     def _registered(self, stream: str) -> Iterator[Frame]:
-        for frame in self.catalogue.frames(self.session, stream, from_sequence=self.first):
+        registered = self.catalogue.frames(
+            self.session, stream, from_sequence=self.first, instrument=self.instrument
+        )
+        for frame in registered:
             if frame.header.sequence > self.last:
                 return
             yield frame

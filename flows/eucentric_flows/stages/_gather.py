@@ -88,13 +88,15 @@ def gather(
     """
     if workspace.gathered.exists():
         return Gathered.model_validate_json(workspace.gathered.read_bytes())
-    session, first = _session(catalogue, request), request.sequence_wanted
-    shards = _wait_for_shards(catalogue, session, first, action, say)
+    session, instrument = _session(catalogue, request)
+    first = request.sequence_wanted
+    shards = _wait_for_shards(catalogue, session, instrument, first, action, say)
     stretch = stretch_of(shards, first, action.frames, newest=not request.says_where_to_begin)
     workspace.inputs.mkdir(exist_ok=True)
     collector = Collector(
         catalogue=catalogue,
         session=session,
+        instrument=instrument,
         first=stretch.first,
         last=stretch.last,
         folder=workspace.inputs,
@@ -140,12 +142,13 @@ def stretch_of(shards: Sequence[ShardEntry], first: int, wanted: int, *, newest:
     return Stretch(first=spans[0][0], last=spans[-1][1])
 
 
-def _session(catalogue: Catalogue, request: RetrainRequest) -> str:
+def _session(catalogue: Catalogue, request: RetrainRequest) -> tuple[str, str | None]:
+    """The session to learn from, and of which instrument; two may have sessions of one name."""
     if request.session_wanted is not None:
-        return request.session_wanted
+        return request.session_wanted, request.instrument_wanted
     for entry in catalogue.datasets():
         if entry.dataset_id == request.dataset_wanted:
-            return entry.session
+            return entry.session, entry.instrument
     raise HeldError(
         f"data set {request.dataset_wanted} is not in the catalogue",
         safe="nothing was trained.",
@@ -161,6 +164,7 @@ def _material(catalogue: Catalogue, datasets: set[str]) -> str | None:
 def _wait_for_shards(
     catalogue: Catalogue,
     session: str,
+    instrument: str | None,
     first: int,
     action: RetrainAction,
     say: Callable[[str], None],
@@ -168,7 +172,7 @@ def _wait_for_shards(
     deadline = time.monotonic() + action.gather_timeout_s
     before = -1
     while True:
-        shards = catalogue.shards(session=session, from_sequence=first)
+        shards = catalogue.shards(session=session, from_sequence=first, instrument=instrument)
         registered = sum(_taken(entry, first) for entry in shards)
         if registered >= action.frames:
             return shards

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import shutil
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from eucentric_core import (
     ModelPromoted,
     Settings,
     TrustedKeys,
+    code_version,
     trace_id_of,
     verify_bundle,
 )
@@ -44,7 +44,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Who publishes what, where."""
+    """Who publishes what, where.
+
+    `policy` or `requested_by` is who wanted it; neither is known of a first training.
+    """
 
     settings: Settings
     registry: Registry
@@ -53,11 +56,12 @@ class Publication:
     trigger_id: str
     policy: str | None
     workspace: Workspace
+    requested_by: str | None = None
 
     @property
     def who(self) -> str:
         """Whose decision it is, for the history."""
-        return f"policy {self.policy}" if self.policy else "manual"
+        return f"policy {self.policy}" if self.policy else self.requested_by or "manual"
 
 
 def sign(
@@ -92,7 +96,7 @@ def sign(
             material=material,
             lineage=Lineage(
                 datasets=datasets,
-                code_version=f"eucentric {importlib.metadata.version('eucentric')}",
+                code_version=code_version(),
                 trigger_id=publication.trigger_id,
                 policy=publication.policy,
                 run_id=publication.trigger_id,

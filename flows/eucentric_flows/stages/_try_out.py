@@ -12,6 +12,7 @@ from eucentric_core import (
     FrozenModel,
     LatencyMeasurement,
     claimed_manifest,
+    run_environment,
     write_atomic,
 )
 from eucentric_model_registry import (
@@ -164,6 +165,7 @@ def _header(
             f"policy {lineage.policy or 'none'}, trigger {lineage.trigger_id}",
             f"data sets: {', '.join(lineage.datasets) or 'none (simulated)'}",
             f"made by {lineage.code_version} at {manifest.created_utc:%Y-%m-%d %H:%M} UTC",
+            "with " + ", ".join(f"{name} {what}" for name, what in run_environment().items()),
             *measured,
         ),
     )

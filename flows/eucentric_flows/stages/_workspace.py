@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from eucentric_core import Settings
+from eucentric_core import Settings, mark_scratch_folder
 
 __all__ = ["StartData", "Workspace", "start_data"]
 
@@ -26,7 +26,7 @@ def start_data(settings: Settings, model: str) -> StartData:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Files of one run, under `<home>/training/<model>/<trigger id>`."""
+    """Files of one run, under `<home>/training/<model>/<trigger id>`. A run makes them again."""
 
     folder: Path
 
@@ -35,6 +35,8 @@ class Workspace:
         """The workspace of a run; made if need be."""
         folder = settings.home / "training" / model / trigger_id
         folder.mkdir(parents=True, exist_ok=True)
+        # What lies beside it, people provide or the first training drew: copies of a hub hold that.
+        mark_scratch_folder(folder)
         return cls(folder)
 
     @property

@@ -14,8 +14,8 @@ __all__ = ["RetrainRequest"]
 class RetrainRequest(FrozenModel):
     """What a retraining is asked to do. The same trigger id is never carried out twice.
 
-    `policy` is None for a run that a person asks for. Session and first sequence number say which frames to
-    learn from; they come from the event where there is one.
+    `policy` is None for a run that a person asks for, who is then in `requested_by`. Session and first
+    sequence number say which frames to learn from; they come from the event where there is one.
     """
 
     trigger_id: Identifier
@@ -25,6 +25,7 @@ class RetrainRequest(FrozenModel):
     dataset_id: str | None = None
     session: Identifier | None = None
     first_sequence: Annotated[int, Field(ge=0)] = 0
+    requested_by: Annotated[str | None, Field(max_length=200)] = None
 
     @model_validator(mode="after")
     def _says_which_frames(self) -> Self:
@@ -36,6 +37,11 @@ class RetrainRequest(FrozenModel):
     def session_wanted(self) -> str | None:
         """Session to learn from."""
         return self.session or getattr(self.event, "session", None)
+
+    @property
+    def instrument_wanted(self) -> str | None:
+        """Instrument whose session it is; None where the event names none: of every one of that name."""
+        return getattr(self.event, "instrument", None)
 
     @property
     def dataset_wanted(self) -> str | None:

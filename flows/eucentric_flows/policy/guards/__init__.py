@@ -9,10 +9,9 @@ from ._in_flight import one_in_flight
 from ._lateness import too_late
 from ._objection import Guard, Objection
 from ._quiet_hours import quiet, quiet_until
-from ._settings import Approval, Guards, QuietHours
 from ._switch import switched_off
 
-__all__ = ["GUARDS", "Approval", "Guard", "Guards", "Objection", "QuietHours", "quiet_until"]
+__all__ = ["GUARDS", "Guard", "Objection", "quiet_until"]
 
 GUARDS: tuple[Guard, ...] = (
     switched_off,

@@ -11,7 +11,7 @@ from ._objection import Objection
 if TYPE_CHECKING:
     from .._circumstances import Circumstances
     from .._document import Policy
-    from ._settings import QuietHours
+    from .._guard_settings import QuietHours
 
 __all__ = ["quiet", "quiet_until"]
 

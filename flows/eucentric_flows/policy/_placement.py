@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..policy import Policy, RetrainAction
+from ._document import Policy
+from .actions import RetrainAction
 
 __all__ = ["decided_by_prefect", "decided_here", "why_resident"]
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from eucentric_core import FrozenModel
 
-from .._time_zone import TimeZone
+from ._time_zone import TimeZone
 
 __all__ = ["Approval", "Guards", "QuietHours", "Weekday"]
 

@@ -28,6 +28,7 @@ from eucentric_core import (
     TransportError,
     UnsupportedError,
     load_settings,
+    paint_with,
 )
 from eucentric_core.transport import StreamMessage, StreamSubscriber
 from eucentric_core.vocabulary import (
@@ -57,9 +58,12 @@ from eucentric_core.vocabulary import (
     StateGet,
 )
 
-from .scope import AsyncScope, Measurement, Scope, connect, connect_async
+from .display import Measurement, html_for, plot_search
+from .progress import AcquisitionProgress, RunProgress, follow
+from .scope import AsyncScope, Scope, connect, connect_async
 
 __all__ = [
+    "AcquisitionProgress",
     "AsyncScope",
     "AutoFocus",
     "BeamBlank",
@@ -85,6 +89,7 @@ __all__ = [
     "OpticsScanRotation",
     "OpticsStigmator",
     "ResultHeader",
+    "RunProgress",
     "ScanAbort",
     "ScanAcquire",
     "ScanStream",
@@ -108,5 +113,10 @@ __all__ = [
     "UnsupportedError",
     "connect",
     "connect_async",
+    "follow",
     "load_settings",
+    "plot_search",
 ]
+
+# In a notebook everything of this project shows itself.
+paint_with(html_for)

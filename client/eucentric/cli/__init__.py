@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from ._main import main
+from ._tree import command_tree
 
-__all__ = ["main"]
+__all__ = ["command_tree", "main"]

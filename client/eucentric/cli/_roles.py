@@ -54,6 +54,7 @@ ROLES = (
     Role("run", "eucentric_flows._cli", "run_app", "hub", "Look at runs of the loop."),
     Role("keys", "eucentric_model_registry._cli", "keys_app", "hub", "Make and show signing keys."),
     Role("models", "eucentric.models", "app", "hub", "Look at registered models; apply one to a file."),
+    Role("hub", "eucentric.hub", "app", "hub", "Set up and run a site's hub, copy it, put it back."),
     Role("dashboard", "eucentric_dashboard._cli", "app", "dashboard", "Serve the web page."),
 )
 

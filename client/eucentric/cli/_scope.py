@@ -16,7 +16,8 @@ from rich.table import Table
 from eucentric_core import CommandRefusedError, clear_errors, explain_problem, load_settings
 from eucentric_core.vocabulary import COMMANDS, Command
 
-from ..scope import Scope, connect, facts, known_instruments
+from ..display import answer_facts, facts
+from ..scope import Scope, connect, known_instruments
 from ._pairs import pair
 
 __all__ = ["app"]
@@ -92,6 +93,7 @@ def do(
     ] = False,
     config: _Config = None,
     console: _Console = False,
+    as_json: _Json = False,
 ) -> None:
     """Give one command and print its answer; for one that steers, the lease is held meanwhile."""
     with clear_errors():
@@ -102,7 +104,12 @@ def do(
             else:
                 with scope.control(reason=reason, take_over=take_over):
                     answer = scope.execute(command)
-    typer.echo(answer.model_dump_json())
+    if as_json:
+        typer.echo(answer.model_dump_json())
+        return
+    typer.echo(f"{verb}: done")
+    for fact, text in answer_facts(answer):
+        typer.echo(f"  {fact:22} {text}")
 
 
 def _command(verb: str, arguments: list[str]) -> Command:

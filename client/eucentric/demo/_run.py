@@ -135,16 +135,20 @@ def _play(site: Site, stack: Stack, story: Story, options: DemoOptions, progress
 
 
 def _carrying_on(story: Story, scope: SteeringClient, progress: Progress) -> Callable[[], None]:
-    """Looks once a second whether the agent has stopped the scan, as an operator would see it."""
-    looked_s = time.monotonic()
+    """Looks once a second whether the agent has stopped the scan, as an operator would see it. Told once."""
+    looked_s, told = time.monotonic(), False
 
     def look() -> None:
-        nonlocal looked_s
+        nonlocal looked_s, told
         if time.monotonic() - looked_s < _LOOK_PERIOD_S:
             return
         looked_s = time.monotonic()
-        if story.carry_on(scope):
-            progress.say("  the agent had made the instrument safe, this demo was not heard of: it scans on")
+        if story.carry_on(scope) and not told:
+            told = True
+            progress.say(
+                "  the agent did not hear of this demo for seconds, and made the instrument safe: it scans "
+                "on, and will when that happens again"
+            )
 
     return look
 

@@ -59,7 +59,7 @@ class LinkClient:
         port: int,
         *,
         case_s: float = 3.0,
-        fraction: float = 0.92,
+        fraction: float = 0.93,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._address = (host, port)

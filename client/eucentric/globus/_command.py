@@ -13,6 +13,7 @@ import typer
 from eucentric_core import ConfigurationError, EucentricError, Settings, load_settings
 
 from ._check import run_check
+from ._flows import add_flow_commands
 
 if TYPE_CHECKING:
     from eucentric_transfer.globus import GlobusAccount
@@ -27,6 +28,9 @@ _To = Annotated[
     typer.Option("--to", help="globus://COLLECTION/path; by default where the agent ships to."),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+add_flow_commands(app)
 
 
 @app.callback()

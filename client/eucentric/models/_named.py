@@ -101,7 +101,11 @@ def _registered(name: str, settings: Settings) -> Iterator[tuple[Path, ModelDesc
     model, _, wanted = name.partition("@")
     if wanted and not wanted.removeprefix("v").isdigit():
         raise _unknown(name, f"{wanted!r} is no version of a model.")
-    registry = Registry(settings.hub.mlflow_url, TrustedKeys.read(settings.trusted_keys_path))
+    registry = Registry(
+        settings.hub.mlflow_url,
+        TrustedKeys.read(settings.trusted_keys_path),
+        login_file=settings.hub.mlflow_login_file,
+    )
     try:
         champion = registry.champion(model) if not wanted else None
     except ServiceUnavailableError as error:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from ._async_scope import AsyncScope, connect_async
-from ._card import facts
 from ._connect import connect, known_instruments
-from ._measurement import Measurement
 from ._scope import Scope
 
 __all__ = [
     "AsyncScope",
-    "Measurement",
     "Scope",
     "connect",
     "connect_async",
-    "facts",
     "known_instruments",
 ]

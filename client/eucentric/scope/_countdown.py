@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import html
-import sys
 import threading
 from types import TracebackType
-from typing import Any, Protocol, Self
-
-from rich.console import Console
+from typing import Self
 
 from eucentric_core import EucentricError, LeaseStatus, SteeringClient
+
+from ..display import status_line
 
 __all__ = ["Countdown", "line"]
 
 _TICK_S = 1.0
-
-
-class _Display(Protocol):
-    def show(self, text: str) -> None: ...
-
-    def end(self, text: str) -> None: ...
 
 
 class Countdown:
@@ -32,7 +24,7 @@ class Countdown:
 
     def __init__(self, scope: SteeringClient) -> None:
         self._scope = scope
-        self._display = _display()
+        self._display = status_line()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="countdown", daemon=True)
 
@@ -76,38 +68,3 @@ def line(scope: SteeringClient) -> str:
 def _wishes(status: LeaseStatus) -> str:
     text = "".join(f"; {name} asks for it" for name in status.wanted_by)
     return text + (f"; offered to {status.offered_to}" if status.offered_to else "")
-
-
-class _Terminal:
-    def __init__(self) -> None:
-        self._status = Console(stderr=True).status("")
-        self._status.start()
-
-    def show(self, text: str) -> None:
-        self._status.update(text)
-
-    def end(self, text: str) -> None:
-        self._status.stop()
-        Console(stderr=True).print(text, highlight=False)
-
-
-class _Cell:
-    def __init__(self, ipython_display: Any) -> None:
-        self._html = ipython_display.HTML
-        self._handle = ipython_display.display(self._html(""), display_id=True)
-
-    def show(self, text: str) -> None:
-        self._handle.update(self._html(f"<em>{html.escape(text)}</em>"))
-
-    end = show
-
-
-def _display() -> _Display | None:
-    # Looked up, not imported: a script without a notebook must not pay for IPython.
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    if shell is not None and hasattr(shell, "kernel"):
-        from IPython import display
-
-        return _Cell(display)
-    return _Terminal() if sys.stderr.isatty() else None

@@ -9,9 +9,9 @@ from typing import Self
 from eucentric_core import Capabilities, EucentricError, SteeringClient
 from eucentric_core.vocabulary import CameraAcquire, ScanAcquire, SpectrumAcquire
 
-from ._card import card
+from ..display import Measurement
+from ._card import scope_card
 from ._countdown import Countdown
-from ._measurement import Measurement
 
 __all__ = ["Scope"]
 
@@ -65,9 +65,9 @@ class Scope(SteeringClient):
 
     def _repr_html_(self) -> str:
         try:
-            return card(self.capabilities, self.state(), self.lease())
+            return scope_card(self.capabilities, self.state(), self.lease())
         except EucentricError as error:
-            return card(self.capabilities, error)
+            return scope_card(self.capabilities, error)
 
     def __repr__(self) -> str:
         return f"<{label(self.capabilities)}>"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import io
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eucentric_core import Axis, Frame, UnsupportedError
+from eucentric_core import Axis, Frame
+
+from ._optional import require
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -19,6 +20,7 @@ __all__ = ["Measurement"]
 
 _PREVIEW_INCHES = 4.0
 _NM_PER_M = 1e9
+_require = partial(require, safe="the frame itself is complete: `.header` and `.array`.")
 
 
 class Measurement(Frame):
@@ -89,18 +91,12 @@ class Measurement(Frame):
         signal.original_metadata.add_dictionary({"eucentric": self.header.model_dump(mode="json")})
         return signal
 
-    def _repr_html_(self) -> str:
-        head = self.header
-        facts = (
-            f"{html.escape(self.title)}: {head.dtype} {list(head.shape)}, {head.acquired_utc:%H:%M:%S} UTC"
-        )
-        try:
-            picture = base64.b64encode(self._png()).decode()
-        except UnsupportedError:
-            return f"<p>{facts}</p>"
-        return f'<p>{facts}</p><img alt="{html.escape(self.title)}" src="data:image/png;base64,{picture}"/>'
+    def to_png(self) -> bytes:
+        """The frame as a PNG, as `plot` draws it.
 
-    def _png(self) -> bytes:
+        Raises:
+            UnsupportedError: matplotlib is not installed.
+        """
         _require("matplotlib", "notebook")
         from matplotlib.figure import Figure
 
@@ -138,17 +134,3 @@ class Measurement(Frame):
     def _label(self, number: int) -> str:
         axis = self._axes()[number]
         return f"{axis.name} ({axis.unit})" if axis.unit else axis.name
-
-
-def _require(module: str, extra: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise UnsupportedError(
-            f"This needs {error.name}, which is not installed here.",
-            safe="the frame itself is complete: `.header` and `.array`.",
-            next_step=f"pip install 'eucentric[{extra}]'",
-            extra=extra,
-        ) from error

@@ -9,9 +9,12 @@ import typer
 
 from eucentric_core import clear_errors, load_settings
 
+from ._users_cli import users_app
+
 __all__ = ["app"]
 
 app = typer.Typer(help="The web page for scientists and operators.", no_args_is_help=True)
+app.add_typer(users_app, name="users")
 
 
 @app.callback()
@@ -22,10 +25,10 @@ def _group() -> None:
 @app.command()
 def serve(
     config: Annotated[Path | None, typer.Option(help="TOML file with the settings of this machine.")] = None,
-    host: Annotated[str | None, typer.Option(help="Loopback address to listen on.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the page.")] = None,
 ) -> None:
-    """Serve the live page of one instrument until SIGTERM or Ctrl-C."""
+    """Serve the pages until SIGTERM or Ctrl-C."""
     given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     with clear_errors():
         settings = load_settings(config, flags={"dashboard": given} if given else None)

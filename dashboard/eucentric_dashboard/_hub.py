@@ -19,6 +19,7 @@ from eucentric_core import (
     Settings,
     agent_data_access,
     channel_credentials,
+    connect,
     edge_data_access,
 )
 from eucentric_core.transport import EVENT_STREAM, StreamMessage, StreamSubscriber
@@ -28,6 +29,7 @@ from ._live import CoursePoint, LiveJoin
 from ._picture import Picture
 from ._runs_reader import RunsReader
 from ._safe_stop import SafeStop
+from ._steward import Steward
 from ._watch import AgentReader, AgentStatus, EdgeReader, Reading, Watch
 
 __all__ = ["LiveFigures", "LiveHub"]
@@ -35,6 +37,7 @@ __all__ = ["LiveFigures", "LiveHub"]
 _CREDIT = 2
 _KEPT_EVENTS = 50
 _WAIT_S = 0.25
+_STEERING_TIMEOUT_S = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -56,14 +59,29 @@ class LiveHub:
 
     A newest-only subscription never slows the acquisition: what a slow viewer does not take is skipped,
     while the recorder still gets every frame. Subscriptions renew themselves when a service restarts.
+
+    Args:
+        settings: with agent and edge of the instrument.
+        whole: of the dashboard's machine, if it shows other instruments as well.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, whole: Settings | None = None) -> None:
         agent, edge = settings.agent, settings.edge
         client = f"dashboard@{socket.gethostname()}"
         self.settings = settings
+        self.whole = settings if whole is None else whole
         tls = settings.client.tls
         self.safe_stop = SafeStop(agent.host, agent.control_port, client=client, credentials=tls)
+        self.steward = Steward(
+            lambda name: connect(
+                agent.host,
+                agent.control_port,
+                client=name,
+                timeout_s=_STEERING_TIMEOUT_S,
+                data_port=agent.data_port,
+                credentials=tls,
+            )
+        )
         self._agent_reader = AgentReader(agent.host, agent.control_port, client=client, credentials=tls)
         self._edge_reader = EdgeReader(
             edge.host, edge.control_port, credentials=channel_credentials(settings, edge)
@@ -81,6 +99,7 @@ class LiveHub:
             "truth": self._take_truth,
             "detections": self._take_detections,
             "uncertainty": self._take_uncertainty,
+            "class_map": self._take_class_map,
             EVENT_STREAM: self._take_event,
         }
         self._sources = (
@@ -95,7 +114,7 @@ class LiveHub:
             StreamSubscriber(
                 edge.host,
                 edge.data_port,
-                streams=["detections", "uncertainty", EVENT_STREAM],
+                streams=["detections", "uncertainty", "class_map", EVENT_STREAM],
                 mode="newest",
                 credit=_CREDIT,
                 access=edge_data_access(settings, client=client),
@@ -112,10 +131,12 @@ class LiveHub:
             watch.start()
         for thread in self._threads:
             thread.start()
+        self.steward.start()
 
     def close(self) -> None:
         """Stop listening and drop the connections."""
         watches = (self._agent, self._edge, self._runs)
+        self.steward.close()
         self._closed.set()
         for watch in watches:
             watch.stop()
@@ -160,6 +181,11 @@ class LiveHub:
         """The picture to show now; None before the first frame."""
         with self._lock:
             return self._join.choose(with_uncertainty=with_uncertainty)
+
+    def answered_picture(self) -> Picture | None:
+        """The newest frame that was answered, however old; for maps, which belong to their frame."""
+        with self._lock:
+            return self._join.answered
 
     def find_picture(self, version: int) -> Picture | None:
         """A picture by its version, while it is kept."""
@@ -222,6 +248,13 @@ class LiveHub:
             raise _not_shown(f"An uncertainty map of shape {list(deviation.shape)} is no image.")
         with self._lock:
             self._join.take_uncertainty(header, deviation.astype(np.float16, copy=False))
+
+    def _take_class_map(self, message: StreamMessage) -> None:
+        header, classes = message.result()
+        if classes.ndim != 2 or classes.dtype.kind not in "iu":
+            raise _not_shown(f"A class map of shape {list(classes.shape)} and {classes.dtype} is no map.")
+        with self._lock:
+            self._join.take_class_map(header, classes.astype(np.int16, copy=False))
 
     def _take_event(self, message: StreamMessage) -> None:
         event = message.event()

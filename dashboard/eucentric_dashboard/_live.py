@@ -36,7 +36,7 @@ _Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class CoursePoint:
-    """What the edge said about one frame; `f1` is None where the truth is not known."""
+    """What the edge said about one frame; `f1` is None where the truth is not known, or of other classes."""
 
     session: str
     sequence: int
@@ -51,9 +51,10 @@ class CoursePoint:
 @dataclass(slots=True)
 class _Entry:
     picture: Picture | None = None
-    truth: npt.NDArray[np.float32] | None = None
+    truth: Frame | None = None
     answer: tuple[ResultHeader, npt.NDArray[np.float32]] | None = None
     deviation: npt.NDArray[np.float16] | None = None
+    class_map: tuple[ResultHeader, npt.NDArray[np.int16]] | None = None
     counted: bool = False
 
 
@@ -75,6 +76,11 @@ class LiveJoin:
     def newest(self) -> Picture | None:
         """The newest frame, answered or not."""
         return self._newest
+
+    @property
+    def answered(self) -> Picture | None:
+        """The newest frame that was answered, however far the edge is behind."""
+        return self._answered
 
     @property
     def course(self) -> tuple[CoursePoint, ...]:
@@ -99,7 +105,7 @@ class LiveJoin:
     def take_truth(self, frame: Frame) -> None:
         """The ground truth of a frame arrived (simulated instruments only)."""
         entry = self._entry((frame.header.session, frame.header.sequence))
-        entry.truth = frame.array.astype(np.float32)
+        entry.truth = frame
         self._evict()
 
     def take_detections(self, header: ResultHeader, rows: npt.NDArray[np.float32]) -> None:
@@ -116,6 +122,15 @@ class LiveJoin:
         if entry.deviation is None:
             entry.deviation = deviation
             self._kept_bytes += deviation.nbytes
+            self._join(entry)
+            self._evict()
+
+    def take_class_map(self, header: ResultHeader, classes: npt.NDArray[np.int16]) -> None:
+        """The edge's classes of chips `(rows, columns)` or of pixels `(ny, nx)` arrived; -1 is none."""
+        entry = self._entry((header.session, header.sequence))
+        if entry.class_map is None:
+            entry.class_map = (header, classes)
+            self._kept_bytes += classes.nbytes
             self._join(entry)
             self._evict()
 
@@ -163,6 +178,10 @@ class LiveJoin:
 
     def _join(self, entry: _Entry) -> None:
         picture = entry.picture
+        if picture is not None and entry.class_map is not None:
+            picture.class_map_header, picture.class_map = entry.class_map
+            if self._answered is None or picture.version > self._answered.version:
+                self._answered = picture
         if picture is None or entry.answer is None:
             return
         picture.answer, picture.rows = entry.answer
@@ -185,11 +204,13 @@ class LiveJoin:
                 self._kept_bytes -= entry.picture.frame.array.nbytes
             if entry.deviation is not None:
                 self._kept_bytes -= entry.deviation.nbytes
+            if entry.class_map is not None:
+                self._kept_bytes -= entry.class_map[1].nbytes
 
 
 def _point(
     frame: Frame,
-    truth: npt.NDArray[np.float32] | None,
+    truth: Frame | None,
     header: ResultHeader,
     rows: npt.NDArray[np.float32],
 ) -> CoursePoint:
@@ -207,14 +228,20 @@ def _point(
 
 def _f1(
     frame: Frame,
-    truth: npt.NDArray[np.float32] | None,
+    truth: Frame | None,
     header: ResultHeader,
     rows: npt.NDArray[np.float32],
 ) -> float | None:
     if truth is None or header.pixel_size_m is None:
         return None
+    if truth.header.classes and set(header.classes).isdisjoint(truth.header.classes):
+        return None
     ny, nx = frame.array.shape
     found = Detections.from_rows(rows)
     return score_frame(
-        found, truth, n_classes=len(header.classes), pixel_size_m=header.pixel_size_m, shape=(ny, nx)
+        found,
+        truth.array.astype(np.float32),
+        n_classes=len(header.classes),
+        pixel_size_m=header.pixel_size_m,
+        shape=(ny, nx),
     ).f1

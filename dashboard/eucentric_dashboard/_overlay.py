@@ -1,44 +1,10 @@
-"""What is drawn over a frame, as SVG in the pixels of the encoded image: detections and the scale bar."""
+"""The scale bar of a frame, as SVG in the pixels of the encoded image."""
 
 from __future__ import annotations
 
 from math import floor, log10
 
-import numpy as np
-import numpy.typing as npt
-
-from ._palette import colour_of
-
-__all__ = ["MAX_DRAWN", "detections_svg", "scale_bar_length_m", "scale_bar_svg"]
-
-MAX_DRAWN = 4000
-"""Most circles in one overlay; the surest detections are drawn."""
-
-_RING_RADIUS_M = 75e-12
-_RING_RADIUS_WITHOUT_SCALE_PX = 6.0
-
-
-def detections_svg(
-    rows: npt.NDArray[np.float32], *, pixel_size_m: float | None, width_px: int, factor: int = 1
-) -> str:
-    """One group of circles per class.
-
-    Args:
-        rows: `(n, 4)`, columns `DETECTION_COLUMNS`; pixel centres have integer coordinates.
-        pixel_size_m: of the frame, for a circle of the size of an atomic column.
-        width_px: of the encoded image.
-        factor: frame pixels per encoded pixel.
-    """
-    if len(rows) > MAX_DRAWN:
-        rows = rows[np.argsort(-rows[:, 3], kind="stable")[:MAX_DRAWN]]
-    radius = _RING_RADIUS_WITHOUT_SCALE_PX if pixel_size_m is None else _RING_RADIUS_M / pixel_size_m / factor
-    radius = min(max(radius, 2.0), width_px / 40)
-    groups = []
-    for class_id in np.unique(rows[:, 2].astype(int)):
-        places = (rows[rows[:, 2].astype(int) == class_id, :2] + 0.5) / factor
-        circles = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>' for y, x in places)
-        groups.append(f'<g stroke="{colour_of(int(class_id))}">{circles}</g>')
-    return f'<g fill="none" stroke-width="{max(1.0, width_px / 320):.2f}">{"".join(groups)}</g>'
+__all__ = ["scale_bar_length_m", "scale_bar_svg"]
 
 
 def scale_bar_length_m(field_of_view_m: float) -> float:

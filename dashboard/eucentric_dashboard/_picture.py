@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from eucentric_core import DataFormatError, Frame, ResultHeader
 
-from ._encode import Contrast, encode_image, encode_uncertainty, reduction
-from ._overlay import detections_svg, scale_bar_svg
+from ._encode import Contrast, encode_image, encode_uncertainty
 
 __all__ = ["Picture"]
 
@@ -35,6 +34,8 @@ class Picture:
         self.answer: ResultHeader | None = None
         self.rows: npt.NDArray[np.float32] | None = None
         self.deviation: npt.NDArray[np.float16] | None = None
+        self.class_map_header: ResultHeader | None = None
+        self.class_map: npt.NDArray[np.int16] | None = None
         self._lock = threading.Lock()
         self._made: dict[Hashable, str | bytes] = {}
 
@@ -54,7 +55,8 @@ class Picture:
         found = np.bincount(self.rows[:, 2].astype(int), minlength=len(self.answer.classes))
         return tuple((name, int(found[i])) for i, name in enumerate(self.answer.classes))
 
-    def _once(self, key: Hashable, make: Callable[[], _T]) -> _T:
+    def once(self, key: Hashable, make: Callable[[], _T]) -> _T:
+        """What `make` makes under this key, made once for all who ask."""
         with self._lock:
             if key not in self._made:
                 self._made[key] = make()
@@ -62,29 +64,11 @@ class Picture:
 
     def jpeg(self, contrast: Contrast) -> bytes:
         """The frame as JPEG."""
-        return self._once(("jpeg", contrast), lambda: encode_image(self.frame.array, contrast))
+        return self.once(("jpeg", contrast), lambda: encode_image(self.frame.array, contrast))
 
     def uncertainty_png(self) -> bytes | None:
         """The uncertainty as a transparent PNG; None while it has not come."""
         deviation = self.deviation
         if deviation is None:
             return None
-        return self._once("uncertainty", lambda: encode_uncertainty(deviation))
-
-    def overlay_svg(self, *, opacity: float) -> str:
-        """Circles around the detections at an opacity (0 to 1), and the scale bar at full strength.
-
-        Without a pixel size there is no scale bar, because it is never guessed.
-        """
-        factor = reduction(self.frame.array.shape)
-        height, width = (side // factor for side in self.frame.array.shape)
-        size, rows = self.pixel_size_m, self.rows
-        parts = []
-        if rows is not None:
-            circles = self._once(
-                "detections", lambda: detections_svg(rows, pixel_size_m=size, width_px=width, factor=factor)
-            )
-            parts.append(f'<g opacity="{opacity:.2f}">{circles}</g>')
-        if size is not None:
-            parts.append(scale_bar_svg(pixel_size_m=size, width_px=width, height_px=height, factor=factor))
-        return f'<svg viewBox="0 0 {width} {height}" width="100%" height="100%">{"".join(parts)}</svg>'
+        return self.once("uncertainty", lambda: encode_uncertainty(deviation))

@@ -18,10 +18,12 @@ class RunsReader:
 
     Args:
         path: file of the record; it is never made here.
+        limit: most runs to read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, limit: int = _SHOWN_RUNS) -> None:
         self._path = path
+        self._limit = limit
         self._record: RunRecord | None = None
 
     def __call__(self) -> tuple[RunView, ...]:
@@ -36,7 +38,7 @@ class RunsReader:
         try:
             if self._record is None:
                 self._record = RunRecord(self._path)
-            return self._record.runs(limit=_SHOWN_RUNS)
+            return self._record.runs(limit=self._limit)
         except (sqlite3.Error, ValueError) as error:
             # ValueError: a record of another version, whose rows are not those of this one.
             self.close()

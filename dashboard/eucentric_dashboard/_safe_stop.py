@@ -18,6 +18,9 @@ __all__ = ["DoubleEscape", "SafeStop", "StopOutcome"]
 
 _TIMEOUT_S = 5.0
 _DOUBLE_PRESS_S = 0.8
+_SETTLE_S = 2.5
+"""A scan that was told to stop ends with its frame or its line."""
+_SETTLE_LOOK_S = 0.05
 
 _log = logging.getLogger(__name__)
 
@@ -51,14 +54,19 @@ class SafeStop:
         self._client = client
         self.last: StopOutcome | None = None
 
-    def __call__(self) -> StopOutcome:
-        """Stop now. Blocks for a few seconds at most; never raises for what the agent answers."""
+    def __call__(self, by: str | None = None) -> StopOutcome:
+        """Stop now. Blocks for a few seconds at most; never raises for what the agent answers.
+
+        Args:
+            by: who pressed, for the audit log.
+        """
+        client = self._client if by is None else by
         started_s = time.monotonic()
         control = PyroControlClient(*self._address, timeout_s=_TIMEOUT_S, credentials=self._credentials)
         try:
-            control.call("safe_stop", {"client": self._client})
+            control.call("safe_stop", {"client": client})
             took_s = time.monotonic() - started_s
-            self.last = self._read_back(control, took_s)
+            self.last = self._read_back(control, client, took_s)
         except EucentricError as error:
             self.last = StopOutcome(
                 utc_now(),
@@ -67,14 +75,12 @@ class SafeStop:
             )
         finally:
             control.close()
-        _log.warning("safe stop by %s: %s", self._client, self.last.words)
+        _log.warning("safe stop by %s: %s", client, self.last.words)
         return self.last
 
-    def _read_back(self, control: PyroControlClient, took_s: float) -> StopOutcome:
-        question = CommandEnvelope(command=StateGet(), client=self._client, idempotency_key=uuid4().hex)
+    def _read_back(self, control: PyroControlClient, client: str, took_s: float) -> StopOutcome:
         try:
-            answer = control.call("execute", question.model_dump(mode="json"))
-            state = InstrumentState.model_validate(answer)
+            state = _settled_state(control, client)
         except (EucentricError, ValidationError) as error:
             _log.warning("state not read back: %s", error)
             return StopOutcome(
@@ -98,6 +104,18 @@ class SafeStop:
             confirmed=False,
             words=f"SAFE STOP NOT CONFIRMED: {left}. Use the microscope's own panel now.",
         )
+
+
+def _settled_state(control: PyroControlClient, client: str) -> InstrumentState:
+    """The state once beam and scan have ended, or what is left of them after a while."""
+    deadline_s = time.monotonic() + _SETTLE_S
+    while True:
+        question = CommandEnvelope(command=StateGet(), client=client, idempotency_key=uuid4().hex)
+        answer = control.call("execute", question.model_dump(mode="json"))
+        state = InstrumentState.model_validate(answer)
+        if (state.beam_blanked and not state.scanning) or time.monotonic() > deadline_s:
+            return state
+        time.sleep(_SETTLE_LOOK_S)
 
 
 class DoubleEscape:

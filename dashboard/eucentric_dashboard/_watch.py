@@ -17,16 +17,21 @@ from eucentric_core import (
     LeaseStatus,
     SteeringClient,
     TlsSettings,
-    TransportError,
+    UnsupportedError,
     connect,
 )
 from eucentric_core.transport import PyroControlClient
 from eucentric_core.vocabulary import InstrumentState
 
+from ._another_version import another_version
+
 __all__ = ["AgentReader", "AgentStatus", "EdgeReader", "Reading", "Watch"]
 
 _PERIOD_S = 1.0
 _TIMEOUT_S = 2.0
+_INTERLOCKS_EVERY = 10
+"""Questions; limits change seldom."""
+
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -102,11 +107,15 @@ class Watch(Generic[_T]):
 
 @dataclass(frozen=True, slots=True)
 class AgentStatus:
-    """What the agent says about the instrument and who steers it."""
+    """What the agent says about the instrument and who steers it.
+
+    `dose_limit_e_per_a2` is the budget of one region and session; None where there is none.
+    """
 
     capabilities: Capabilities
     state: InstrumentState
     lease: LeaseStatus
+    dose_limit_e_per_a2: float | None = None
 
 
 class AgentReader:
@@ -126,6 +135,8 @@ class AgentReader:
         self._client = client
         self._credentials = credentials
         self._steering: SteeringClient | None = None
+        self._dose_limit: float | None = None
+        self._asked = 0
 
     def __call__(self) -> AgentStatus:
         """Ask once.
@@ -141,10 +152,16 @@ class AgentReader:
                     timeout_s=_TIMEOUT_S,
                     credentials=self._credentials,
                 )
-            return AgentStatus(self._steering.capabilities, self._steering.state(), self._steering.lease())
+                self._asked = 0
+            if self._asked % _INTERLOCKS_EVERY == 0:
+                self._dose_limit = _dose_limit(self._steering)
+            self._asked += 1
+            return AgentStatus(
+                self._steering.capabilities, self._steering.state(), self._steering.lease(), self._dose_limit
+            )
         except ValidationError as error:
             self.close()
-            raise _another_version("agent", self._address) from error
+            raise another_version(f"agent at {self._address[0]}:{self._address[1]}") from error
         except EucentricError:
             self.close()
             raise
@@ -175,9 +192,11 @@ class EdgeReader:
         self._control.close()
 
 
-def _another_version(service: str, address: tuple[str, int]) -> TransportError:
-    return TransportError(
-        f"The {service} at {address[0]}:{address[1]} answers in a way this dashboard does not understand.",
-        safe="nothing was changed.",
-        next_step="install the same version of Eucentric on both machines.",
-    )
+def _dose_limit(steering: SteeringClient) -> float | None:
+    try:
+        limits = steering.interlocks().get("limits")
+    except UnsupportedError:
+        return None
+    dose = limits.get("dose") if isinstance(limits, dict) else None
+    limit = dose.get("region_e_per_a2") if isinstance(dose, dict) else None
+    return float(limit) if isinstance(limit, int | float) else None

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness import arguments, quantile, report
+from _harness import arguments, quantile, report
 
 from eucentric_hpc import (
     DEMO_RETRAINING,

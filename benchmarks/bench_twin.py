@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from harness import arguments, quantile, report
+from _harness import arguments, quantile, report
 
 from eucentric_agents import open_driver
 from eucentric_core import AgentSettings, Frame

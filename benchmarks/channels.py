@@ -17,17 +17,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness import arguments, quantile, report
-from netlab import HPC, OTHER, PC, Host, LabUnavailableError, NetworkLab, end, tell, wait_for_line
+from _harness import arguments, quantile, report
+from _netlab import HPC, OTHER, PC, Host, LabUnavailableError, NetworkLab, end, tell, wait_for_line
 
 from eucentric.certs import Authority
 from eucentric_core import Role, TlsSettings
 
 LINKS = {"100mbit_10ms": 100e6, "1gbit_10ms": 1e9}
-ROLES = str(Path(__file__).with_name("netlab_roles.py"))
+ROLES = str(Path(__file__).with_name("_netlab_roles.py"))
 SIDE_PX = 1024
 FRAME_BYTES = SIDE_PX * SIDE_PX * 2
-FRACTION = 0.92
+FRACTION = 0.93
 OTHERS_SHARE = 0.5
 UNPACED_STREAMS = 4
 CONTROL_PORT, DATA_PORT, DOOR_PORT = 4310, 4311, 4312
@@ -39,7 +39,7 @@ Figures = dict[str, Any]
 
 
 class Program(NamedTuple):
-    """A role of `netlab_roles`, and the host that plays it."""
+    """A role of `_netlab_roles`, and the host that plays it."""
 
     host: Host
     role: str

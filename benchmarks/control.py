@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import arguments, quantile, report
+from _harness import arguments, quantile, report
 
 from eucentric.certs import Authority
 from eucentric_core import EucentricError, ManagedProcess, Role, SteeringClient, TlsSettings, connect

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import arguments, report
+from _harness import arguments, report
 
 TIMEOUT_S = 600
 

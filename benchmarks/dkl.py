@@ -13,7 +13,7 @@ import time
 from statistics import median
 from typing import Any
 
-import harness
+import _harness as harness
 import numpy as np
 import torch
 

@@ -20,12 +20,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import elit_data
-import elit_own
+import _elit_data as elit_data
+import _elit_own as elit_own
 import numpy as np
 import torch
-from elit_peer import Peer, PeerError
-from harness import arguments, quantile, report
+from _elit_peer import Peer, PeerError
+from _harness import arguments, quantile, report
 from threadpoolctl import threadpool_limits
 from torch.utils.flop_counter import FlopCounterMode
 

@@ -18,14 +18,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import elit_bound
-import elit_data
-import elit_own
+import _elit_bound as elit_bound
+import _elit_data as elit_data
+import _elit_own as elit_own
 import numpy as np
 import torch
-from elit_figures import GOOD_F1, ratio, summary
-from elit_peer import Checkpoint, Peer, PeerError
-from harness import arguments, quantile, report
+from _elit_figures import GOOD_F1, ratio, summary
+from _elit_peer import Checkpoint, Peer, PeerError
+from _harness import arguments, quantile, report
 from threadpoolctl import threadpool_limits
 
 from eucentric_hpc import TrainingSet

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fewshot_simulated import simulated
-from harness import arguments, quantile, report
+from _fewshot_simulated import simulated
+from _harness import arguments, quantile, report
 from numpy.typing import NDArray
 from PIL import Image
 

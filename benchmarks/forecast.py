@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import harness
+import _harness as harness
 import numpy as np
 from numpy.typing import NDArray
 

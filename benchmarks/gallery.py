@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import arguments, report
+from _harness import arguments, report
 
 from eucentric_agents.vendor_files import load_signals
 from eucentric_models.lattice_fit import FittedLattice, fit_lattice

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from harness import arguments, report
+from _harness import arguments, report
 
 from eucentric_core import GlobusSettings, HpcSettings
 from eucentric_hpc import open_executor

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 import numpy as np
-from harness import arguments, report
+from _harness import arguments, report
 from numpy.typing import NDArray
 
 from eucentric_agents.procedures import (

@@ -10,21 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import machine, versions
+from _harness import machine, versions
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT_S = 900.0
-NO_BENCHMARKS = {
-    "elit_atomai",
-    "elit_data",
-    "elit_own",
-    "elit_peer",
-    "gallery",
-    "harness",
-    "netlab",
-    "netlab_roles",
-    "run_all",
-}
+NO_BENCHMARKS = {"gallery", "run_all"}
 
 
 def main(words: list[str] | None = None) -> int:
@@ -81,7 +71,12 @@ def _show(figures: dict[str, Any]) -> None:
 
 
 def _scripts() -> list[Path]:
-    return [path for path in sorted(HERE.glob("*.py")) if path.stem not in NO_BENCHMARKS]
+    # `_name.py` is a part of benchmarks, or what one of them runs in a process of its own.
+    return [
+        path
+        for path in sorted(HERE.glob("*.py"))
+        if path.stem not in NO_BENCHMARKS and not path.stem.startswith("_")
+    ]
 
 
 def _names() -> str:

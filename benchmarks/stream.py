@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import zmq
-from harness import arguments, report
+from _harness import arguments, report
 from stream_durable import durable_figures
 
 from eucentric_core import FrameHeader, Optics, StagePosition, utc_now

@@ -3,7 +3,8 @@
 The same line of a driver's process and a data process as in `stream_durable.py`. Linux tells each thread's
 time in `/proc`, in steps of 10 ms; what the kernel does for nobody in particular (writing back, interrupts)
 is in the machine's own sums only. `roofline_ms` is what a frame costs whoever writes it past the page cache,
-with its copy into shared memory and its checksum: the least that any program in this place has to do.
+with its copy into shared memory and its checksum: the least that any program in this place has to do. `floor`
+is such a program in two processes (`_stream_floor.py`): how fast it is by the clock, beside the disk alone.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from typing import Any
 
 import google_crc32c
 import numpy as np
-from harness import arguments, report
-from stream_disk import Pool, write_direct
+from _harness import arguments, report
+from _stream_disk import WAYS, Pool, timed, write_direct
+from _stream_floor import FloorLine
 from stream_durable import CONTENTS, QUICK_BYTES, SESSION_BYTES, SIZES_PX, Line, frames_of
 
 __all__ = ["budget_figures"]
@@ -86,6 +88,32 @@ def roofline_ms(folder: Path, pool: Pool) -> dict[str, float]:
     return figures
 
 
+def floor_of(folder: Path, pool: Pool) -> dict[str, Any]:
+    """The median session of the least program: ms per frame, and its share of the disk's speed."""
+    line = FloorLine(folder, pool.arrays)
+    sessions: list[dict[str, Any]] = []
+    try:
+        line.record(pool.frames)
+        for _ in range(3):
+            before_s = timed(WAYS["direct"], folder / "raw", pool)
+            sink, source = thread_times(os.getpid()), thread_times(line.pid)
+            took_s = line.record(pool.frames)
+            sink_now, source_now = thread_times(os.getpid()), thread_times(line.pid)
+            disk_s = (before_s + timed(WAYS["direct"], folder / "raw", pool)) / 2
+            sessions.append(
+                {
+                    "wall": round(took_s * 1e3 / pool.frames, 3),
+                    "disk": round(disk_s * 1e3 / pool.frames, 3),
+                    "fraction_of_disk": round(disk_s / took_s, 3),
+                    "sink": round(sum(per_frame(sink, sink_now, {}, pool.frames).values()), 3),
+                    "source": round(sum(per_frame(source, source_now, {}, pool.frames).values()), 3),
+                }
+            )
+    finally:
+        line.close()
+    return sorted(sessions, key=lambda session: session["fraction_of_disk"])[len(sessions) // 2]
+
+
 def budget_of(folder: Path, size_px: int, content: str, *, quick: bool) -> dict[str, Any]:
     """The median session's budget."""
     frames = (QUICK_BYTES if quick else SESSION_BYTES) // (2 * size_px * size_px)
@@ -116,8 +144,9 @@ def budget_of(folder: Path, size_px: int, content: str, *, quick: bool) -> dict[
         rooflines = [roofline_ms(folder, pool) for _ in range(3)]
     finally:
         line.close()
+    floor = floor_of(folder, pool)
     least = {name: statistics.median(line[name] for line in rooflines) for name in rooflines[0]}
-    return {**figures, "roofline_ms": least}
+    return {**figures, "roofline_ms": least, "floor": floor}
 
 
 def budget_figures(*, quick: bool) -> dict[str, Any]:

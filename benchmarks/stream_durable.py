@@ -2,10 +2,11 @@
 
 Two processes, as at an instrument: a driver publishes, the data process serves, records and seals. The clock
 runs from the first frame until the last one is acknowledged: it is on the disk, and so is the record that
-vouches for it. A second one runs on until all shards are hashed and recorded (`sealed_fraction_of_disk`):
-that is what can be kept up for longer than `max_unsealed_bytes` last. What both are compared with is measured
+vouches for it. The session is begun before: that is a transaction of the ledger, once. A second clock runs on
+until all shards are hashed and recorded (`sealed_fraction_of_disk`): that is what can be kept up for longer
+than `max_unsealed_bytes` last. What both are compared with is measured
 in between, in the same folder: the frames' own bytes into one file by a program that does nothing else
-(`stream_disk.py`), through the page cache and past it, with a flush for each group of as many bytes as the
+(`_stream_disk.py`), through the page cache and past it, with a flush for each group of as many bytes as the
 recorder acknowledges at a time. The faster of the two is the disk's limit. Reported beside it: the limit
 through the cache alone, and that of a file that is flushed once, at its end, which promises less.
 `python stream_durable.py` runs it alone; `stream_budget.py` tells where the time goes.
@@ -29,8 +30,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import zmq
-from harness import arguments, report
-from stream_disk import WAYS, Pool, timed, write_h5py
+from _harness import arguments, report
+from _stream_disk import WAYS, Pool, timed, write_h5py
 
 from eucentric_agents.drivers import open_driver
 from eucentric_agents.recording import Journal, Recorder
@@ -85,6 +86,7 @@ def drive(orders: Connection, ingest: str) -> None:
         session, size_px, content, frames = order
         header, arrays = pools[(size_px, content)]
         publisher.publish_event(SessionStarted(source="agent", instrument="bench", session=session))
+        orders.recv()
         orders.send(time.monotonic())
         for sequence, array in enumerate(islice(cycle(arrays), frames)):
             known = {"instrument": "bench", "session": session, "sequence": sequence, "scan": 0}
@@ -142,6 +144,8 @@ class Line:
         """Record a session; the seconds from its first frame until its last was acknowledged."""
         wanted = self.recorder.frames_durable + frames
         self.orders.send((session, size_px, content, frames))
+        self._wait(lambda: self.journal.open_sessions > 0, session, time.monotonic())
+        self.orders.send("go")
         began_s = self.orders.recv()
         self._wait(lambda: self.recorder.frames_durable >= wanted, session, began_s)
         return time.monotonic() - began_s

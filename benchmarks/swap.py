@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 import torch
 import zmq
-from harness import arguments, quantile, report
+from _harness import arguments, quantile, report
+from _swap_spoiled import spoiled
 from numpy.typing import NDArray
 from securesystemslib.signer import CryptoSigner
-from swap_spoiled import spoiled
 
 from eucentric_core import (
     Axis,

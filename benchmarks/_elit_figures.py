@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import elit_data
+import _elit_data as elit_data
 
 GOOD_F1 = 0.95
 

@@ -9,7 +9,7 @@ the rows is added for the rows that a column covers. Networks that were trained 
 from __future__ import annotations
 
 import numpy as np
-from elit_data import DRIFTED, DRIFTED_DOSE_E_PER_PX, SUBJECTS, Subject, conditions_of
+from _elit_data import DRIFTED, DRIFTED_DOSE_E_PER_PX, SUBJECTS, Subject, conditions_of
 from numpy.typing import NDArray
 
 from eucentric_models import CROSS_SECTION_M2_PER_WEIGHT, ImagingConditions, build_crystal
@@ -21,7 +21,7 @@ _DOSES = 5
 
 
 def bounds_m(name: str) -> dict[str, float]:
-    """Smallest rms distance from the truth, by the condition of :func:`elit_data.judged_frames`.
+    """Smallest rms distance from the truth, by the condition of :func:`_elit_data.judged_frames`.
 
     Of `own`, whose dose is drawn, the root of the mean square over the doses.
     """

@@ -1,4 +1,4 @@
-"""AtomAI beside Eucentric: drives `elit_atomai.py` in an interpreter of its own and scores what it finds."""
+"""AtomAI beside Eucentric: drives `_elit_atomai.py` in an interpreter of its own and scores what it finds."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import elit_data
+import _elit_data as elit_data
 import numpy as np
-from elit_data import SUBJECTS
+from _elit_data import SUBJECTS
 from numpy.typing import NDArray
 
 from eucentric_hpc import DEFAULT_JUDGING, TrainingSet
 from eucentric_models import Detections, Score, judge_frame, total
 
-WORKER = Path(__file__).with_name("elit_atomai.py")
+WORKER = Path(__file__).with_name("_elit_atomai.py")
 
 
 class PeerError(RuntimeError):

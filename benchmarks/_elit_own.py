@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from elit_data import PIXEL_SIZE_M, SUBJECTS
+from _elit_data import PIXEL_SIZE_M, SUBJECTS
 from numpy.typing import NDArray
 
 from eucentric_hpc import (
@@ -176,7 +176,7 @@ def response(found_px: Sequence[NDArray[np.floating]], displaced: Sequence[NDArr
 
     Args:
         found_px: (n, 2) positions, one array a frame.
-        displaced: of :func:`elit_data.displaced_frames`.
+        displaced: of :func:`_elit_data.displaced_frames`.
 
     Returns:
         1 where positions follow the image, 0 where they follow the lattice; mean over the columns.

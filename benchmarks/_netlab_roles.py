@@ -1,4 +1,4 @@
-"""The programs of `channels.py`, one for each machine of the lab: `python netlab_roles.py ROLE JSON`.
+"""The programs of `channels.py`, one for each machine of the lab: `python _netlab_roles.py ROLE JSON`.
 
 Each begins at the first line on its standard input, says `ready` on a line of its own when others may begin,
 and ends with one line of JSON or when its standard input is closed.

@@ -11,13 +11,13 @@ TORCH_PIP_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+PIP := $(BIN)/python infra/pip_in_a_line.py
 STAMP := $(VENV)/.eucentric-installed
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check format bench gallery clean
+.PHONY: help install demo test check format bench gallery screenshots docs clean
 
 # Bytecode is wanted: the servers import thousands of modules at every start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -32,9 +32,11 @@ demo: $(STAMP) ## Close the loop on this machine: drift, retrain, sign, hot-swap
 	@$(BIN)/eucentric demo $(ARGS)
 
 # Some hold what happens against a clock, and run after the others. Status 5: ARGS left none of that kind.
+# Where ARGS say nothing, only their files are read: reading all of them takes a quarter of a minute.
+test: ALONE = $(if $(ARGS),,$(shell grep -rl --include='test_*.py' 'pytest\.mark\.alone' tests | sort))
 test: $(STAMP) ## Run all tests, with real servers on free ports
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not alone" $(ARGS) || [ $$? -eq 5 ]
-	@$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/python -m pytest -m alone $(ALONE) $(ARGS) || [ $$? -eq 5 ]
 
 check: $(STAMP) ## Check format, lint, types and who imports whom
 	@echo '==> ruff format' && $(BIN)/ruff format --check .
@@ -52,6 +54,13 @@ bench: $(STAMP) ## Run every benchmark and print one JSON object
 gallery: $(STAMP) ## Draw what the shipped model finds in the images of $$EUCENTRIC_SHARED into gallery/
 	@$(BIN)/python benchmarks/gallery.py $(ARGS)
 
+screenshots: $(STAMP) ## Take the pictures of the dashboard that the documentation shows, in a real browser
+	@EUCENTRIC_SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/python -m pytest -q tests/dashboard -k 'browser or story' --nightly $(ARGS)
+
+docs: $(STAMP) ## Build the documentation as a site into build/site
+	@$(BIN)/mkdocs build --quiet $(ARGS)
+	@echo 'open build/site/index.html, or: $(BIN)/python -m http.server --directory build/site --bind 127.0.0.1'
+
 clean: ## Remove .venv and everything else that was made here
 	rm -rf -- $(VENV) build dist benchmarks/results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf -- {} +
@@ -66,9 +75,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo '==> 1/3 virtual environment in $(VENV)' >&2
 	@$(PYTHON) -m venv $(VENV) >&2
 	@echo '==> 2/3 $(TORCH) and the build tools (the largest download)' >&2
-	@$(PIP) install --compile -c constraints.txt $(TORCH_PIP_ARGS) $(TORCH) >&2
-	@$(PIP) install --compile -c constraints.txt hatchling editables >&2
+	@$(PIP) install --compile -c constraints.txt $(TORCH_PIP_ARGS) $(TORCH)
+	@$(PIP) install --compile -c constraints.txt hatchling editables
 	@echo '==> 3/3 everything else (a few minutes)' >&2
-	@$(PIP) install --compile --no-build-isolation -c constraints.txt -e '.[dev]' >&2
+	@$(PIP) install --compile --no-build-isolation -c constraints.txt -e '.[dev]'
 	@touch $@
-	@echo '==> installed' >&2
+	@echo '==> installed; what pip said is in $(VENV)/pip.log' >&2

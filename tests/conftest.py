@@ -23,7 +23,9 @@ from eucentric_core import Frame
 
 from .frames import build_frame
 from .servers.globus_service import globus_emulator  # noqa: F401 - fixtures
+from .servers.made_databases import KEPT_IN
 from .servers.s3_store import bucket, s3_client, s3_credentials, s3_relay, swift  # noqa: F401 - fixtures
+from .servers.systemd_machine import systemd_machine  # noqa: F401 - a fixture
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 """The folder that holds `pyproject.toml`."""
@@ -35,7 +37,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("house")
 
 _RUN_ID = uuid.uuid4().hex
-_STOP_GRACE_S = 5.0
+_STOP_GRACE_S = 30.0
 
 # Set before a test module imports the packages that read them; inherited by every process a test starts.
 _ENVIRONMENT = {
@@ -62,6 +64,10 @@ def pytest_configure(config: pytest.Config) -> None:
     home = tempfile.mkdtemp(prefix="eucentric-tests-")
     os.environ["PREFECT_HOME"] = home
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    # One folder for all processes of a run: those that it is divided among find it in their environment.
+    if KEPT_IN not in os.environ:
+        os.environ[KEPT_IN] = tempfile.mkdtemp(prefix="eucentric-databases-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(KEPT_IN), ignore_errors=True))
 
 
 @pytest.fixture(scope="session")

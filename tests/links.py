@@ -110,6 +110,8 @@ class Link:
         self._flowing.set()
         self._toxics: dict[Direction, Toxic | None] = dict.fromkeys(_DIRECTIONS)
         self._connections: list[_Connection] = []
+        # A connection is among them before its first byte passes, or a cut right after that byte would miss it.
+        self._among_them = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -117,8 +119,10 @@ class Link:
 
     def cut(self) -> None:
         """End every connection; new ones are refused."""
-        self._cut.set()
-        self._hang_up()
+        with self._among_them:
+            self._cut.set()
+            for connection in self._connections:
+                connection.end()
 
     def fall_silent(self) -> None:
         """Nothing passes any more, and nobody is told: a pulled cable, a dead switch."""
@@ -155,10 +159,6 @@ class Link:
         for connection in self._connections:
             connection.join()
 
-    def _hang_up(self) -> None:
-        for connection in list(self._connections):
-            connection.end()
-
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
@@ -171,7 +171,11 @@ class Link:
                 except OSError:
                     near.close()  # nobody is there at present
                     continue
-                self._connections.append(_Connection(near, far, self._toxic, self._flowing))
+                with self._among_them:
+                    connection = _Connection(near, far, self._toxic, self._flowing)
+                    self._connections.append(connection)
+                    if self._cut.is_set():
+                        connection.end()
 
     def _toxic(self, direction: Direction) -> Toxic | None:
         return self._toxics[direction]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,9 +14,19 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from pydantic import JsonValue
 
 from eucentric_agents import Agent, open_driver
-from eucentric_core import AgentSettings, Capabilities, Frame, Role, Settings, SteeringClient, connect
+from eucentric_core import (
+    AgentSettings,
+    Capabilities,
+    Frame,
+    FrozenModel,
+    Role,
+    Settings,
+    SteeringClient,
+    connect,
+)
 from eucentric_core.transport import StreamSubscriber, find_free_port
 from eucentric_core.vocabulary import (
     AutoFocus,
@@ -53,7 +64,27 @@ __all__ = ["BENCHES", "ENDLESS", "SCAN", "WIRE", "Bench", "examples", "new_sessi
 WIRE = " over the wire"
 _NEEDS = {"usim": "nion.usim_device", "temscript": "temscript"}
 
-BENCHES = (
+CONTRACT = "EUCENTRIC_CONTRACT"
+"""Environment variable that names a JSON file about somebody else's driver, which is tested in place of ours:
+`driver`, `options`, `shape` that it can scan, `field_of_view_m` that it can have (docs/drivers.md)."""
+
+
+class OthersDriver(FrozenModel):
+    """A driver that another package brings under `eucentric.drivers`."""
+
+    driver: str
+    options: dict[str, JsonValue] = {}
+    shape: tuple[int, int] = (64, 64)
+    field_of_view_m: float = 1e-7
+
+
+OTHERS = (
+    OthersDriver.model_validate_json(Path(os.environ[CONTRACT]).read_bytes())
+    if CONTRACT in os.environ
+    else None
+)
+
+BENCHES: tuple[str, ...] = (
     "twin",
     "replay",
     "temscript",
@@ -67,6 +98,9 @@ BENCHES = (
     "temscript STEM" + WIRE,
 )
 """usim's stack runs in a process of its own and nowhere else."""
+
+if OTHERS is not None:
+    BENCHES = (OTHERS.driver, OTHERS.driver + WIRE)
 
 SCAN = ScanAcquire(height_px=64, width_px=64)
 ENDLESS = ScanStream(height_px=64, width_px=64, max_frames_per_s=20)
@@ -172,7 +206,13 @@ def open_bench(name: str, folder: Path) -> Iterator[Bench]:
             settings = _machine(driver, options, folder)
             started.enter_context(Agent(settings))
             shape, field_of_view_m = ((64, 64), 1e-7) if driver == "temscript" else ((64, 48), 3e-9)
+            if OTHERS is not None:
+                shape, field_of_view_m = OTHERS.shape, OTHERS.field_of_view_m
             yield Bench(driver, True, shape, field_of_view_m, lambda stack, _sink: _far(settings, stack))
+    elif OTHERS is not None:
+        shape, options = OTHERS.shape, dict(OTHERS.options)
+        width_m = OTHERS.field_of_view_m
+        yield Bench(driver, False, shape, width_m, lambda stack, sink: _beside(stack, sink)(driver, options))
     elif driver in ("twin", "replay"):
         options = _options(driver, folder)
         yield Bench(driver, False, (64, 48), 3e-9, lambda stack, sink: _beside(stack, sink)(driver, options))
@@ -238,6 +278,8 @@ def _machine(driver: str, options: dict[str, Any], folder: Path) -> Settings:
 
 
 def _options(driver: str, folder: Path) -> dict[str, Any]:
+    if OTHERS is not None:
+        return dict(OTHERS.options)
     if driver == "replay":
         recording = folder / "series.npy"
         np.save(recording, np.random.default_rng(0).integers(0, 999, (7, 64, 48), dtype=np.uint16))

@@ -18,7 +18,7 @@ def state_of(instrument: Instrument) -> InstrumentState:
     return cast(InstrumentState, instrument.execute(StateGet()))
 
 
-def wait_until(true: Callable[[], bool], *, within_s: float = 10.0) -> None:
+def wait_until(true: Callable[[], bool], *, within_s: float = 30.0) -> None:
     """Wait for something that another thread or process does."""
     deadline = time.monotonic() + within_s
     while not true():

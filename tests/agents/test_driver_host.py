@@ -226,13 +226,13 @@ def test_while_the_stage_moves_a_second_steer_is_refused_and_what_is_urgent_is_c
         assert not move.done()
         assert isinstance(scope.execute(StageStop()), MoveReport)
         with pytest.raises(MoveHaltedError, match="halted"):
-            move.result(timeout=5)
+            move.result(timeout=30)
     assert isinstance(scope.execute(StageGet()), MoveReport)
 
 
 def test_nobody_without_the_token_reaches_the_driver(rig: Rig) -> None:
     port = json.loads((rig.settings.home / "run" / "driver-a.json").read_text())["port"]
-    stranger = PyroControlClient("127.0.0.1", port, timeout_s=2, token="guessed")  # noqa: S106
+    stranger = PyroControlClient("127.0.0.1", port, timeout_s=20, token="guessed")  # noqa: S106
     try:
         with pytest.raises(NotAuthorisedError):
             stranger.call("safe_state", {})
@@ -241,7 +241,7 @@ def test_nobody_without_the_token_reaches_the_driver(rig: Rig) -> None:
     process = psutil.Process(rig.host.pid)
     token = process.environ()["EUCENTRIC_DRIVER_TOKEN"]
     assert token not in process.cmdline()
-    acquaintance = PyroControlClient("127.0.0.1", port, timeout_s=2, token=token)
+    acquaintance = PyroControlClient("127.0.0.1", port, timeout_s=20, token=token)
     try:
         assert acquaintance.call("health", {}) == {"ok": {"state": "open"}}
     finally:

@@ -266,6 +266,7 @@ def test_what_the_driver_answers_at_any_time_only_observes_and_is_answered_durin
     instrument.abort()
 
 
+@pytest.mark.alone
 def test_urgent_verbs_are_answered_within_a_second_while_a_scan_runs(opened: Opened) -> None:
     if lacks(opened, "scan.stream"):
         return

@@ -265,7 +265,7 @@ def test_no_lease_is_given_while_a_command_under_an_older_one_is_at_the_driver(k
 
     with ThreadPoolExecutor() as threads:
         running = threads.submit(command)
-        assert entered.wait(10)
+        assert entered.wait(30)
         assert not keeper.release(ADA, ada.epoch)
         with pytest.raises(LeaseError, match="ada released it"):
             keeper.check(ADA, ada.epoch)

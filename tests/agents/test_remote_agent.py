@@ -155,7 +155,7 @@ def test_the_keyed_channel_and_its_recorder_can_be_looked_at(
     assert report.server.encrypted
     assert "recorder" in {subscriber.holder for subscriber in report.server.subscribers}
     line = describe_data(facts)
-    assert "1 subscribers; encrypted" in line
+    assert "1 subscriber; encrypted" in line
     assert "recording" in line
 
 

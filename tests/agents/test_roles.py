@@ -22,6 +22,8 @@ from .steering_bench import Rig, envelope, sample_command, someone
 METHODS = {
     "ping": Role.VIEWER,
     "describe": Role.VIEWER,
+    "about": Role.VIEWER,
+    "audit.read": Role.VIEWER,
     "data.open": Role.VIEWER,
     "data.status": Role.VIEWER,
     "shipping.status": Role.VIEWER,
@@ -43,6 +45,8 @@ METHODS = {
 WITHOUT_REQUEST = {
     "ping",
     "describe",
+    "about",
+    "audit.read",
     "lease.status",
     "interlocks.show",
     "data.status",
@@ -74,7 +78,12 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 def call(rig: Rig, role: Role, method: str, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Call a method as the server does for a connection of this role."""
     methods = control_methods(
-        rig.dispatcher, rig.bench.capabilities, lambda: "ready", ask_data=lambda method, _: {"asked": method}
+        rig.dispatcher,
+        rig.bench.capabilities,
+        lambda: "ready",
+        ask_data=lambda method, _: {"asked": method},
+        about=lambda _: {"asked": "about"},
+        read_audit=lambda _: {"asked": "audit.read"},
     )
     return methods(someone(f"a-{role}", role))[method](payload)
 
@@ -201,7 +210,7 @@ def over_tls(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
         def client(who: Role | str) -> PyroControlClient:
             found = people.get(str(who))
             connected = PyroControlClient(
-                *server.address, timeout_s=5, credentials=None if found is None else credentials(found)
+                *server.address, timeout_s=30, credentials=None if found is None else credentials(found)
             )
             opened.callback(connected.close)
             return connected

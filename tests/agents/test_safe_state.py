@@ -82,7 +82,7 @@ def held_at_driver(
     """Ada's command, when it has reached the driver and does not come back."""
     rig.bench.hold = command.verb
     running = threads.submit(rig.ask, ADA, command, epoch)
-    assert rig.bench.held.wait(10)
+    assert rig.bench.held.wait(30)
     return running
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import numpy as np
@@ -27,7 +27,7 @@ from eucentric_core.vocabulary import (
     StageMove,
 )
 
-from .rig import Opened, OpenTwin, state_of
+from .rig import Opened, OpenTwin, state_of, wait_until
 
 SCAN = ScanAcquire(height_px=256, width_px=256)
 STILL = {"extent_m": 20e-9, "drift_m_per_s": [0.0, 0.0], "knock_on_cross_section_m2": 0.0}
@@ -196,11 +196,12 @@ def test_the_load_is_never_further_from_its_drive_than_half_the_backlash(
 
 def test_a_halted_move_is_an_error_and_the_stage_stands_between(twin: OpenTwin) -> None:
     instrument = twin(stage={"speed_m_per_s": 1e-9, "backlash_m": 0.0}).instrument
-    halter = threading.Timer(0.3, instrument.safe_state)
-    halter.start()
-    with pytest.raises(MoveHaltedError):
-        instrument.execute(StageMove(x_m=9e-9))
-    halter.join()
+    with ThreadPoolExecutor(1) as threads:
+        move = threads.submit(instrument.execute, StageMove(x_m=9e-9))
+        wait_until(lambda: state_of(instrument).stage.x_m > 0)
+        instrument.safe_state()
+        with pytest.raises(MoveHaltedError):
+            move.result(timeout=30)
     report = cast(MoveReport, instrument.execute(StageGet()))
     assert report.commanded.x_m == 9e-9
     assert 0 < report.reported.x_m < 8e-9

@@ -110,7 +110,7 @@ def test_a_frame_arrives_calibrated_and_becomes_what_other_packages_use(connect:
     assert bottom - top == pytest.approx(48 * pixel_m * 1e9)
     pyplot.close(axes.figure)
 
-    assert "data:image/png;base64," in frame._repr_html_()
+    assert "data:image/png;base64," in (frame._repr_html_() or "")
 
 
 @pytest.mark.filterwarnings("ignore")  # HyperSpy's own, on import
@@ -233,6 +233,7 @@ class Listening(eucentric.Scope):
         self.heard.append(text)
 
 
+@pytest.mark.alone
 def test_a_silent_link_costs_the_beam_and_the_holder_is_told(machine: Machine) -> None:
     with (
         Link(machine.settings.agent.control_port) as link,
@@ -247,7 +248,7 @@ def test_a_silent_link_costs_the_beam_and_the_holder_is_told(machine: Machine) -
             assert time.monotonic() < deadline_s, "the beam stayed on after the link fell silent"
             time.sleep(0.05)
         link.mend()
-        deadline_s = time.monotonic() + 8.0
+        deadline_s = time.monotonic() + 30.0
         while not scope.heard:
             assert time.monotonic() < deadline_s, "the holder was not told"
             time.sleep(0.05)

@@ -57,11 +57,23 @@ def test_an_instrument_is_shown(machine: Machine, capsys: pytest.CaptureFixture[
 def test_one_command_is_carried_out_under_a_lease_of_its_own(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = json.loads(told(machine, capsys, "scope", "do", "optics.defocus", "defocus_m=3e-9"))
+    answer = json.loads(told(machine, capsys, "scope", "do", "optics.defocus", "defocus_m=3e-9", "--json"))
     assert answer["commanded"] == 3e-9
-    state = json.loads(told(machine, capsys, "scope", "do", "state.get"))
+    state = json.loads(told(machine, capsys, "scope", "do", "state.get", "--json"))
     assert state["optics"]["defocus_m"] == 3e-9
     assert told(machine, capsys, "lease", "show").strip() == "free"
+
+
+def test_its_answer_is_for_people_unless_a_program_asks(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = told(machine, capsys, "scope", "do", "stage.move", "x_m=5e-9").splitlines()
+    assert moved[0] == "stage.move: done"
+    assert moved[1].split(maxsplit=2) == ["commanded", "x", "5 nm"]
+    defocused = told(machine, capsys, "scope", "do", "optics.defocus", "defocus_m=3e-9").splitlines()
+    assert [line.split(maxsplit=1) for line in defocused[1:]] == [["commanded", "3 nm"], ["reported", "3 nm"]]
+    assert told(machine, capsys, "scope", "do", "beam.blank") == "beam.blank: done\n"
+    assert told(machine, capsys, "scope", "do", "state.get").startswith("state.get: done\n  beam ")
 
 
 @pytest.mark.parametrize(

@@ -412,7 +412,7 @@ def test_closing_a_publisher_frees_the_thread_that_waits_in_it(
 
     with ThreadPoolExecutor(1) as pool:
         blocked = pool.submit(publish_for_ever)
-        assert waiting.wait(10)
+        assert waiting.wait(30)
         publisher.close()
         with pytest.raises(TransportError, match="closed"):
             blocked.result(timeout=10)

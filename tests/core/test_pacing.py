@@ -385,7 +385,7 @@ def test_the_modes_open_the_pacers_they_name() -> None:
     assert open_pacer(LinkSettings(honours="dscp")) is UNPACED
     fixed = open_pacer(LinkSettings(mode="fixed", line_rate_bit_s=1e9)).status()
     assert fixed.mode == "fixed"
-    assert fixed.rate_bit_s == pytest.approx(0.92e9)
+    assert fixed.rate_bit_s == pytest.approx(0.93e9)
     unknown = open_pacer(LinkSettings()).status()
     assert (unknown.mode, unknown.rate_bit_s) == ("adaptive", 100e6)
     known = open_pacer(LinkSettings(line_rate_bit_s=1e9, max_rate_bit_s=5e8)).status()
@@ -403,7 +403,7 @@ def test_what_the_doctor_measured_is_remembered_and_used(tmp_path: Path) -> None
     assert open_pacer(link, home=tmp_path).status().rate_bit_s == pytest.approx(0.9e8)
     adaptive = open_pacer(LinkSettings(), home=tmp_path).status()
     assert adaptive.mode == "adaptive"
-    assert adaptive.rate_bit_s == pytest.approx(0.92e8)
+    assert adaptive.rate_bit_s == pytest.approx(0.93e8)
     (tmp_path / "link.json").write_text("{}")
     with pytest.raises(ConfigurationError, match=r"link\.json"):
         open_pacer(link, home=tmp_path)

@@ -128,6 +128,21 @@ def test_a_service_ends_cleanly_on_either_signal(
     service.wait_finished(timeout_s=30)
 
 
+def test_a_service_ends_although_the_signal_did_not_interrupt_its_wait(start: Start, tmp_path: Path) -> None:
+    # It goes to another thread: the main thread waits on, as it does after a signal just before its wait.
+    elsewhere = (
+        "import pathlib, signal, sys, threading, time\n"
+        "def tell():\n"
+        "    while not pathlib.Path(sys.argv[1], 'run', 'scope.json').exists():\n"
+        "        time.sleep(0.1)\n"
+        "    time.sleep(0.1)\n"
+        "    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)\n"
+        "    time.sleep(60)\n"
+        "threading.Thread(target=tell, daemon=True).start()\n"
+    )
+    start(elsewhere + SERVICE, tmp_path).wait_finished(timeout_s=20)
+
+
 def test_a_ready_file_of_a_killed_predecessor_does_not_count(start: Start, tmp_path: Path) -> None:
     ready_file = tmp_path / "run" / "scope.json"
     killed = start(SERVICE, tmp_path)

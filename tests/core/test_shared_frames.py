@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import zmq
 
-from eucentric_core import Frame, ServiceUnavailableError, TransportError
+from eucentric_core import Frame, ServiceUnavailableError, TransportError, crc32c
 from eucentric_core.transport import DataServer, StreamMessage, StreamPublisher, StreamSubscriber
 from eucentric_core.transport._shm_file import (
     SharedFile,
@@ -155,6 +155,22 @@ def test_who_is_not_asked_or_not_on_this_machine_gets_the_same_frames_through_th
             assert frame.header.sequence == sequence
             assert (frame.array == sequence).all()
             assert not lies_in_shared_memory(frame)
+
+
+@pytest.mark.parametrize("shared_memory", [True, False])
+def test_a_frame_in_shared_memory_comes_with_the_checksum_that_its_source_has_made(
+    start_data: Callable[..., DataServer], context: Context, *, shared_memory: bool
+) -> None:
+    server = start_data()
+    with (
+        subscribed(server, context, shared_memory=shared_memory) as subscriber,
+        publishing(server, context) as publisher,
+    ):
+        frame = numbered(warm_up(publisher, subscriber) if shared_memory else 0)
+        publisher.publish(frame.header, frame.array)
+        message = subscriber.receive(PATIENCE_S)
+        assert message is not None
+        assert message.crc32c == (crc32c(frame.array.tobytes()) if shared_memory else None)
 
 
 def test_an_array_that_is_kept_stays_as_it_is_however_many_frames_follow(

@@ -9,6 +9,7 @@ import pytest
 
 from eucentric_dashboard import LiveHub
 
+from .browser import chromium, running_site, site_with_edge, tab  # noqa: F401 - fixtures
 from .stand_in import Site
 
 

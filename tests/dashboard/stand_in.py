@@ -244,6 +244,7 @@ class Site:
         return {
             "describe": lambda _: capabilities.model_dump(mode="json"),
             "execute": execute,
+            "interlocks.show": lambda _: {"limits": {"dose": {"region_e_per_a2": 2000.0}}, "trips": []},
             "safe_stop": safe_stop,
             "lease.status": lambda _: LeaseStatus(
                 holder=self.holder, epoch=1, remaining_s=8.0 if self.holder else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from eucentric_dashboard import CoursePoint
-from eucentric_dashboard._course import course_options, model_swaps
+from eucentric_dashboard.pages.live._course import course_options, model_swaps
 
 START = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
 

@@ -91,6 +91,16 @@ def test_without_ground_truth_there_is_no_f1_rather_than_a_guess() -> None:
     assert join.course[0].drift_score == 0.4
 
 
+def test_where_the_truth_is_of_other_classes_there_is_no_f1() -> None:
+    join = LiveJoin()
+    header, rows = answer_of(1)
+    join.take_truth(truth_of(1))
+    join.take_frame(frame_of(1), now_s=0.0)
+    join.take_detections(header.model_copy(update={"classes": ("gold", "carbon")}), rows)
+
+    assert join.course[0].f1 is None
+
+
 def test_frames_that_this_viewer_skipped_are_counted_and_a_new_session_is_no_skip() -> None:
     join = LiveJoin()
     for sequence in (1, 2, 5, 6):

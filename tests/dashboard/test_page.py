@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
-from nicegui import app, ui
+from nicegui import ui
 from nicegui.testing import User, user_simulation
 
+from eucentric_core import Role
 from eucentric_dashboard import LiveHub
-from eucentric_dashboard._images import live_router
-from eucentric_dashboard._page import build_page
+from eucentric_dashboard.pages import PAGES
+from eucentric_dashboard.pages.live import PAGE
+from eucentric_dashboard.site import Person, Visit
+from eucentric_dashboard.site._shell import open_page
 
 from .stand_in import Site
 
@@ -22,8 +25,8 @@ pytestmark = pytest.mark.asyncio
 
 @pytest_asyncio.fixture
 async def user(hub: LiveHub) -> AsyncIterator[User]:
-    async with user_simulation(root=lambda: build_page(hub)) as simulated:
-        app.include_router(live_router(hub))
+    visit = Visit(hub, hub.settings, Person("ada", Role.SCIENTIST))
+    async with user_simulation(root=lambda: open_page(PAGE, visit, PAGES)) as simulated:
         yield simulated
 
 
@@ -63,54 +66,11 @@ async def test_a_simulated_instrument_is_never_taken_for_a_real_one(
     await sees(user, "SIMULATED")
 
 
-async def test_the_strip_shows_beam_dose_lease_and_model(user: User, hub: LiveHub, site: Site) -> None:
+async def test_strip_and_figures_show_beam_dose_lease_and_model(user: User, hub: LiveHub, site: Site) -> None:
     await open_with_frames(user, hub, site, version=3)
 
-    for fact in ("ON SAMPLE", "412 e/Å²", "anna · ", "atoms v3", "25 / 25 ms", "0.40"):
+    for fact in ("ON SAMPLE", "412 / 2,000 e/Å²", "80 kV", "anna · ", "atoms v3", "25 / 25 ms", "0.40"):
         await sees(user, fact)
-
-
-async def test_the_image_carries_its_detections_with_a_legend_and_a_scale_bar(
-    user: User, hub: LiveHub, site: Site
-) -> None:
-    await open_with_frames(user, hub, site)
-
-    await sees(user, "metal 25")
-    await sees(user, "chalcogen 24")
-    (overlay,) = user.find(marker="overlay", kind=ui.html).elements
-    assert overlay.content.count("<circle") == 49
-    assert "0.2 nm" in overlay.content
-    (image,) = user.find(kind=ui.interactive_image, marker="live-image").elements
-    response = await user.http_client.get(image.source)
-    assert response.status_code == 200
-    assert response.content[:2] == b"\xff\xd8", "a JPEG begins so"
-    assert response.headers["cache-control"] == "no-store"
-
-
-async def test_the_opacity_slider_fades_the_circles_but_not_the_scale_bar(
-    user: User, hub: LiveHub, site: Site
-) -> None:
-    await open_with_frames(user, hub, site)
-    await sees(user, "metal 25")
-    (slider,) = user.find(kind=ui.slider, marker="opacity").elements
-    (overlay,) = user.find(marker="overlay", kind=ui.html).elements
-
-    slider.value = 25
-
-    await until(lambda: '<g opacity="0.25"><g fill="none"' in overlay.content)
-    assert overlay.content.count("opacity=") == 2, "the circles' and that of the bar's background"
-
-
-async def test_the_uncertainty_layer_is_there_on_demand_only(user: User, hub: LiveHub, site: Site) -> None:
-    await open_with_frames(user, hub, site)
-    (layer,) = user.find(kind=ui.interactive_image, marker="uncertainty-layer").elements
-    assert layer.source.startswith("data:")
-
-    user.find("Uncertainty").click()
-
-    await until(lambda: layer.source.startswith("/live/uncertainty/"))
-    response = await user.http_client.get(layer.source)
-    assert response.headers["content-type"] == "image/png"
 
 
 async def test_safe_stop_reaches_the_agent_and_its_outcome_is_told(

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from eucentric_core import DataFormatError, Settings, utc_now
-from eucentric_dashboard._runs import run_in_words, stage_tone, stage_words
 from eucentric_dashboard._runs_reader import RunsReader
+from eucentric_dashboard.pages.live._runs import run_in_words, stage_tone, stage_words
 from eucentric_flows import RunRecord, RunView, carrying_out, runs_path
 from eucentric_flows.policy import Decision
 

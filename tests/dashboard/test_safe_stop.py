@@ -48,7 +48,7 @@ def test_it_does_not_wait_behind_a_slow_safe_stop_of_someone_else(site: Site) ->
     stop = stop_of(site)
     first = threading.Thread(target=stop)
     first.start()
-    assert site.first_stop_arrived.wait(10)
+    assert site.first_stop_arrived.wait(30)
 
     outcome = stop()
 

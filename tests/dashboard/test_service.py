@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from eucentric_core import ManagedProcess
+from eucentric.certs import Authority
+from eucentric_core import ManagedProcess, Role, load_settings
 from eucentric_dashboard._cli import app as cli
+from eucentric_dashboard.login import People
 
 from .stand_in import Site
 
@@ -29,7 +32,7 @@ def config_of(site: Site, home: Path) -> Path:
         f'home = "{home}"\n'
         f"[agent]\ncontrol_port = {settings.agent.control_port}\ndata_port = {settings.agent.data_port}\n"
         f"[edge]\ncontrol_port = {settings.edge.control_port}\ndata_port = {settings.edge.data_port}\n"
-        f"[dashboard]\nport = {settings.dashboard.port}\n"
+        f'[dashboard]\nport = {settings.dashboard.port}\nlogin = "none"\n'
     )
     return path
 
@@ -64,6 +67,37 @@ def test_it_serves_from_loopback_tells_its_health_and_stops_when_asked(site: Sit
     finally:
         process.stop()
     assert not ready.exists()
+
+
+def test_with_a_certificate_it_speaks_tls_alone_and_keeps_its_cookie_there(
+    site: Site, tmp_path: Path
+) -> None:
+    authority = Authority.create(tmp_path / "authority", name="test", days=1)
+    issued = authority.issue("hub", hosts=["127.0.0.1"], days=1).folder
+    config = config_of(site, tmp_path)
+    own = f'certificate = "{issued / "certificate.pem"}"\nkey = "{issued / "key.pem"}"\n'
+    config.write_text(config.read_text().replace('login = "none"\n', own))
+    people = People.of(load_settings(config, environment={}))
+    people.accounts.add("ada", Role.VIEWER, "a long enough password")
+    people.close()
+    process = ManagedProcess("dashboard", [*COMMAND, "--config", str(config)], log=tmp_path / "dashboard.log")
+    ready = tmp_path / "run" / "dashboard.json"
+    try:
+        process.wait_ready(ready.exists, timeout_s=120)
+        url = json.loads(ready.read_text())["url"]
+        trusted = ssl.create_default_context(cafile=issued / "authority.pem")
+        with httpx.Client(base_url=url, verify=trusted, timeout=60) as browser:
+            form = {"name": "ada", "password": "a long enough password"}
+            answer = browser.post("/login", data=form, headers={"Origin": url.rstrip("/")})
+            cookie = answer.headers["set-cookie"]
+            assert cookie.startswith("__Host-eucentric-")
+            assert "secure" in cookie.lower()
+            assert answer.headers["strict-transport-security"]
+            assert browser.get("/", headers={"Accept": "text/html"}).status_code == 200
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(url.replace("https", "http"), timeout=60)
+    finally:
+        process.stop()
 
 
 @pytest.mark.parametrize(

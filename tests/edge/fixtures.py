@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from eucentric_edge import Installer, KeyTrust, ModelSlot
+from eucentric_edge import HereOpener, Installer, KeyTrust, ModelSlot
 
 from .bundle_maker import BundleMaker
 
@@ -28,4 +28,4 @@ def slot() -> ModelSlot:
 @pytest.fixture
 def installer(tmp_path: Path, bundles: BundleMaker, slot: ModelSlot) -> Installer:
     trust = KeyTrust(bundles.trusted)
-    return Installer(tmp_path / "edge", trust, model_name="atoms", slot=slot, device="cpu")
+    return Installer(tmp_path / "edge", trust, model_name="atoms", slot=slot, opener=HereOpener("cpu"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from eucentric_core import TrustedKeys
-from eucentric_edge import Installer, KeyTrust, ModelSlot
+from eucentric_edge import HereOpener, Installer, KeyTrust, ModelSlot
 
 
 def main(folder: str, trusted: str, bundle: str, fatal_event: str, fatal_path: str) -> None:
@@ -20,7 +20,7 @@ def main(folder: str, trusted: str, bundle: str, fatal_event: str, fatal_path: s
         KeyTrust(TrustedKeys.read(Path(trusted))),
         model_name="atoms",
         slot=ModelSlot(),
-        device="cpu",
+        opener=HereOpener("cpu"),
     )
     installer.start()
 

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from eucentric_core import ConfigurationError, EucentricError, load_settings
-from eucentric_edge import Installer, KeyTrust, ModelSlot
+from eucentric_edge import HereOpener, Installer, KeyTrust, ModelSlot
 from eucentric_edge._backend_choice import (
     BackendChoice,
     Candidate,
@@ -65,6 +65,11 @@ class TestDecision:
         assert chosen.name == "good"
         assert fastest(candidates[:1]) is None
         assert "not used: 3 off" in line_of(candidates[0])
+        assert "untested" not in line_of(candidates[0])
+        for name in ("cuda", "tensorrt-fp16"):
+            assert "untested" in line_of(
+                Candidate(name=name, p50_ms=1.0, p99_ms=1.0, compile_s=1.0, golden_error=0.0)
+            )
 
     def test_a_record_counts_for_its_bundle_then_for_its_architecture_and_nowhere_else(self) -> None:
         records = (
@@ -112,7 +117,7 @@ class _Told:
 def installer_with(choice: BackendChoice, folder: Path, bundles: BundleMaker) -> tuple[Installer, ModelSlot]:
     slot = ModelSlot()
     trust = KeyTrust(bundles.trusted)
-    return Installer(folder, trust, model_name="atoms", slot=slot, device="cpu", choice=choice), slot
+    return Installer(folder, trust, model_name="atoms", slot=slot, opener=HereOpener("cpu", choice)), slot
 
 
 def test_what_was_tuned_here_serves_from_the_next_installation_on(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eucentric_core import TrustedKeys
-from eucentric_edge import Installer, KeyTrust, ModelSlot
+from eucentric_edge import HereOpener, Installer, KeyTrust, ModelSlot
 
 from .bundle_maker import BundleMaker, frame_of, image
 
@@ -55,4 +55,4 @@ def test_kill_during_an_installation(point: str, bundles: BundleMaker, tmp_path:
 
 
 def _installer(home: Path, trusted: TrustedKeys, slot: ModelSlot) -> Installer:
-    return Installer(home, KeyTrust(trusted), model_name="atoms", slot=slot, device="cpu")
+    return Installer(home, KeyTrust(trusted), model_name="atoms", slot=slot, opener=HereOpener("cpu"))

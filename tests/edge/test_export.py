@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 
 from eucentric_edge._cli import app
 from eucentric_models import DEFAULT_PREPROCESSING, normalise
+from eucentric_models.backends import FOLDED_LOGITS, maps_of_folded
+from eucentric_models.networks import Ensemble, weights_to_bytes
 
-from .bundle_maker import SHAPE, BundleMaker, image
+from .bundle_maker import SHAPE, SPEC, BundleMaker, image
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -51,10 +53,9 @@ def test_an_exported_graph_answers_as_the_model(config: Path, bundles: BundleMak
     np.testing.assert_allclose(maps_of(output, 7), expected, rtol=0, atol=1e-4)
 
 
-def test_one_member_alone_is_what_a_converter_starts_from(
+def test_one_member_alone_is_the_first_and_nothing_of_the_others(
     config: Path, bundles: BundleMaker, tmp_path: Path
 ) -> None:
-    """hls4ml and FINN read one network: operators and weights of the first member, nothing of the others."""
     output = tmp_path / "one.onnx"
     assert "1 network in one graph" in export(
         config, output, "--model", str(bundles.make(1)), "--members", "1"
@@ -67,6 +68,34 @@ def test_one_member_alone_is_what_a_converter_starts_from(
     weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for name, tensor in first.state_dict().items():
         np.testing.assert_array_equal(weights[f"m0.{name}"], tensor.numpy(), err_msg=name)
+
+
+def test_a_plain_network_has_only_what_compilers_of_small_devices_know(
+    config: Path, bundles: BundleMaker, tmp_path: Path
+) -> None:
+    frames, output = tmp_path / "frames", tmp_path / "plain.onnx"
+    frames.mkdir()
+    np.save(frames / "7.npy", image(7), allow_pickle=False)
+    model = ("--model", str(bundles.make(1)), "--plain", "--frames", str(frames))
+    said = export(config, output, *model)
+    assert "1 plain network, float32" in said
+    assert "fixed on 1 frames: 0 % of their pixels change sides" in " ".join(said.split())
+    graph = onnx.load(output)
+    assert {node.op_type for node in graph.graph.node} == {"Conv", "Relu", "MaxPool", "Resize", "Concat"}
+    assert [opset.version for opset in graph.opset_import] == [13]
+    (given,) = graph.graph.input
+    assert [axis.dim_value for axis in given.type.tensor_type.shape.dim] == [1, 1, *SHAPE]
+
+    # With the statistics of this very frame it is the same network.
+    session = onnxruntime.InferenceSession(str(output), providers=["CPUExecutionProvider"])
+    normalised = normalise(image(7), DEFAULT_PREPROCESSING)[None, None]
+    (folded,) = session.run([FOLDED_LOGITS], {"images": normalised})
+    first = Ensemble(SPEC, [weights_to_bytes(bundles.ensemble(1)._networks[0])])
+    expected = first.infer(image(7)).maps
+    np.testing.assert_allclose(maps_of_folded(folded, SPEC), expected, rtol=0, atol=1e-4)
+
+    small = tmp_path / "small.onnx"
+    assert "(1, 1, 16, 16)" in " ".join(export(config, small, *model, "--size", "16").split())
 
 
 def test_an_int8_graph_is_near_the_model(config: Path, bundles: BundleMaker, tmp_path: Path) -> None:
@@ -95,6 +124,9 @@ def test_what_cannot_be_exported_is_said_and_nothing_is_written(
         (there, model, "exists already"),
         (none, (*model, "--int8", "--frames", str(empty)), "0 frames to calibrate on"),
         (none, (*model, "--members", "3"), "3 of 2 networks"),
+        (none, (*model, "--plain", "--int8"), "one network in float32"),
+        (none, (*model, "--plain", "--size", "18"), "images of 18 px do not fit"),
+        (none, (*model, "--size", "16"), "images of any size"),
         (none, (), "No model is installed"),
     ):
         outcome = CliRunner().invoke(app, ["export", str(output), "--config", str(config), *options])

@@ -18,7 +18,7 @@ import safetensors.numpy
 from securesystemslib.signer import CryptoSigner
 
 from eucentric_core import BUNDLE_ENVELOPE, BundleError, CommandRefusedError, ConfigurationError
-from eucentric_edge import Installer, KeyTrust, ModelSlot
+from eucentric_edge import HereOpener, Installer, KeyTrust, ModelSlot
 from eucentric_models import DriftReference, NetworkSpec
 
 from .bundle_maker import SPEC, BundleMaker, frame_of, image
@@ -284,7 +284,7 @@ def test_a_rollback_goes_one_step_back_and_no_old_version_comes_in_again(
 def _restarted(installer_folder: Path, bundles: BundleMaker) -> tuple[Installer, ModelSlot, int]:
     slot = ModelSlot()
     trust = KeyTrust(bundles.trusted)
-    installer = Installer(installer_folder, trust, model_name="atoms", slot=slot, device="cpu")
+    installer = Installer(installer_folder, trust, model_name="atoms", slot=slot, opener=HereOpener("cpu"))
     return installer, slot, len(installer.start())
 
 

@@ -50,7 +50,7 @@ def test_chips_serve_and_their_classes_are_exchanged_without_another_network(
             np.save(place / f"{row}.npy", chip, allow_pickle=False)
     second = with_other_classes(slot, tmp_path / "support")
     assert slot.model is second
-    assert second.model.encoder is first.model.encoder  # type: ignore[attr-defined]
+    assert second.model.encoder is first.model.encoder  # type: ignore[union-attr]
     said = second.answer(frame_of(image, 2), received_s=time.perf_counter())
     assert said.header.classes == ("film", "lattice", "other", "none of these")
     assert said.header.model_version == 1

@@ -12,13 +12,15 @@ import pytest
 from eucentric_core import (
     BundleError,
     EucentricError,
+    OutOfSpaceError,
     ReleaseExpiredError,
     ReleaseRefusedError,
     ReleaseUnreachableError,
     verify_bundle,
 )
 from eucentric_core.releases import ReleaseSource, ReleaseTrust
-from eucentric_edge import Installation, Installer, KeyTrust, ModelSlot, ReleasedTrust
+from eucentric_edge import HereOpener, Installation, Installer, KeyTrust, ModelSlot, ReleasedTrust
+from eucentric_edge._installed_state import InstalledState
 from eucentric_edge._release_watch import ReleaseWatch
 from eucentric_model_registry import KeyFolder, ReleaseBook, create_trust, rotate_key
 from eucentric_model_registry._metadata_store import Lifetimes
@@ -79,7 +81,7 @@ class Edge:
         self.source = source or PosixMover(hub.folder)
         self.trust = ReleasedTrust(self.metadata, self.source, keys=None)
         self.installer = Installer(
-            folder / "edge", self.trust, model_name=model, slot=self.slot, device="cpu"
+            folder / "edge", self.trust, model_name=model, slot=self.slot, opener=HereOpener("cpu")
         )
         self.refusals = self.installer.start()
         self.installed: list[Installation] = []
@@ -124,6 +126,40 @@ def test_what_is_released_is_installed_and_a_restart_serves_it_without_asking(
     shutil.rmtree(hub.folder)
     again = Edge(tmp_path / "site", hub)
     assert (again.version, again.refusals) == (2, ())
+
+
+def test_another_content_under_the_number_in_service_is_taken_when_it_is_released(
+    hub: Hub, edge: Edge, bundles: BundleMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge.install(hub.release(1))
+    edge.install(hub.release(2))
+    other = bundles.make(2, members=bundles.members(7))
+    manifest = verify_bundle(other, bundles.trusted, expected_name="atoms", newer_than=None)
+    hub.book.publish(other, manifest, reason="the one in service is not ours", who="test")
+
+    def full(state: InstalledState, path: Path) -> None:
+        raise OutOfSpaceError("full", safe="nothing was lost.", next_step="free some space.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(InstalledState, "write", full)
+        with pytest.raises(OutOfSpaceError):
+            edge.install(other)
+    # Nothing of the old one was touched before the state said so, and what was left is removed.
+    again = Edge(tmp_path / "site", hub)
+    assert (again.version, again.refusals) == (2, ())
+    assert again.slot.model is not None
+    before = again.slot.model.manifest.files
+    again.install(other)
+    for served in (again, Edge(tmp_path / "site", hub)):
+        assert served.slot.model is not None
+        assert served.slot.model.manifest.files == manifest.files != before
+        assert served.installer.state.previous == 1
+    assert len(list((tmp_path / "site" / "edge" / "models").iterdir())) == 2
+    hub.release(3)
+    again.watch.look()
+    assert (again.version, again.installer.state.previous) == (3, 2)
+    again.installer.rollback(frame_shape=None)
+    assert again.slot.model.manifest.files == manifest.files
 
 
 def test_a_signed_rollback_is_a_higher_release_of_an_older_version(hub: Hub, edge: Edge) -> None:
@@ -190,13 +226,20 @@ def test_to_hear_twice_of_a_release_installs_it_once(hub: Hub, edge: Edge) -> No
 def test_a_bad_release_is_tried_once_and_announced_once(hub: Hub, edge: Edge) -> None:
     hub.release(1)
     edge.watch.look()
+    assert edge.watch.trouble is None
     hub.release(2)
-    (hub.folder / "bundles" / "atoms" / "v000002" / "member-0.safetensors").write_bytes(b"other weights")
+    weights = hub.folder / "bundles" / "atoms" / "v000002" / "member-0.safetensors"
+    right = weights.read_bytes()
+    weights.write_bytes(b"other weights")
     for _ in range(3):
         with pytest.raises(EucentricError, match="not"):
             edge.watch.look()
+        assert edge.watch.trouble == edge.alarms[0].what
     assert edge.version == 1
     assert len(edge.alarms) == 1
+    weights.write_bytes(right)
+    edge.watch.look()
+    assert (edge.version, edge.watch.trouble) == (2, None)
 
 
 def test_expired_metadata_stop_installations_and_not_the_model(tmp_path: Path, bundles: BundleMaker) -> None:
@@ -281,7 +324,11 @@ def test_an_edge_that_lost_its_root_does_not_fall_back_on_keys(
     edge.install(hub.release(1))
     slot = ModelSlot()
     installer = Installer(
-        tmp_path / "site" / "edge", KeyTrust(bundles.trusted), model_name="atoms", slot=slot, device="cpu"
+        tmp_path / "site" / "edge",
+        KeyTrust(bundles.trusted),
+        model_name="atoms",
+        slot=slot,
+        opener=HereOpener("cpu"),
     )
     assert installer.start() == ()
     with pytest.raises(ReleaseRefusedError, match="without its root"):
@@ -295,7 +342,11 @@ def test_an_edge_that_had_keys_alone_goes_on_with_releases(
 ) -> None:
     folder = tmp_path / "site"
     before = Installer(
-        folder / "edge", KeyTrust(bundles.trusted), model_name="atoms", slot=ModelSlot(), device="cpu"
+        folder / "edge",
+        KeyTrust(bundles.trusted),
+        model_name="atoms",
+        slot=ModelSlot(),
+        opener=HereOpener("cpu"),
     )
     before.install(bundles.make(3), frame_shape=None)
     edge = Edge(folder, hub)

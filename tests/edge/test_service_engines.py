@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import zmq
 
-from eucentric_core import Lineage
+from eucentric_core import EucentricError, Lineage
 from eucentric_core.transport import StreamPublisher
 from eucentric_model_registry import BundleIdentity, build_and_sign_draft
 from eucentric_models.engines import BundleDraft
+from eucentric_models.fewshot import open_encoder, read_support
 
 from ..models.engine_cases import CASES
 from ..models.fewshot.scenes import CHIP_PX, chips_draft, scene
@@ -57,6 +58,14 @@ def test_classes_change_between_two_frames_of_a_running_service(
         publish(scope, frame_of(image, last))
         after = edge.results_of(last, "detections", "class_map")
         status = edge.status()
+        support = read_support(tmp_path / "support", open_encoder("handmade"))
+        sent = edge.call("support", document=support.to_json().decode())
+        given_back = edge.call("support")
+        with pytest.raises(EucentricError, match="cannot be read"):
+            edge.call("support", document='{"schema_version": 1}')
+        unchanged = edge.status()["classes"]
+    assert sent["classes"] == changed["classes"]
+    assert given_back["classes"] == ["a", "b", "none of these"] == unchanged
     assert before["detections"][0].classes == ("a", "b", "none of these")
     assert changed["classes"] == ["film", "lattice", "other", "none of these"]
     assert float(str(changed["swap_s"])) > 0

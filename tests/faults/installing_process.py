@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from eucentric_core import TrustedKeys
-from eucentric_edge import Installer, KeyTrust, ModelSlot
+from eucentric_edge import HereOpener, Installer, KeyTrust, ModelSlot
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
 
 def _install_and_die(folder: str, bundle: str, keys: str, event: str, path: str, nth: int) -> None:
     trust = KeyTrust(TrustedKeys.read(Path(keys)))
-    installer = Installer(Path(folder), trust, model_name="atoms", slot=ModelSlot(), device="cpu")
+    installer = Installer(Path(folder), trust, model_name="atoms", slot=ModelSlot(), opener=HereOpener("cpu"))
     installer.start()
     left = nth
 

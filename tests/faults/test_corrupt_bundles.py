@@ -19,7 +19,7 @@ import pytest
 import safetensors.numpy
 
 from eucentric_core import BUNDLE_ENVELOPE, BundleError
-from eucentric_edge import Installer, KeyTrust, ModelSlot
+from eucentric_edge import HereOpener, Installer, KeyTrust, ModelSlot
 
 from ..edge.bundle_maker import BundleMaker, frame_of, image
 from ..edge.fixtures import bundles, slot  # noqa: F401 - fixtures
@@ -265,7 +265,7 @@ def test_a_signed_flip_in_the_header_is_refused_or_changes_no_answer(
         slot = ModelSlot()
         trust = KeyTrust(bundles.trusted)
         folder = tmp_path / f"edge-{index}"
-        installer = Installer(folder, trust, model_name="atoms", slot=slot, device="cpu")
+        installer = Installer(folder, trust, model_name="atoms", slot=slot, opener=HereOpener("cpu"))
         if right is None:
             installer.install(bundles.make(2), frame_shape=None)
             right = answer(slot)

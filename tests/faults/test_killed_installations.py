@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from eucentric_edge import Installer, KeyTrust, ModelSlot
+from eucentric_edge import HereOpener, Installer, KeyTrust, ModelSlot
 
 from ..edge.bundle_maker import BundleMaker, frame_of, image
 
@@ -59,7 +59,7 @@ def dying() -> Iterator[subprocess.Popen[str]]:
 def opened(home: Path, bundles: BundleMaker) -> tuple[Installer, ModelSlot]:
     slot = ModelSlot()
     trust = KeyTrust(bundles.trusted)
-    return Installer(home, trust, model_name="atoms", slot=slot, device="cpu"), slot
+    return Installer(home, trust, model_name="atoms", slot=slot, opener=HereOpener("cpu")), slot
 
 
 @pytest.mark.slow

@@ -150,9 +150,16 @@ def test_mlflow_is_killed_while_frames_are_answered_and_what_waited_goes_on(
         while beamtime.edge.status()["model_version"] != 2:
             assert time.monotonic() < deadline_s
             beamtime.answers(1)
+        # The new one is bad, and it is three in the morning.
+        assert "serves v1" in " ".join(hub.run("rollback", "--reason", "misses dopants").stderr.split())
+        assert beamtime.answers(20) == {1}
         catalogue.start()
         assert registered.result(PATIENCE_S).version == 2
-        assert hub.move(2).deployment.state == "serving"
+        # A hint to look changes nothing at an edge that went back by hand; a person's word does.
+        assert hub.move(2).deployment.state == "waiting"
+        assert beamtime.answers(20) == {1}
+        promoted = hub.run("promote", "v2", "--reason", "it was the specimen")
+        assert promoted.exit_code == 0, promoted.output
         assert beamtime.answers(20) == {2}
 
 

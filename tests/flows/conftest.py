@@ -17,6 +17,7 @@ from ..hpc.third_party_package import (  # noqa: F401 - fixtures
     someone_elses_package,
     someone_elses_site,
 )
+from ..servers.made_databases import with_made_database
 
 
 def drift_event(**changes: object) -> DriftDetected:
@@ -64,10 +65,13 @@ def prefect(site: Settings) -> Iterator[str]:
     """API address of a running Prefect server; clients in this process talk to it."""
     server = prefect_server(site)
     log = Path(site.logs) / "prefect.log"
-    process = ManagedProcess(server.name, server.command, log=log, environment=server.environment)
+    process = None
     try:
-        process.wait_ready(server.is_healthy, timeout_s=300)
+        with with_made_database(site.home / "prefect" / "prefect.db"):
+            process = ManagedProcess(server.name, server.command, log=log, environment=server.environment)
+            process.wait_ready(server.is_healthy, timeout_s=300)
         with temporary_settings({PREFECT_API_URL: site.hub.prefect_api_url}):
             yield site.hub.prefect_api_url
     finally:
-        process.stop()
+        if process is not None:
+            process.stop()

@@ -14,6 +14,8 @@ from eucentric_flows._retraining import retrain
 from eucentric_flows.policy import RetrainAction, RetrainRequest
 from eucentric_model_registry import mlflow_server
 
+from ..servers.made_databases import with_made_database
+
 __all__ = ["Hub", "running_mlflow"]
 
 _T = TypeVar("_T")
@@ -59,9 +61,12 @@ def running_mlflow(settings: Settings) -> Iterator[None]:
     """The MLflow server that the settings name."""
     server = mlflow_server(settings.home / "mlflow", port=int(settings.hub.mlflow_url.rpartition(":")[2]))
     log = settings.logs / "mlflow.log"
-    process = ManagedProcess("mlflow", server.command, log=log, environment=server.environment)
+    process = None
     try:
-        process.wait_ready(server.is_healthy, timeout_s=300)
+        with with_made_database(settings.home / "mlflow" / "mlflow.sqlite"):
+            process = ManagedProcess("mlflow", server.command, log=log, environment=server.environment)
+            process.wait_ready(server.is_healthy, timeout_s=300)
         yield
     finally:
-        process.stop()
+        if process is not None:
+            process.stop()

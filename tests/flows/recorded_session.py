@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eucentric_core import Frame, Optics, Shard, sha256_file, utc_now
-from eucentric_data_repository import Registrar, RepositoryFolders, ingest_once
+from eucentric_core import Frame, Optics, Shard, sha256_file, utc_now, write_atomic
+from eucentric_data_repository import Database, Registrar, RepositoryFolders, ingest_once
 from eucentric_models import MATERIALS, ImagingConditions, simulate_frames
 from eucentric_transfer import write_shard
 
@@ -26,8 +26,33 @@ def register_session(
     shape: tuple[int, int] = (256, 256),
     labelled: bool = True,
     seed: int = 0,
+    database: Database | None = None,
 ) -> None:
-    """Simulate, write shards and have the repository take them in."""
+    """Simulate, write shards and have the repository take them in, by default into its own catalogue."""
+    _register(root, session, _simulated(session, frames, conditions, shape, labelled, seed), database)
+
+
+def send_session(
+    root: Path,
+    session: str,
+    frames: int,
+    conditions: ImagingConditions,
+    *,
+    shape: tuple[int, int] = (256, 256),
+    seed: int = 0,
+) -> None:
+    """Simulate, and put shards where a repository that runs looks for what has arrived."""
+    _send(root, _simulated(session, frames, conditions, shape, True, seed), session)
+
+
+def _simulated(
+    session: str,
+    frames: int,
+    conditions: ImagingConditions,
+    shape: tuple[int, int],
+    labelled: bool,
+    seed: int,
+) -> list[list[Frame]]:
     simulated = simulate_frames("mos2", conditions, frames, shape, np.random.default_rng(seed))
     acquisitions = []
     for sequence, one in enumerate(simulated):
@@ -35,17 +60,23 @@ def register_session(
         if labelled:
             held.append(_frame(session, "truth", sequence, one.truth.astype(np.float32), conditions))
         acquisitions.append(held)
-    _register(root, session, acquisitions)
+    return acquisitions
 
 
-def register_arrays(root: Path, session: str, acquisitions: Sequence[Mapping[str, np.ndarray]]) -> None:
+def register_arrays(
+    root: Path,
+    session: str,
+    acquisitions: Sequence[Mapping[str, np.ndarray]],
+    *,
+    instrument: str = "microscope-1",
+) -> None:
     """Have the repository take in a session of arrays, by stream, one mapping an acquisition."""
     _register(
         root,
         session,
         [
             [
-                frame_around(array, sequence, stream, instrument="microscope-1", session=session)
+                frame_around(array, sequence, stream, instrument=instrument, session=session)
                 for stream, array in arrays.items()
             ]
             for sequence, arrays in enumerate(acquisitions)
@@ -53,15 +84,22 @@ def register_arrays(root: Path, session: str, acquisitions: Sequence[Mapping[str
     )
 
 
-def _register(root: Path, session: str, acquisitions: Sequence[Sequence[Frame]]) -> None:
+def _register(
+    root: Path, session: str, acquisitions: Sequence[Sequence[Frame]], database: Database | None = None
+) -> None:
+    folders = _send(root, acquisitions, session)
+    registrar = Registrar(database or folders.database, registered_by="repository-1")
+    ingest_once(root, registrar)
+    registrar.close()
+
+
+def _send(root: Path, acquisitions: Sequence[Sequence[Frame]], session: str) -> RepositoryFolders:
     folders = RepositoryFolders(root)
     folders.make()
     for index, start in enumerate(range(0, len(acquisitions), FRAMES_PER_SHARD)):
         part = acquisitions[start : start + FRAMES_PER_SHARD]
         _arrive(folders, session, index, [frame for held in part for frame in held])
-    registrar = Registrar(folders.database, registered_by="repository-1")
-    ingest_once(root, registrar)
-    registrar.close()
+    return folders
 
 
 def _frame(
@@ -93,7 +131,7 @@ def _arrive(folders: RepositoryFolders, session: str, index: int, frames: Sequen
     write_shard(aside, frames, software="tests")
     sequences = sorted({frame.header.sequence for frame in frames})
     shard = Shard(
-        instrument="microscope-1",
+        instrument=frames[0].header.instrument,
         session=session,
         index=index,
         first_sequence=sequences[0],
@@ -107,4 +145,6 @@ def _arrive(folders: RepositoryFolders, session: str, index: int, frames: Sequen
         material=frames[0].header.material,
     )
     aside.rename(folders.incoming / shard.file_name)
-    (folders.incoming / f"{shard.file_name}.json").write_text(shard.model_dump_json())
+    write_atomic(
+        folders.incoming / f"{shard.file_name}.json", shard.model_dump_json().encode(), durable=False
+    )

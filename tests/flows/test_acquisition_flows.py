@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,11 +12,17 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from eucentric_core import ManagedProcess, Settings, connect, load_settings
 from eucentric_core.transport import find_free_port
 from eucentric_flows import RunRecord, RunView, prefect_server, runs_path
+from eucentric_flows._cli import run_app
 from eucentric_flows.catalogue import FLOWS
+
+from ..prefect_api import ask_prefect, create_flow_run
+from ..run_process import processes_of_run
+from ..servers.made_databases import with_made_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -29,8 +33,10 @@ name = "twin"
 control_port = {control}
 data_port = {data}
 min_free_bytes = 0
+ship_to = "{home}/repository"
 [agent.driver]
 seed = 5
+real_time = {real_time}
 [agent.driver.specimen]
 extent_m = 20e-9
 [agent.driver.column]
@@ -38,6 +44,7 @@ field_of_view_m = 4e-9
 [hub]
 prefect_api_url = "http://127.0.0.1:{prefect}/api"
 [repository]
+root = "{home}/repository"
 control_port = {repository}
 data_port = {repository_data}
 [edge]
@@ -58,20 +65,26 @@ def wait_for(look: Callable[[], Any], *, timeout_s: float = 120.0) -> Any:
 class Hub:
     """Prefect, agent and flow service, each a process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, real_time: bool = False) -> None:
         names = ("control", "data", "prefect", "repository", "repository_data", "edge", "edge_data")
         ports = {name: find_free_port() for name in names}
         self.config = folder / "eucentric.toml"
-        self.config.write_text(CONFIG.format(home=folder / "home", **ports))
+        self.config.write_text(CONFIG.format(home=folder / "home", real_time=str(real_time).lower(), **ports))
         self.settings: Settings = load_settings(self.config, environment={})
         self.processes: dict[str, ManagedProcess] = {}
+
+    def start_all(self) -> None:
+        """Start everything and wait until it is ready."""
         (self.settings.policies_path).mkdir(parents=True)
+        (self.settings.home / "repository").mkdir()
         server = prefect_server(self.settings)
         log = self.settings.logs / "prefect-server.log"
-        prefect = ManagedProcess("prefect", server.command, log=log, environment=server.environment)
-        self.processes["prefect"] = prefect
-        agent = self.start("agent", "eucentric_agents", "run", ready="agent")
-        prefect.wait_ready(server.is_healthy, timeout_s=300)
+        with with_made_database(self.settings.home / "prefect" / "prefect.db"):
+            prefect = ManagedProcess("prefect", server.command, log=log, environment=server.environment)
+            self.processes["prefect"] = prefect
+            agent = self.start("agent", "eucentric_agents", "run", ready="agent")
+            self.start("repository", "eucentric_data_repository", "serve", ready="repository")
+            prefect.wait_ready(server.is_healthy, timeout_s=300)
         assert agent.running
         self.start("flows", "eucentric_flows", "serve", ready="flows")
 
@@ -119,6 +132,7 @@ class Hub:
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     hub = Hub(tmp_path_factory.mktemp("hub"))
     try:
+        hub.start_all()
         yield hub
     finally:
         hub.stop()
@@ -127,19 +141,21 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 def test_prefect_holds_a_form_for_every_flow(hub: Hub) -> None:
     url = hub.settings.hub.prefect_api_url
     for name, spec in FLOWS.items():
-        deployment = httpx.get(f"{url}/deployments/name/{name}/eucentric").raise_for_status().json()
+        deployment = ask_prefect("GET", f"{url}/deployments/name/{name}/eucentric")
         schema = deployment["parameter_openapi_schema"]
         assert deployment["description"] == spec.summary
         assert set(schema["properties"]) == {"request"}
         model = schema["definitions"][spec.request.__name__]
         assert set(model["properties"]) == set(spec.request.model_fields)
         assert model.get("additionalProperties") is False
-    montage = httpx.get(f"{url}/deployments/name/montage/eucentric").json()["parameter_openapi_schema"]
+    montage = ask_prefect("GET", f"{url}/deployments/name/montage/eucentric")["parameter_openapi_schema"]
     rows = montage["definitions"]["MontagePlan"]["properties"]["rows"]
     assert (rows["type"], rows["minimum"], rows["maximum"]) == ("integer", 1, 300)
     bad = {"request": {"plan": {"rows": 0, "columns": 1}}}
-    identity = httpx.get(f"{url}/deployments/name/montage/eucentric").json()["id"]
-    refused = httpx.post(f"{url}/deployments/{identity}/create_flow_run", json={"parameters": bad})
+    identity = ask_prefect("GET", f"{url}/deployments/name/montage/eucentric")["id"]
+    refused = httpx.post(
+        f"{url}/deployments/{identity}/create_flow_run", json={"parameters": bad}, timeout=60
+    )
     assert refused.status_code in (409, 422)
 
 
@@ -192,72 +208,104 @@ def test_features_are_visited(hub: Hub) -> None:
     assert visit["reached"] is (visit["error"] is None)
 
 
-@pytest.fixture
+def test_a_checked_data_set_is_ingested_and_archived(hub: Hub, tmp_path: Path) -> None:
+    run = hub.run("flight-check")
+    assert run["state"] == "done", run
+    dataset_id = run["reason"].split()[0]
+    run = hub.run("ingest", f"dataset_id={dataset_id}")
+    assert (run["state"], run["reason"]) == (
+        "done",
+        f"{dataset_id} is complete: 8 frames, 1 shards verified",
+    )
+    run = hub.run("archive", f"dataset_id={dataset_id}", f"archive={tmp_path}")
+    assert (run["state"], run["reason"].split()[:2]) == ("done", ["1", "shards"]), run
+    (copied,) = tmp_path.rglob("*.h5")
+    assert copied.stat().st_size > 0
+
+
+def test_a_data_set_that_never_comes_is_said_to_be_missing(hub: Hub) -> None:
+    done = hub.eucentric(
+        "flows", "run", "ingest", "-p", "dataset_id=twin/nothing", "-p", "timeout_s=1", "--json", check=False
+    )
+    run = json.loads(done.stdout)
+    assert (done.returncode, run["state"]) == (1, "failed")
+    assert run["reason"] == "twin/nothing was not complete after 1 s: 0 frames."
+
+
+@pytest.fixture(scope="module")
 def nightly(request: pytest.FixtureRequest) -> None:
     if not request.config.getoption("--nightly"):
         pytest.skip("takes minutes: run with --nightly")
 
 
-def slow_montage(hub: Hub, trigger_id: str) -> None:
-    """A montage of 9 tiles of four seconds each, under way."""
-    words = ["plan.rows=3", "plan.columns=3", "plan.exposure.height_px=64", "plan.exposure.width_px=64",
-             "plan.exposure.field_of_view_m=4e-9", "plan.exposure.dwell_time_s=1e-3", "plan.centre_m=[0,0]",
-             f"trigger_id={trigger_id}"]  # fmt: skip
-    parameters = [word for parameter in words for word in ("--param", parameter)]
-    hub.eucentric("flows", "run", "montage", *parameters, "--no-wait")
+@pytest.fixture(scope="module")
+def slow_hub(nightly: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """Its frames take as long as their dwell times add up to."""
+    hub = Hub(tmp_path_factory.mktemp("slow"), real_time=True)
+    try:
+        hub.start_all()
+        yield hub
+    finally:
+        hub.stop()
+
+
+def slow_montage(hub: Hub, trigger_id: str, *, dwell_time_s: float) -> None:
+    """A montage of nine tiles under way; each takes 4,096 times the dwell time."""
+    request = {
+        "trigger_id": trigger_id,
+        "plan": {
+            "rows": 3,
+            "columns": 3,
+            "centre_m": [0, 0],
+            "exposure": {
+                "height_px": 64,
+                "width_px": 64,
+                "field_of_view_m": 4e-9,
+                "dwell_time_s": dwell_time_s,
+            },
+        },
+    }
+    create_flow_run(hub.settings.hub.prefect_api_url, "montage", request)
 
     def exposing() -> bool:
         view = hub.view(trigger_id)
         assert view is None or view.state == "running", view
-        return view is not None and view.doing is not None and " of 9" in view.doing.message
+        return view is not None and view.doing is not None and "tile" in view.doing.message
 
-    wait_for(exposing)
+    wait_for(exposing, timeout_s=300)
 
 
-def test_cancelling_stops_the_scan_blanks_the_beam_and_releases_the_lease(nightly: None, hub: Hub) -> None:
-    slow_montage(hub, "cancel-me")
-    said = hub.eucentric("run", "cancel", "cancel-me").stdout
-    assert "ended cancelled" in said
-    assert hub.beam_blanked()
-    wait_for(hub.lease_free)
-    view = hub.view("cancel-me")
+def test_cancelling_stops_the_scan_blanks_the_beam_and_releases_the_lease(slow_hub: Hub) -> None:
+    slow_montage(slow_hub, "cancel-me", dwell_time_s=4e-3)
+    said = CliRunner().invoke(run_app, ["cancel", "cancel-me", "--config", str(slow_hub.config)])
+    assert "ended cancelled" in said.output
+    assert slow_hub.beam_blanked()
+    wait_for(slow_hub.lease_free)
+    view = slow_hub.view("cancel-me")
     assert view is not None
     assert view.state == "cancelled"
 
     def shown() -> str:
-        answer = httpx.get(f"{hub.settings.hub.prefect_api_url}/flow_runs/{view.flow_run_id}").json()
+        answer = ask_prefect("GET", f"{slow_hub.settings.hub.prefect_api_url}/flow_runs/{view.flow_run_id}")
         return str(answer["state_type"])
 
     wait_for(lambda: shown() == "CANCELLED")
 
 
-def test_a_killed_flow_is_gone_on_with_and_exposes_nothing_twice(nightly: None, hub: Hub) -> None:
-    slow_montage(hub, "killed")
-    view = hub.view("killed")
+def test_a_killed_flow_is_gone_on_with_and_exposes_nothing_twice(slow_hub: Hub) -> None:
+    slow_montage(slow_hub, "killed", dwell_time_s=1e-3)
+    view = slow_hub.view("killed")
     assert view is not None
-    pid = process_of(hub, "killed")
-    os.kill(pid, signal.SIGKILL)
-    ended = wait_for(lambda: (found := hub.view("killed")) and found.over and found, timeout_s=240)
+    (process,) = processes_of_run(slow_hub.settings, view)
+    process.kill()
+    ended = wait_for(lambda: (found := slow_hub.view("killed")) and found.over and found, timeout_s=240)
     assert (ended.state, ended.attempt, ended.resumes) == ("done", 2, 1)
-    steps = sorted((hub.settings.home / "runs" / "killed" / "checkpoint").glob("[0-9]*.json"))
-    assert len(steps) == 9
-    first = httpx.get(f"{hub.settings.hub.prefect_api_url}/flow_runs/{view.flow_run_id}").json()
+    # Beside the tiles there is a step that notes where the stage was.
+    tiles = sorted((slow_hub.settings.home / "runs" / "killed" / "checkpoint").glob("[0-9]*.tile.npy"))
+    assert len(tiles) == 9
+    first = ask_prefect("GET", f"{slow_hub.settings.hub.prefect_api_url}/flow_runs/{view.flow_run_id}")
     assert first["state_type"] == "CRASHED"
-    assert hub.beam_blanked()
-    picture = hub.eucentric("run", "show", "killed").stdout
+    assert slow_hub.beam_blanked()
+    picture = slow_hub.eucentric("run", "show", "killed").stdout
     assert "attempt 2" in picture
     assert "✗" in picture
-
-
-def process_of(hub: Hub, trigger_id: str) -> int:
-    """The process that holds the run's checkpoint."""
-    import psutil
-
-    wanted = str(hub.settings.home / "runs" / trigger_id / "checkpoint")
-    for process in psutil.process_iter():
-        try:
-            if any(file.path.startswith(wanted) for file in process.open_files()):
-                return process.pid
-        except psutil.Error:
-            continue
-    raise AssertionError("no process carries the run out")

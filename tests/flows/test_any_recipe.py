@@ -10,12 +10,17 @@ import pytest
 
 from eucentric_core import BundleManifest, ConfigurationError, Settings, load_settings
 from eucentric_core.transport import find_free_port
-from eucentric_flows import HeldError
+from eucentric_flows import Ending, HeldError
+from eucentric_flows._retraining import retrain
+from eucentric_flows.catalogue._few_shot import SupportSetRequest, retraining_by_support_set
 from eucentric_flows.policy import FileInput, FramesInput, RetrainAction
 from eucentric_flows.stages import seed_of
 from eucentric_hpc.recipes import recipe_named, recipes
 from eucentric_model_registry import generate_keys
+from eucentric_model_registry.support_sets import NewSupportSet, UnknownSupportSetError, support_set_store
+from eucentric_models.fewshot import ChipGrid, SupportSet, cut_chips, open_encoder
 
+from ..hpc.fewshot_case import CHIP_PX, two_textures
 from .hub import Hub, running_mlflow
 from .recipe_sessions import SESSIONS
 from .recorded_session import register_arrays
@@ -99,6 +104,40 @@ class TestEveryRecipe:
             hub.retrain("no-file", "template", absent, model="new")
         with pytest.raises(HeldError, match="they hold no array of the stream 'eels'"):
             hub.retrain("no-stream", "template", SESSIONS["forecast"].action.model_copy(update={"frames": 8}))
+
+    def test_a_support_set_of_the_studio_becomes_a_model_and_its_next_version_replaces_it(
+        self, machine: Settings, hub: Hub, tmp_path: Path
+    ) -> None:
+        store = support_set_store(machine)
+        chips = cut_chips(two_textures(rows=8), ChipGrid(chip_px=CHIP_PX))
+
+        def save(chosen: int, based_on: int | None) -> None:
+            places = {"fringes": [(row, row % 2) for row in range(chosen)]}
+            places["film"] = [(row, 2 + row % 2) for row in range(chosen)]
+            support = SupportSet.build(open_encoder(), chips, places)
+            store.save(
+                NewSupportSet(name="oxide", author="anna", classes=(), chip_px=CHIP_PX, based_on=based_on),
+                support.to_json(),
+            )
+
+        def make(trigger_id: str) -> Ending:
+            request = SupportSetRequest(model="studio", support_set="oxide", session="few-shot")
+            wanted, action = retraining_by_support_set(machine, request, trigger_id)
+            return retrain(hub.site, wanted, action, hub.executor, hub.run_stage)
+
+        save(4, None)
+        first = make("studio-1")
+        assert (first.outcome, first.version) == ("promoted", 1), first.reason
+        save(5, 1)
+        # As good as the champion is good enough for what somebody asked for.
+        second = make("studio-2")
+        assert (second.outcome, second.version) == ("promoted", 2), second.reason
+        manifest = champion_of(hub, "studio", tmp_path / "champion")
+        assert manifest.engine == "chips"
+        assert manifest.metrics["recent_agreement"] == 1.0
+        missing = SupportSetRequest(model="studio", support_set="none")
+        with pytest.raises(UnknownSupportSetError):
+            retraining_by_support_set(machine, missing, "studio-3")
 
 
 def _same_seed(action: RetrainAction, trigger_id: str) -> RetrainAction:

@@ -9,8 +9,7 @@ from prefect import flow
 from prefect.client.orchestration import PrefectClient, get_client
 
 from eucentric_flows._automation import automation_name, publish_policies
-from eucentric_flows.engine import decided_by_prefect, why_resident
-from eucentric_flows.policy import Policy, explain
+from eucentric_flows.policy import Policy, decided_by_prefect, explain, why_resident
 
 from .conftest import drift_policy
 

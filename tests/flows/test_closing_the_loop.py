@@ -109,7 +109,7 @@ def first_model(hub: AtomsHub) -> Ending:
 @pytest.fixture
 def serving(machine: Settings) -> Iterator[Callable[[], object]]:
     """What the edge says that it serves."""
-    client = PyroControlClient(machine.edge.host, machine.edge.control_port, timeout_s=5)
+    client = PyroControlClient(machine.edge.host, machine.edge.control_port, timeout_s=60)
     yield lambda: client.call("status", {})["model_version"]
     client.close()
 

@@ -20,12 +20,13 @@ from eucentric_flows.policy import (
     NotifyOrder,
     PastRun,
     Policy,
+    QuietHours,
     Recorded,
     RetrainRequest,
     backtest,
     may_run,
 )
-from eucentric_flows.policy.guards import QuietHours, quiet_until
+from eucentric_flows.policy.guards import quiet_until
 
 from .conftest import drift_event, drift_policy
 from .policy_hub import NOON, PolicyHub, open_hub

@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import zmq
 from typer.testing import CliRunner
 
 from eucentric_core import DatasetRegistered, EucentricError, ManagedProcess, Settings
 from eucentric_core.transport import StreamPublisher
-from eucentric_flows import DEPLOYMENT, RunRecord, RunView, runs_path
+from eucentric_flows import RunRecord, RunView, runs_path
 from eucentric_flows._cli import app, policy_app, run_app
 from eucentric_flows.engine import DecisionView, History, PolicyStore, policies_file
 
 from ..data_channel import data_channel
+from ..prefect_api import ask_prefect, create_flow_run
 from .conftest import drift_event
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -143,7 +143,7 @@ def test_an_event_below_the_bound_is_not_met_and_no_flow_is_run_for_it(
     assert (found.status, found.reason) == ("not_met", "drift score 1.2 is below 1.5")
     assert (found.policy, found.trigger_id) == ("on-drift", None)
     assert recorded(site, event.id) is None
-    runs = httpx.post(f"{prefect}/flow_runs/filter", json={}).raise_for_status().json()
+    runs = ask_prefect("POST", f"{prefect}/flow_runs/filter", {})
     assert event.id not in {run["name"] for run in runs}
 
 
@@ -157,11 +157,7 @@ def test_a_person_who_claims_to_be_a_policy_is_recorded_as_a_person(
         "model": "atoms",
         "event": event.model_dump(mode="json"),
     }
-    deployment = httpx.get(f"{prefect}/deployments/name/{DEPLOYMENT}").raise_for_status().json()
-    httpx.post(
-        f"{prefect}/deployments/{deployment['id']}/create_flow_run",
-        json={"parameters": {"request": request}, "state": {"type": "SCHEDULED"}},
-    ).raise_for_status()
+    create_flow_run(prefect, "retrain", request)
     run = wait_for(lambda: recorded(site, event.id))
     assert run.triggered_by == "manual"
 
@@ -177,9 +173,7 @@ def test_a_run_that_cannot_go_on_fails_loudly_and_says_where(
     fired = decision(site, run.trigger_id)
     assert fired is not None
     assert (fired.status, fired.trigger_id) == ("fired", run.trigger_id)
-    flow_run = wait_for(
-        lambda: _ended(httpx.get(f"{prefect}/flow_runs/{run.flow_run_id}").raise_for_status().json())
-    )
+    flow_run = wait_for(lambda: _ended(ask_prefect("GET", f"{prefect}/flow_runs/{run.flow_run_id}")))
     assert flow_run["state_name"] == "Failed"
 
     shown = CliRunner().invoke(run_app, ["show", run.trigger_id, "--config", str(config), "--json"])
@@ -202,7 +196,7 @@ def test_a_plain_match_is_decided_by_prefect_and_written_into_the_same_books(
         return recorded(site, event.id)
 
     run: RunView = wait_for(ask)
-    flow_run = httpx.get(f"{prefect}/flow_runs/{run.flow_run_id}").raise_for_status().json()
+    flow_run = ask_prefect("GET", f"{prefect}/flow_runs/{run.flow_run_id}")
     assert flow_run["created_by"]["display_value"] == "eucentric policy on-data"
     assert (run.triggered_by, run.policy) == ("policy", "on-data")
     found = decision(site, event.id)

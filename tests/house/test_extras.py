@@ -22,7 +22,7 @@ ROLES = {
     "edge": ["eucentric", "eucentric_edge", "eucentric_models"],
     "hpc": ["eucentric", "eucentric_hpc", "eucentric_models"],
     "hub": ["eucentric", "eucentric_flows", "eucentric_model_registry", "eucentric_data_repository"],
-    "dashboard": ["eucentric", "eucentric_dashboard"],
+    "dashboard": ["eucentric", "eucentric_dashboard", "eucentric_dashboard.pages"],
     "notebook": ["eucentric"],
 }
 

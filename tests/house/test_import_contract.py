@@ -41,17 +41,32 @@ def test_the_house_keeps_its_contract(repository: Path) -> None:
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
 
 
-@pytest.mark.parametrize("breach", BREACHES)
-def test_a_breach_is_noticed(
-    breach: str, repository: Path, package_folders: list[Path], tmp_path: Path
-) -> None:
-    package, offence, contract = BREACHES[breach]
+@pytest.fixture
+def copied_house(repository: Path, package_folders: list[Path], tmp_path: Path) -> Path:
+    """All packages in one folder, to be spoiled."""
     for folder in package_folders:
         shutil.copytree(folder, tmp_path / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(repository / "pyproject.toml", tmp_path)
-    (tmp_path / package / "_breach.py").write_text(offence + "\n", encoding="utf-8")
+    return tmp_path
 
-    outcome = lint(tmp_path, [tmp_path], "--contract", contract)
+
+@pytest.mark.parametrize("breach", BREACHES)
+def test_a_breach_is_noticed(breach: str, copied_house: Path) -> None:
+    package, offence, contract = BREACHES[breach]
+    (copied_house / package / "_breach.py").write_text(offence + "\n", encoding="utf-8")
+
+    outcome = lint(copied_house, [copied_house], "--contract", contract)
 
     assert outcome.returncode == 1, outcome.stdout + outcome.stderr
     assert f"{package}._breach" in outcome.stdout
+
+
+def test_a_circle_is_noticed(copied_house: Path) -> None:
+    room = copied_house / "eucentric_transfer"
+    (room / "_hen.py").write_text("from . import _egg\n", encoding="utf-8")
+    (room / "_egg.py").write_text("from . import _hen\n", encoding="utf-8")
+
+    outcome = lint(copied_house, [copied_house], "--contract", "no-circles")
+
+    assert outcome.returncode == 1, outcome.stdout + outcome.stderr
+    assert "No cycles are allowed in eucentric_transfer" in outcome.stdout

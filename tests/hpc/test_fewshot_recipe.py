@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from eucentric_hpc import TrainingDataError
-from eucentric_hpc.recipes import BundleDraft, RecipeData, parameters_of, recipe_named
+from eucentric_hpc.recipes import BundleDraft, RecipeData, ScoringRecipe, parameters_of, recipe_named
 from eucentric_models.engines import engine_named, write_model_folder
 from eucentric_models.fewshot import NONE_OF_THESE, SupportSet
 
@@ -81,3 +81,29 @@ def test_a_support_set_is_refused_when_it_is_gone_or_of_two_sorts(tmp_path: Path
     with pytest.raises(TrainingDataError, match="not there"):
         train(data, tmp_path)
     assert not (tmp_path / "work").exists()
+
+
+def test_a_model_is_judged_by_its_own_support_set_with_each_chip_left_out(tmp_path: Path) -> None:
+    draft = train(few_shot_data()(tmp_path), tmp_path)
+    description = write_model_folder(tmp_path / "model", draft, name="tried", version=1)
+    model = engine_named("chips").open(tmp_path / "model", description)
+    support = SupportSet.from_json((tmp_path / "work" / "support-set.json").read_bytes())
+    kept = tmp_path / "set-holdout.json"
+    data = RecipeData(files={"support": (kept,)})
+    kept.write_bytes(support.to_json())
+    recipe = recipe_named("few-shot")
+    assert isinstance(recipe, ScoringRecipe)
+    assert recipe.score(model, data) == {"agreement": 1.0, "chips": 8.0}
+
+    # Every other chip is given the other name: each is still recognised as what it is, and so is wrong.
+    film, fringes = support.classes
+    chips = tuple(
+        chip.model_copy(update={"label": (fringes if chip.label == film else film)}) if index % 2 else chip
+        for index, chip in enumerate(support.chips)
+    )
+    kept.write_bytes(support.model_copy(update={"chips": chips}).to_json())
+    assert recipe.score(model, data)["agreement"] == 0.5
+
+    kept.write_text("{}")
+    with pytest.raises(TrainingDataError, match="cannot be read"):
+        recipe.score(model, data)

@@ -106,9 +106,9 @@ def test_the_story_detection_falls_when_the_microscope_drifts_and_retraining_bri
         challenger = train_ensemble(executor, second)
 
     assert stages == [("assemble", 1, 1), ("members", 1, 2), ("members", 2, 2), ("finish", 1, 1)]
-    assert {look.task for look in looks} <= {"member-0", "member-1"}
     assert all(0 < look.step <= look.steps == LEARNS.steps for look in looks)
-    assert looks
+    assert {look.task for look in looks} == {"member-0", "member-1"}
+    assert {look.task for look in looks if look.done} == {"member-0", "member-1"}
     assert champion.metrics["f1"] > 0.9
     assert set(champion.metrics) >= {"precision", "recall", "calibration_error", "f1_metal", "f1_dopant"}
     assert [sha256_file(member.weights) for member in champion.members] == [

@@ -25,6 +25,7 @@ class EdgeDoor:
         refuses: why it refuses whatever it is given; None: it does not.
         serves_after: version that it serves once it was told of one; None: as before.
         goes_by: `releases` or `keys`.
+        previous: version that it says it can go back to.
         asked: methods that were called, in order.
     """
 
@@ -33,6 +34,7 @@ class EdgeDoor:
     refuses: str | None = None
     serves_after: int | None = None
     goes_by: str = "releases"
+    previous: int | None = None
     asked: list[str] = field(default_factory=list)
 
     def look(self, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -42,6 +44,12 @@ class EdgeDoor:
     def install(self, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
         """Answers `install`."""
         return self._told("install")
+
+    def rollback(self, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """Answers `rollback`."""
+        self.asked.append(f"rollback: {payload['reason']}")
+        before, self.serves, self.previous = self.serves, self.previous, None
+        return {"version": self.serves, "previous_version": before}
 
     def _told(self, method: str) -> dict[str, JsonValue]:
         self.asked.append(method)
@@ -53,7 +61,11 @@ class EdgeDoor:
     def status(self, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
         """Answers `status`."""
         self.asked.append("status")
-        return {"model_version": self.serves, "releases": {"goes_by": self.goes_by}}
+        return {
+            "model_version": self.serves,
+            "previous_version": self.previous,
+            "releases": {"goes_by": self.goes_by},
+        }
 
 
 @contextmanager
@@ -61,7 +73,9 @@ def serving_door(port: int) -> Iterator[EdgeDoor]:
     """Serve the door on a port of this machine."""
     door = EdgeDoor(port)
     server = PyroControlServer(
-        {"look": door.look, "install": door.install, "status": door.status}, host="127.0.0.1", port=port
+        {"look": door.look, "install": door.install, "status": door.status, "rollback": door.rollback},
+        host="127.0.0.1",
+        port=port,
     )
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()

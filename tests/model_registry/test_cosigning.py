@@ -324,3 +324,14 @@ def test_two_people_promote_a_model_by_commands(
         assert f"champion      {name} v1, release 1" in done.output
         assert "serving at edge-1" in done.output
         assert (hub.aliases, hub.released) == ({"champion": 1}, (1, 1))
+
+        # At night nobody else is there to sign: the edge goes back at once, the release waits.
+        assert hub.run("promote", "v2", "--reason", "second").exit_code == 2
+        run("sign", str(waiting), "--key", str(bob.key), "--to", str(answer), "--yes")
+        assert run("import-signature", str(answer), *config).exit_code == 0
+        door.serves, door.previous = 2, 1
+        back = hub.run("rollback", "--reason", "misses dopants")
+        said = " ".join(back.stderr.split())
+        assert (back.exit_code, door.serves, hub.aliases["champion"]) == (2, 1, 2)
+        assert "went back from v2 and serves v1" in said
+        assert "import-signature" in said

@@ -114,6 +114,31 @@ def test_one_command_goes_back_and_says_so_everywhere(hub: Hub, door: EdgeDoor) 
     assert "not older than the champion" in forward.stderr
 
 
+def test_an_edge_that_goes_by_keys_goes_back_to_what_lies_on_its_disk(hub: Hub, door: EdgeDoor) -> None:
+    for version in (1, 2):
+        hub.register(version)
+        hub.move(version)
+    door.goes_by, door.serves, door.previous = "keys", 2, 1
+    back = hub.run("rollback", "--reason", "misses dopants")
+    assert back.exit_code == 0, back.output
+    assert door.asked[-3:] == ["status", "rollback: misses dopants", "status"]
+    assert "serving at edge-1" in back.output
+
+
+def test_without_a_catalogue_the_same_command_goes_back_at_the_edge(
+    tmp_path: Path, name: str, door: EdgeDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    hub = Hub(tmp_path, f"http://127.0.0.1:{find_free_port()}", name, door.port)
+    door.serves, door.previous = 2, 1
+    named = hub.run("rollback", "v1", "--reason", "misses dopants")
+    assert (named.exit_code, door.serves) == (2, 2)
+    back = hub.run("rollback", "--reason", "misses dopants")
+    assert (back.exit_code, door.serves) == (2, 1)
+    assert "went back from v2 and serves v1" in " ".join(back.stderr.split())
+    assert "repeat the command" in " ".join(back.stderr.split())
+
+
 def test_a_person_promotes_compares_verifies_and_shows(hub: Hub) -> None:
     hub.register(1)
     hub.register(2, metrics={"f1": 0.95})

@@ -7,6 +7,13 @@ import pytest
 import torch
 
 from eucentric_models import NetworkSpec
+from eucentric_models.backends import (
+    FOLDED_LOGITS,
+    EnsembleSource,
+    changed_pixels,
+    maps_of_folded,
+    plain_graph,
+)
 from eucentric_models.networks import (
     Branches,
     UNet,
@@ -56,6 +63,25 @@ class TestKinds:
             expected = torch.sigmoid(network(image()))
             difference = torch.sigmoid(load_weights(network.spec, half)(image())) - expected
         assert 0 < difference.abs().max() < 5e-3
+
+    def test_the_plain_network_is_the_same_on_the_frame_that_it_was_fixed_on(self, kind: str) -> None:
+        onnxruntime = pytest.importorskip("onnxruntime")
+        (network,) = members(kind, 1)
+        source, frame = EnsembleSource.of_networks([network]), image()[0, 0].numpy()
+        graph = plain_graph(source, [frame], SHAPE)
+        session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+        (folded,) = session.run([FOLDED_LOGITS], {"images": frame[None, None]})
+        with torch.inference_mode():
+            expected = torch.sigmoid(network(image()))[0].numpy()
+        np.testing.assert_allclose(maps_of_folded(folded, network.spec), expected, rtol=0, atol=1e-5)
+        assert changed_pixels(source, graph, [frame]) == 0
+        others = [frame, np.sqrt(frame)]
+        (elsewhere,) = onnxruntime.InferenceSession(
+            plain_graph(source, others, SHAPE).SerializeToString(), providers=["CPUExecutionProvider"]
+        ).run([FOLDED_LOGITS], {"images": frame[None, None]})
+        assert np.abs(elsewhere - folded).max() > 0
+        with pytest.raises(ValueError, match="not a multiple of 8"):
+            plain_graph(source, [frame], (36, 48))
 
     def test_members_side_by_side_answer_as_one_after_another(self, kind: str) -> None:
         networks = members(kind, 3)

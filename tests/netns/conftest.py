@@ -11,7 +11,7 @@ import pytest
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
-from netlab import LabUnavailableError, NetworkLab, require_lab  # noqa: E402
+from _netlab import LabUnavailableError, NetworkLab, require_lab  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from netlab import HPC, OTHER, PC, Host, NetworkLab, end, tell, wait_for_line
+from _netlab import HPC, OTHER, PC, Host, NetworkLab, end, tell, wait_for_line
 
 from eucentric.certs import Authority
 from eucentric_core import LinkSettings, Role
@@ -22,7 +22,7 @@ from eucentric_core import LinkSettings, Role
 from .conftest import BENCHMARKS
 
 RATE_BIT_S = 100e6
-ROLES = str(BENCHMARKS / "netlab_roles.py")
+ROLES = str(BENCHMARKS / "_netlab_roles.py")
 MEASUREMENTS = 5
 FIXED = {"mode": "fixed", "line_rate_bit_s": RATE_BIT_S}
 
@@ -180,7 +180,7 @@ def test_what_a_killed_lab_has_left_is_swept_up_by_the_next(lab: NetworkLab) -> 
     program = f"""
 import sys, time
 sys.path.insert(0, {str(BENCHMARKS)!r})
-from netlab import NetworkLab
+from _netlab import NetworkLab
 with NetworkLab():
     print("up", flush=True)
     time.sleep(600)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,6 +133,17 @@ def test_a_chunk_in_a_gap_leaves_alone_what_lies_behind_it(file: ShardFile, path
     assert path.read_bytes()[BLOCK_BYTES:] == chunk + behind
 
 
+def test_chunks_with_room_between_them_leave_what_is_written_there(file: ShardFile, path: Path) -> None:
+    first, second, between = noise(1, LARGE_BYTES), noise(2, LARGE_BYTES), noise(3, 700)
+    begin = 2 * BLOCK_BYTES + LARGE_BYTES
+    write(file, BLOCK_BYTES, first, chunk=True)
+    write(file, begin, second, chunk=True)
+    write(file, begin - BLOCK_BYTES, between, chunk=False)
+    file.write_chunks()
+    expected = bytes(BLOCK_BYTES) + first + between + bytes(BLOCK_BYTES - len(between)) + second
+    assert path.read_bytes() == expected
+
+
 def test_a_file_that_is_given_up_gets_nothing_more(file: ShardFile, path: Path) -> None:
     write(file, 0, noise(7, LARGE_BYTES), chunk=True)
     file.abandon()
@@ -138,3 +151,28 @@ def test_a_file_that_is_given_up_gets_nothing_more(file: ShardFile, path: Path) 
     file.truncate(10)
     file.write_chunks()
     assert path.read_bytes() == b""
+
+
+def test_what_was_handed_over_later_does_not_wait_to_be_written_with_the_rest(
+    file: ShardFile, path: Path
+) -> None:
+    first, second = noise(1, LARGE_BYTES), noise(2, LARGE_BYTES)
+    write(file, BLOCK_BYTES, first, chunk=True)
+    known = file.known
+    write(file, BLOCK_BYTES + LARGE_BYTES, second, chunk=True)
+
+    file.write_chunks(known)
+    assert path.read_bytes() == bytes(BLOCK_BYTES) + first
+    file.write_chunks(known)
+    assert path.stat().st_size == BLOCK_BYTES + LARGE_BYTES
+    file.write_chunks()
+    assert path.read_bytes() == bytes(BLOCK_BYTES) + first + second
+
+
+def test_a_process_ends_with_an_open_shard(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib, eucentric_transfer\n"
+        "kept = eucentric_transfer.ShardBuilder(pathlib.Path(sys.argv[1]), software='test')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path / "open.h5")], check=False)
+    assert ended.returncode == 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -59,15 +61,31 @@ def test_a_reader_that_hangs_is_ended_and_the_next_file_is_read(
         assert reader.read(good)[0].data.shape == (20, 20)
 
 
+def once_opened(pipe: Path, do: Callable[[], None]) -> None:
+    """Do something as soon as somebody has opened a pipe to read from it."""
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        # Nobody can open it to write, without waiting, before somebody reads.
+        with suppress(OSError):
+            writing = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            try:
+                do()
+            finally:
+                os.close(writing)
+            return
+        time.sleep(0.01)
+    pytest.fail("nobody opened it")
+
+
 def test_a_reader_that_crashes_is_replaced(reader: ApartReader, good: Path, endless: Path) -> None:
     reader.read(good)
     victim = reader.pid
     assert victim is not None
-    killed = threading.Timer(0.2, psutil.Process(victim).kill)
-    killed.start()
-    with pytest.raises(VendorReaderError, match="crashed"):
-        reader.read(endless)
-    killed.join()
+    with ThreadPoolExecutor(1) as threads:
+        killed = threads.submit(once_opened, endless, psutil.Process(victim).kill)
+        with pytest.raises(VendorReaderError, match="crashed"):
+            reader.read(endless)
+        killed.result()
     assert reader.read(good)[0].data.shape == (20, 20)
     assert reader.pid not in (None, victim)
 

@@ -88,12 +88,13 @@ class RecordingProcesses:
             [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(self, site: Site, kill: dict[str, Any]) -> Outcome:
+    def run(self, site: Site, kill: dict[str, Any], **options: Any) -> Outcome:
+        """Record until killed there; `options` are the journal's."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         acknowledged = site.root / "acknowledged"
         acknowledged.touch()
-        order = {"root": str(site.root), "acknowledged": str(acknowledged), "kill": kill}
+        order = {"root": str(site.root), "acknowledged": str(acknowledged), "kill": kill, "options": options}
         self._server.stdin.write(json.dumps(order) + "\n")
         self._server.stdin.flush()
         answer = json.loads(self._server.stdout.readline())

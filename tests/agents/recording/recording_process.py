@@ -74,9 +74,9 @@ def poison(sequence: int) -> Frame:
     return Frame(frame.header, np.full(frame.header.shape, np.nan, frame.header.dtype))
 
 
-def record(root: Path, acknowledged: Path) -> None:
+def record(root: Path, acknowledged: Path, options: dict[str, Any]) -> None:
     site = support.Site(root)
-    journal = site.open_journal()
+    journal = site.open_journal(**options)
     journal.start_session(SessionStarted(source="agent", instrument="twin", session="s1", material="mos2"))
     with acknowledged.open("a", buffering=1) as acknowledgements:
         for sequence in range(ACQUISITIONS):
@@ -104,7 +104,7 @@ def serve() -> None:
             if "label" not in order["kill"]:
                 threading.setprofile(executioner)
                 sys.setprofile(executioner)
-            record(Path(order["root"]), Path(order["acknowledged"]))
+            record(Path(order["root"]), Path(order["acknowledged"]), order["options"])
             sys.setprofile(None)
             os.write(writer, str(executioner.steps).encode())
             os._exit(0)

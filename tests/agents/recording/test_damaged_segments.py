@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from eucentric_agents.recording import JournalError, _record
-from eucentric_core import Frame
+from eucentric_core import Frame, crc32c
 
 MakeFrame = Callable[..., Frame]
 FRAMES = 4
@@ -133,6 +133,21 @@ def test_a_flipped_bit_in_the_journal_costs_one_frame_which_is_kept(
     reasons = quarantined(site)
     assert {reason["file"].rpartition(".")[2] for reason in reasons} == {"bin", "h5"}
     assert sum(reason.get("kind") == "damaged" for reason in reasons) == 1
+
+
+def test_what_changed_between_its_source_and_the_disk_is_found(site: Any, make_frame: MakeFrame) -> None:
+    journal = site.open_journal(frames_per_shard=100, compression="none")
+    for sequence in range(FRAMES):
+        journal.append(make_frame(sequence, "truth"))
+        frame = make_frame(sequence, shape=SHAPE)
+        published = crc32c(frame.array.tobytes())
+        journal.append(frame, crc32c=published ^ (sequence == 2))
+    journal.sync()
+    abandon(site, journal)
+    report, images, tables = reopened(site)
+    assert (images, tables) == ([0, 1, 3], [0, 1, 2, 3])
+    assert report.damaged_records == 1
+    assert [reason["kind"] for reason in quarantined(site)] == ["damaged"]
 
 
 @pytest.mark.parametrize("frame", [0, 3])

@@ -87,6 +87,19 @@ def test_a_kill_at_a_labelled_step(
     finish_and_check(site, outcome.acknowledged, make_frame)
 
 
+@pytest.mark.parametrize(
+    ("step", "occurrence"),
+    [(step, occurrence) for step, occurrence in POINTS if step.startswith(("journal.", "seal.clo"))],
+)
+def test_a_kill_while_frames_are_stored_as_they_are_to_keep_up(
+    site: Any, recording_processes: Any, make_frame: Callable[..., Frame], step: str, occurrence: int
+) -> None:
+    kill = {"label": step, "occurrence": occurrence}
+    outcome = recording_processes.run(site, kill, compression="auto", most_packing_bytes=0)
+    assert outcome.status == -signal.SIGKILL, "the point was never reached"
+    finish_and_check(site, outcome.acknowledged, make_frame)
+
+
 def test_kills_at_any_step(
     tmp_path: Path, recording_processes: Any, make_frame: Callable[..., Frame], request: pytest.FixtureRequest
 ) -> None:

@@ -152,6 +152,24 @@ MESSAGES: dict[str, tuple[dict[str, Any], bytes]] = {
 }
 
 
+def test_frames_are_acknowledged_before_the_end_of_their_session_is_written_down(
+    site: Any, channel: Channel, make_frame: MakeFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = site.open_journal()
+    end_session, durable = journal.end_session, []
+
+    def note_durable(*arguments: Any, **options: Any) -> None:
+        durable.append(recorder.frames_durable)
+        end_session(*arguments, **options)
+
+    monkeypatch.setattr(journal, "end_session", note_durable)
+    recorder = channel.recorder(journal)
+    channel.session(make_frame, 10)
+    recorder.stop(drain_s=WAIT_S)
+    journal.close()
+    assert durable == [20]
+
+
 @pytest.mark.parametrize("kind", MESSAGES)
 def test_a_message_that_is_no_frame_is_set_aside_and_the_rest_is_recorded(
     site: Any, channel: Channel, make_frame: MakeFrame, kind: str

@@ -39,11 +39,22 @@ from eucentric_data_repository import Catalogue, DatasetEntry
 
 from ...frames import build_frame
 
-__all__ = ["FRAMES_PER_SHARD", "REPOSITORY_FOLDER", "STREAMS", "Chain", "ForkServer", "Service", "wait_until"]
+__all__ = [
+    "FRAMES_PER_SHARD",
+    "REPOSITORY_FOLDER",
+    "STREAMS",
+    "Chain",
+    "ForkServer",
+    "Publish",
+    "Service",
+    "wait_until",
+]
 
 REPOSITORY_FOLDER = Path(__file__).resolve().parents[3]
 FRAMES_PER_SHARD = 4
 STREAMS = ("truth", "haadf")
+Publish = Callable[[Frame | Event], bool]
+"""Sends to the data process; whether that was taken."""
 HANGING_S = 60.0
 """Far more than any step may take on a busy machine: what is not done then hangs."""
 
@@ -235,7 +246,7 @@ class Chain:
         return service
 
     @contextmanager
-    def publishing(self) -> Iterator[Callable[[Frame | Event], bool]]:
+    def publishing(self) -> Iterator[Publish]:
         """Send to the data process. What it gives tells whether that was taken; nothing waits at the end."""
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         publisher = StreamPublisher(
@@ -258,9 +269,7 @@ class Chain:
             publisher.close()
             context.destroy(linger=2000)
 
-    def record(
-        self, publish: Callable[[Frame | Event], bool], sequences: Sequence[int], *, until: Callable[[], bool]
-    ) -> None:
+    def record(self, publish: Publish, sequences: Sequence[int], *, until: Callable[[], bool]) -> None:
         """Publish acquisitions of all streams in order; ends early once `until` is true."""
         for sequence in sequences:
             for stream in STREAMS:
@@ -269,12 +278,12 @@ class Chain:
                     if until():
                         return
 
-    def start_session(self, publish: Callable[[Frame | Event], bool]) -> bool:
+    def start_session(self, publish: Publish) -> bool:
         """Publish the beginning of the session."""
         event = SessionStarted(source="agent", instrument="twin", session=self.session, material="mos2")
         return publish(event)
 
-    def stop_session(self, publish: Callable[[Frame | Event], bool], frames: int) -> bool:
+    def stop_session(self, publish: Publish, frames: int) -> bool:
         """Publish the end of the session."""
         return publish(SessionStopped(source="agent", instrument="twin", session=self.session, frames=frames))
 

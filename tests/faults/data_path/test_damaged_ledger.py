@@ -204,12 +204,13 @@ def test_flipped_bits_anywhere_in_the_database_cost_nothing(left: Path, tmp_path
     assert dataset.missing == 1
 
 
-@pytest.mark.parametrize("text", [b"twin", b"sha256", b"mos2", b"pending"])
+@pytest.mark.parametrize("last", [b"x", b"\xa0"], ids=["another letter", "no text any more"])
+@pytest.mark.parametrize("text", [b"twin", b"sha256", b"mos2", b"pending", b"outbox"])
 def test_a_changed_word_that_no_page_tells_is_found_by_the_chronicle(
-    left: Path, tmp_path: Path, text: bytes
+    left: Path, tmp_path: Path, text: bytes, last: bytes
 ) -> None:
     folder = copied(left, tmp_path)
-    change_database(folder, lambda content: content.replace(text, text[:-1] + b"x"))
+    change_database(folder, lambda content: content.replace(text, text[:-1] + last))
     opened_again(folder)
     found, dataset = bring_home(tmp_path)
     assert found == GOOD

@@ -201,3 +201,21 @@ def test_a_damaged_file_is_refused(support: SupportSet, damage: str) -> None:
         text = text.replace(b'"label": "b"', b'"label": "a"')
     with pytest.raises(SupportSetError, match="cannot be read"):
         SupportSet.from_json(text)
+
+
+def test_chips_of_another_frame_stay_in_a_set_that_grows(
+    three: Scene, support: SupportSet, encoder: ChipEncoder
+) -> None:
+    other = scene(rows=3, columns=2, seed=6)
+    chosen = {"a": other.places(0, 2), "new": other.places(2, 2)}
+    kept = {index: chip.label for index, chip in enumerate(support.chips) if chip.label != "c"}
+    joined = SupportSet.joined(encoder, other.chips, chosen, earlier=support, kept=kept)
+    counts = {name: sum(chip.label == name for chip in joined.chips) for name in joined.classes}
+    assert counts == {"a": 5, "new": 2, "b": 3}
+    origins = {chip.frame_sha256 for chip in joined.chips if chip.label == "b"}
+    assert origins == {three.chips.frame_sha256}
+    old = joined.vectors[[i for i, chip in enumerate(joined.chips) if chip.label == "b"]]
+    before = support.vectors[[i for i, chip in enumerate(support.chips) if chip.label == "b"]]
+    assert (old * before).sum(axis=1).min() > 0.99
+    with pytest.raises(SupportSetError, match="no pixels"):
+        SupportSet.joined(encoder, other.chips, chosen, earlier=support.without_pixels(), kept=kept)

@@ -1,65 +1,47 @@
-"""kill -9 of each service at each stage of the loop: it finishes or stops loudly, with one model per trigger.
-
-Every case retrains a tiny model from SIMULATED frames, with real Prefect, MLflow, workers and edge. What was
-killed is started again a moment later, as systemd would. A usual run kills at two places, `--nightly` at all.
-"""
+"""Shared by the faults of the loop: beginning a run, killing what serves it, what must hold at its end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 import psutil
-import pytest
 
 from eucentric_core import TrustedKeys
 from eucentric_flows import RunView
 from eucentric_model_registry import Registry
 
-from ..loop_site import LoopSite, loop_site
+from ...loop_site import LoopSite
+from ...prefect_api import ask_prefect
+from ...run_process import processes_of_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+__all__ = [
+    "ENDINGS",
+    "STAGES",
+    "assert_ended_well",
+    "at_stage",
+    "begin",
+    "kill",
+    "processes_of",
+]
 
 STAGES = ("gather", "train", "judge", "sign", "register", "promote", "install")
-VICTIMS = ("prefect", "mlflow", "flows", "edge", "run", "workers")
-USUAL = (("run", "train"), ("flows", "register"))
 ENDINGS = ("promoted", "rejected", "failed", "held")
+SERVERS = ("prefect", "mlflow", "flows", "edge", "agent")
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "victim" in metafunc.fixturenames:
-        nightly = metafunc.config.getoption("--nightly")
-        every = [(victim, stage) for victim in VICTIMS for stage in STAGES]
-        metafunc.parametrize(("victim", "stage"), every if nightly else USUAL)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopSite]:
-    with loop_site(tmp_path_factory.mktemp("loop")) as opened:
-        yield opened
-
-
-def test_a_killed_service_costs_no_model_and_leaves_no_run_running(
-    site: LoopSite, victim: str, stage: str
-) -> None:
+def at_stage(site: LoopSite, stage: str) -> str:
+    """Begin a run and wait until it is there; returns its trigger id."""
     trigger_id = begin(site)
     site.wait(trigger_id, lambda view: view.over or any(one.name == stage for one in view.stages))
-    kill(site, victim, trigger_id)
-    run = site.wait(trigger_id, lambda view: view.over, timeout_s=400)
-    assert run.state in ENDINGS
-    if run.state in ("failed", "held"):
-        assert run.reason
-    assert_one_version(site, run)
-    assert_prefect_agrees(site, run)
+    return trigger_id
 
 
 def begin(site: LoopSite) -> str:
     """An event that arrives at a service which may have been started a moment ago."""
     site.wait_heard()
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     trigger_id = site.begin()
     while site.view(trigger_id) is None:
         assert time.monotonic() < deadline, "no run began"
@@ -68,7 +50,7 @@ def begin(site: LoopSite) -> str:
 
 
 def kill(site: LoopSite, victim: str, trigger_id: str) -> None:
-    if victim in ("prefect", "mlflow", "flows", "edge"):
+    if victim in SERVERS:
         site.kill(victim)
         end_left_behind(site, victim)
         site.start(victim)
@@ -95,32 +77,21 @@ def end_left_behind(site: LoopSite, victim: str) -> None:
 
 
 def processes_of(site: LoopSite, trigger_id: str) -> list[psutil.Process]:
-    """The process that carries a run out: the one that writes the log of its flow run."""
+    """The process that carries a run out."""
     run = site.view(trigger_id)
     assert run is not None
-    wanted = str(site.settings.logs / "runs" / f"{run.flow_run_id}.log")
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.pid == process_group(process) and f"/{Path(wanted).name}" in output_of(process):
-                found.append(process)
-    return found
+    return processes_of_run(site.settings, run)
 
 
-def process_group(process: psutil.Process) -> int:
-    import os
-
-    try:
-        return os.getpgid(process.pid)
-    except ProcessLookupError:
-        return -1
-
-
-def output_of(process: psutil.Process) -> str:
-    try:
-        return str(Path(f"/proc/{process.pid}/fd/2").readlink())
-    except OSError:
-        return ""
+def assert_ended_well(site: LoopSite, trigger_id: str, *, timeout_s: float = 400.0) -> RunView:
+    """The run ends, loudly where it fails; one version at most comes of it, and Prefect agrees."""
+    run = site.wait(trigger_id, lambda view: view.over, timeout_s=timeout_s)
+    assert run.state in ENDINGS
+    if run.state in ("failed", "held"):
+        assert run.reason
+    assert_one_version(site, run)
+    assert_prefect_agrees(site, run)
+    return run
 
 
 def assert_one_version(site: LoopSite, run: RunView) -> None:
@@ -133,11 +104,11 @@ def assert_one_version(site: LoopSite, run: RunView) -> None:
 
 def assert_prefect_agrees(site: LoopSite, run: RunView) -> None:
     """Sooner or later no flow run of the run is shown as under way."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     url = f"{site.settings.hub.prefect_api_url}/flow_runs/{run.flow_run_id}"
     while True:
         with suppress(httpx.HTTPError):
-            state = httpx.get(url).json()["state_type"]
+            state = ask_prefect("GET", url)["state_type"]
             if state in ("COMPLETED", "FAILED", "CANCELLED"):
                 assert (state == "FAILED") == (run.state == "failed")
                 return

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..loop_site import LoopSite, loop_site
-from ..servers.http_relay import Answer, Relay
-from .test_loop_killed import ENDINGS, assert_one_version, assert_prefect_agrees, begin
+from ...loop_site import LoopSite, loop_site
+from ...servers.http_relay import Answer, Relay
+from .scene import assert_ended_well, at_stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 TROUBLES = ("500", "429", "401", "slow", "hang", "gone")
 SERVICES = ("mlflow", "prefect")
@@ -31,14 +31,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("service", "trouble", "stage"), every)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _nightly(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--nightly"):
-        pytest.skip("takes minutes: run with --nightly")
-
-
 @pytest.fixture(scope="module")
-def site(_nightly: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopSite]:
+def site(nightly: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopSite]:
     with loop_site(tmp_path_factory.mktemp("troubled"), relayed=True) as opened:
         yield opened
 
@@ -58,19 +52,13 @@ def test_a_troubled_service_costs_no_model_and_leaves_no_run_running(
     site: LoopSite, service: str, trouble: str, stage: str
 ) -> None:
     relay = site.relays[service]
-    trigger_id = begin(site)
-    site.wait(trigger_id, lambda view: view.over or any(one.name == stage for one in view.stages))
+    trigger_id = at_stage(site, stage)
     make(trouble, relay)
     healing = threading.Timer(LASTS_S, relay.well)
     healing.start()
     try:
-        run = site.wait(trigger_id, lambda view: view.over, timeout_s=400)
+        run = assert_ended_well(site, trigger_id)
     finally:
         healing.join()
-    assert run.state in ENDINGS
-    if trouble != "401":
-        assert run.state in ("promoted", "rejected"), run.reason
-    elif run.state == "failed":
-        assert run.reason
-    assert_one_version(site, run)
-    assert_prefect_agrees(site, run)
+    # What cannot be told from a lost right ends the run; anything else is waited for.
+    assert run.state in (("promoted", "rejected", "failed") if trouble == "401" else ("promoted", "rejected"))

@@ -237,7 +237,7 @@ def polling(site: LoopSite, events: int) -> list[float]:
             took: list[float] = []
             for number in range(events):
                 # Somewhere within the period of polling, not always at the same place.
-                time.sleep(1.0 + 2.3 * number)
+                time.sleep(1.0 + 2.3 * number % 10.0)
                 before = len(out.read_text().splitlines())
                 sent_s = time.time()
                 event = {

@@ -110,7 +110,7 @@ class Link:
         self._flowing.set()
         self._toxics: dict[Direction, Toxic | None] = dict.fromkeys(_DIRECTIONS)
         self._connections: list[_Connection] = []
-        # A connection is among them before its first byte passes, or a cut right after that byte would miss it.
+        # Held from before a first byte passes: a cut right after that byte must not miss the connection.
         self._among_them = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]

@@ -13,7 +13,8 @@ from eucentric_core import HpcSettings
 
 from ._compute import ComputeExecutor, computing
 from ._environment import site_lines, worker_environment
-from ._parsl import Pool, running_kernel, wait_for_workers
+from ._parsl import running_kernel, wait_for_workers
+from ._parsl_pool import Pool
 
 __all__ = ["parsl_local"]
 
@@ -33,7 +34,7 @@ def parsl_local(settings: HpcSettings, run_dir: Path) -> Iterator[ComputeExecuto
         launcher=SimpleLauncher(),
         worker_init=site_lines(None, worker_environment(settings.workers)),
     )
-    pool = Pool(provider, settings.workers, settings.grace_s, address="127.0.0.1")
+    pool = Pool(provider, settings.workers, settings.grace_s, address="127.0.0.1", keeps_a_block=True)
     try:
         with running_kernel(pool, run_dir, lambda: None) as (kernels, backend):
             wait_for_workers(kernels, run_dir, settings.start_timeout_s)

@@ -16,7 +16,9 @@ from eucentric_core import ConfigurationError, HpcSettings
 from ._compute import ComputeExecutor, computing
 from ._environment import site_lines, worker_environment
 from ._errors import no_worker
-from ._parsl import Kernels, Pool, running_kernel
+from ._parsl import running_kernel
+from ._parsl_kernels import Kernels
+from ._parsl_pool import Pool
 from ._site import Site, SlurmSite
 from ._site_file import SiteError, site_of
 
@@ -28,7 +30,7 @@ __all__ = ["parsl_slurm"]
 _log = logging.getLogger(__name__)
 
 _MARGIN_S = 2.0
-_HOPELESS_BLOCKS = 2
+_HOPELESS_ROUNDS = 2
 _POLL_S = 0.05
 
 
@@ -65,7 +67,7 @@ def parsl_slurm(settings: HpcSettings, run_dir: Path) -> Iterator[ComputeExecuto
         python=site.python or sys.executable,
         container=site.container_words,
         heartbeat_s=slurm.heartbeat_s,
-        hopeless_blocks=_HOPELESS_BLOCKS * slurm.jobs,
+        hopeless_blocks=_HOPELESS_ROUNDS * slurm.jobs,
         too_late=too_late,
     )
     try:

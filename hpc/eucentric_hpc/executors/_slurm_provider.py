@@ -16,7 +16,7 @@ from parsl.providers.errors import SubmitException
 
 from eucentric_core import ServiceUnavailableError
 
-from ._parsl import LABEL
+from ._parsl_kernels import LABEL
 from ._site import SlurmSite
 from ._squeue import SlurmJob, cancel_jobs, jobs_of_mine, waiting_sentence
 

@@ -79,7 +79,9 @@ def test_a_plain_network_has_only_what_compilers_of_small_devices_know(
     model = ("--model", str(bundles.make(1)), "--plain", "--frames", str(frames))
     said = export(config, output, *model)
     assert "1 plain network, float32" in said
-    assert "fixed on 1 frames: 0 % of their pixels change sides" in " ".join(said.split())
+    assert "fixed on 1 frames; of the same, for want of others, 0 % of the pixels change sides" in " ".join(
+        said.split()
+    )
     graph = onnx.load(output)
     assert {node.op_type for node in graph.graph.node} == {"Conv", "Relu", "MaxPool", "Resize", "Concat"}
     assert [opset.version for opset in graph.opset_import] == [13]
@@ -96,6 +98,25 @@ def test_a_plain_network_has_only_what_compilers_of_small_devices_know(
 
     small = tmp_path / "small.onnx"
     assert "(1, 1, 16, 16)" in " ".join(export(config, small, *model, "--size", "16").split())
+
+
+def test_a_plain_network_is_judged_by_frames_that_fixed_nothing(
+    config: Path, bundles: BundleMaker, tmp_path: Path
+) -> None:
+    frames, output = tmp_path / "frames", tmp_path / "plain.onnx"
+    frames.mkdir()
+    for number, seed in enumerate((7, 7, 7, 3)):
+        np.save(frames / f"{number}.npy", image(seed), allow_pickle=False)
+    said = export(config, output, "--model", str(bundles.make(1)), "--plain", "--frames", str(frames))
+
+    session = onnxruntime.InferenceSession(str(output), providers=["CPUExecutionProvider"])
+    normalised = normalise(image(3), DEFAULT_PREPROCESSING)[None, None]
+    (folded,) = session.run([FOLDED_LOGITS], {"images": normalised})
+    first = Ensemble(SPEC, [weights_to_bytes(bundles.ensemble(1)._networks[0])])
+    changed = np.mean((maps_of_folded(folded, SPEC) > 0.5) != (first.infer(image(3)).maps > 0.5))
+    assert changed > 0
+    words = f"fixed on 3 frames; of 1 other(s) {100 * changed:.2g} % of the pixels change sides"
+    assert words in " ".join(said.split())
 
 
 def test_an_int8_graph_is_near_the_model(config: Path, bundles: BundleMaker, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ SETTINGS = HpcSettings(executor="parsl-local", workers=1, start_timeout_s=90, gr
 
 @contextmanager
 def killing(run_dir: Path, at_most: int) -> Iterator[set[int]]:
-    """Kill what starts workers from this folder as soon as it is there; gives the processes that were killed."""
+    """Kill what starts workers from this folder as soon as it is there; gives those killed."""
     killed: set[int] = set()
     over = threading.Event()
 

@@ -67,6 +67,7 @@ min_f1_gain_on_recent = 0.0
 max_f1_loss_on_start = 1.0
 min_class_f1 = 0.0
 max_calibration_error = 1.0
+max_position_rmse_m = 1e-9
 """
 _FRAMES_PER_S = 10.0
 _TIMEOUT_S = 600.0

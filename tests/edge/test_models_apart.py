@@ -143,7 +143,7 @@ def test_a_model_whose_process_was_killed_is_opened_anew(
     try:
         installer = installed(nursery)
         lost, before = _served(slot), _uncertainty(_served(slot), image(3))
-        (process,) = _forked(psutil.Process().pid)[-1:]
+        (process,) = psutil.Process(nursery.process_id).children()
         process.kill()
         with pytest.raises(ModelLostError):
             _uncertainty(lost, image(3))

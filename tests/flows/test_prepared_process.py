@@ -18,6 +18,8 @@ from eucentric_flows.launcher._prepared import prepared
 
 async def main():
     context = multiprocessing.get_context("forkserver")
+    # As the service does: otherwise the imports alone may outlast the time it has to end.
+    context.set_forkserver_preload(["eucentric_flows.launcher._process"])
     one = await prepared(context, computes=False)
     print(one.process.pid, flush=True)
     match sys.argv[1]:

@@ -23,7 +23,7 @@ def killing(run_dir: Path, at_most: int) -> Iterator[set[int]]:
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.02) and len(killed) < at_most:
+        while not over.wait(0.05) and len(killed) < at_most:
             for process in psutil.process_iter():
                 with suppress(psutil.Error):
                     if str(run_dir / "job.py") in process.cmdline() and process.pid not in killed:

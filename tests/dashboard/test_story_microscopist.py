@@ -32,6 +32,7 @@ from eucentric_model_registry import (
 
 from ..models.fewshot.scenes import chips_draft
 from .browser import Tab, opened_tab
+from .stand_in import eventually
 from .studio.chips_site import LINEAGE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -165,8 +166,13 @@ def test_ten_chips_a_retraining_its_arrival_and_the_way_back(tab: Tab, site: Pra
     long(page.get_by_text(f"{MODEL} v2").first)
     legend = page.get_by_role("group", name="Classes")
     long(legend.get_by_text("gold"))
-    colour = page.evaluate(_COLOUR_OF_CHIP, [gold[0] // COLUMNS, gold[0] % COLUMNS, COLUMNS])
-    assert max(colour[:3]) > min(colour[:3]) + 8, "the chip called gold is coloured on the live image"
+
+    def is_coloured() -> bool:
+        colour = page.evaluate(_COLOUR_OF_CHIP, [gold[0] // COLUMNS, gold[0] % COLUMNS, COLUMNS])
+        return bool(max(colour[:3]) > min(colour[:3]) + 8)
+
+    # The classes are told of before the first frame with them is drawn.
+    assert eventually(is_coloured, timeout_s=60), "the chip called gold is coloured on the live image"
     tab.picture("story-3-it-arrives-on-the-live-image")
 
     # And back, with a reason.

@@ -14,7 +14,7 @@ from eucentric_core import ConfigurationError, Settings, console_path, read_cons
 from eucentric_core.transport import PyroControlClient
 
 from ._home_lock import agent_runs
-from .data import RetryStuck, ShippingReport, describe_silence, duration, size_of_open_shards
+from .data import RetryStuck, ShippingReport, duration, shipping_troubles, size_of_open_shards
 from .recording import Ledger, ShipperStatus
 
 __all__ = ["print_shipping", "read_shipping", "retry_stuck"]
@@ -119,12 +119,7 @@ def _open(report: ShippingReport) -> Iterator[tuple[str, str]]:
 
 
 def _facts(status: ShipperStatus) -> Iterator[tuple[str, str]]:
-    if status.outage_s is not None:
-        yield "nothing arrives since", duration(status.outage_s)
-    if (silence := describe_silence(status.model_dump())) is not None:
-        yield "no receipt", silence
-    if status.error is not None:
-        yield "because", f"{status.error.what} Next: {status.error.next_step}"
+    yield from shipping_troubles(status)
     yield "to be sent", f"{status.pending_shards} shards, {status.pending_bytes / 1e6:.1f} MB"
     if status.sending is not None:
         yield (

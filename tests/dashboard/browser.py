@@ -36,6 +36,7 @@ __all__ = [
     "serious_faults",
     "site_with_edge",
     "tab",
+    "watched_tab",
 ]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -116,7 +117,15 @@ def site_with_edge(running_site: RunningSite) -> RunningSite:
 @pytest.fixture
 def tab(chromium: Browser, running_site: RunningSite) -> Iterator[Tab]:
     """A fresh window before the running site."""
-    with opened_tab(chromium, running_site.url) as opened:
+    with watched_tab(chromium, running_site.url) as watched:
+        yield watched
+
+
+@contextmanager
+def watched_tab(browser: Browser, url: str, *, patience_ms: float = _PATIENCE_MS) -> Iterator[Tab]:
+    """A fresh window that must have nothing to complain of at its end."""
+    with opened_tab(browser, url) as opened:
+        opened.page.set_default_timeout(patience_ms)
         yield opened
     assert not opened.complaints, "\n".join(opened.complaints)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from .browser import Tab, opened_tab, serious_faults
+from .browser import Tab, serious_faults, watched_tab
 from .running_site import OPEN, RunningSite, scanning
 from .stand_in import eventually
 
@@ -44,9 +44,8 @@ def both(
 
 @pytest.fixture
 def tab(chromium: Browser, both: RunningSite) -> Iterator[Tab]:
-    with opened_tab(chromium, both.url) as opened:
-        yield opened
-    assert not opened.complaints, "\n".join(opened.complaints)
+    with watched_tab(chromium, both.url) as watched:
+        yield watched
 
 
 def choose(page: Page, shown: str, wanted: str) -> None:

@@ -13,7 +13,7 @@ from eucentric_models.fewshot import open_encoder
 
 from ..flows.recorded_session import register_arrays
 from ..models.fewshot.scenes import CHIP_PX, FILM, FRINGES, LATTICE, scene, support_of
-from .browser import Tab, opened_tab, serious_faults
+from .browser import Tab, serious_faults, watched_tab
 from .running_site import RunningSite
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -44,10 +44,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
 
 @pytest.fixture
 def tab(chromium: Browser, site: RunningSite) -> Iterator[Tab]:
-    with opened_tab(chromium, site.url) as opened:
-        opened.page.set_default_timeout(_SLOW_MS)
-        yield opened
-    assert not opened.complaints, "\n".join(opened.complaints)
+    with watched_tab(chromium, site.url, patience_ms=_SLOW_MS) as watched:
+        yield watched
 
 
 def test_an_image_of_a_session_is_chosen_labelled_and_found_again_by_its_set(tab: Tab) -> None:

@@ -16,7 +16,7 @@ from eucentric_model_registry.support_sets import NewSupportSet, support_set_sto
 from eucentric_models.fewshot import open_encoder
 
 from ..models.fewshot.scenes import FILM, LATTICE, scene, support_of
-from .browser import Tab, opened_tab, serious_faults
+from .browser import Tab, serious_faults, watched_tab
 from .running_site import scanning
 from .studio.chips_site import CHIP_PX, COLUMNS, ROWS, ChipsSite, write_textures
 
@@ -43,10 +43,8 @@ def textures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tab(chromium: Browser, site: ChipsSite) -> Iterator[Tab]:
-    with opened_tab(chromium, site.url) as opened:
-        opened.page.set_default_timeout(_SLOW_MS)
-        yield opened
-    assert not opened.complaints, "\n".join(opened.complaints)
+    with watched_tab(chromium, site.url, patience_ms=_SLOW_MS) as watched:
+        yield watched
 
 
 def bring(page: Page, textures: Path) -> Locator:

@@ -31,7 +31,7 @@ from eucentric_model_registry import (
 )
 
 from ..models.fewshot.scenes import chips_draft
-from .browser import Tab, opened_tab
+from .browser import Tab, watched_tab
 from .stand_in import eventually
 from .studio.chips_site import LINEAGE
 
@@ -94,10 +94,9 @@ def promote_first(site: PracticeSite, folder: Path) -> None:
 
 @pytest.fixture
 def tab(chromium: Browser, site: PracticeSite) -> Iterator[Tab]:
-    with opened_tab(chromium, f"http://127.0.0.1:{site.settings.dashboard.port}") as opened:
-        opened.page.set_default_timeout(_LONG_MS)
-        yield opened
-    assert not opened.complaints, "\n".join(opened.complaints)
+    url = f"http://127.0.0.1:{site.settings.dashboard.port}"
+    with watched_tab(chromium, url, patience_ms=_LONG_MS) as watched:
+        yield watched
 
 
 def go(page: Page, title: str) -> None:

@@ -6,7 +6,7 @@ from ._desk import DataDesk
 from ._door import DataDoor, DoorAdmission
 from ._link import DataLink
 from ._outbox import EventOutbox
-from ._report import DataReport, describe_data, describe_silence, duration
+from ._report import DataReport, describe_data, describe_silence, duration, shipping_troubles
 from ._shipping import RetryStuck, ShippingReport, size_of_open_shards
 from ._supervisor import DATA_SERVICE, DataProcess
 
@@ -24,5 +24,6 @@ __all__ = [
     "describe_data",
     "describe_silence",
     "duration",
+    "shipping_troubles",
     "size_of_open_shards",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import JsonValue
@@ -11,10 +11,17 @@ from pydantic import JsonValue
 from eucentric_core import FrozenModel
 from eucentric_core.transport import DataServer, DataServerStatus, Pacer, PacerStatus
 
-from ..recording import Journal, Recorder, RecorderStatus, RecoveryReport
+from ..recording import Journal, Recorder, RecorderStatus, RecoveryReport, ShipperStatus
 from ._desk import DataDesk
 
-__all__ = ["DataReport", "describe_data", "describe_silence", "duration", "register_report"]
+__all__ = [
+    "DataReport",
+    "describe_data",
+    "describe_silence",
+    "duration",
+    "register_report",
+    "shipping_troubles",
+]
 
 _SILENT_S = 3.0
 _NO_RECEIPT_S = 120.0
@@ -98,6 +105,16 @@ def describe_silence(shipper: Mapping[str, Any]) -> str | None:
         f"no receipt for {shipper['awaiting_receipt']} shards for {duration(silent_s)}; "
         "check that the repository's service runs on this root"
     )
+
+
+def shipping_troubles(status: ShipperStatus) -> Iterator[tuple[str, str]]:
+    """What keeps shards from arriving, as names and values for people; nothing while all is well."""
+    if status.outage_s is not None:
+        yield "nothing arrives since", duration(status.outage_s)
+    if (silence := describe_silence(status.model_dump())) is not None:
+        yield "no receipt", silence
+    if status.error is not None:
+        yield "because", f"{status.error.what} Next: {status.error.next_step}"
 
 
 def duration(seconds: float) -> str:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["GivingUp", "HopelessError"]
 
+_HOPELESS_ROUNDS = 2
+"""After so many times all blocks in a row of which no worker came, no more are tried."""
+
 
 class HopelessError(Exception):
     """No worker will come."""
@@ -40,7 +43,7 @@ class GivingUp:
             if block in connected:
                 break
             barren.append(status[block])
-        if len(barren) >= self._pool.hopeless_blocks:
+        if len(barren) >= _HOPELESS_ROUNDS * self._pool.blocks_at_once:
             said = next((block.message for block in barren if block.message), None)
             why = said or f"{len(barren)} in a row ended before a worker came up"
             workers.set_bad_state_and_fail_all(HopelessError(why))

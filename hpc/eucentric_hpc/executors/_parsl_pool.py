@@ -23,7 +23,7 @@ class Pool:
         container: words of a command that runs what follows it.
         grace_s: how long workers have for their checkpoints once the job is told to stop.
         heartbeat_s: time between two signs of life.
-        hopeless_blocks: this many blocks in a row of which no worker came, and no more are tried.
+        blocks_at_once: that run side by side, at most.
         keeps_a_block: one that ended before a worker came is replaced also while no task waits.
         too_late: says that waiting for a block is over, None while it is not.
     """
@@ -36,6 +36,6 @@ class Pool:
     python: str = sys.executable
     container: Sequence[str] = ()
     heartbeat_s: int = 2
-    hopeless_blocks: int = 2
+    blocks_at_once: int = 1
     keeps_a_block: bool = False
     too_late: Callable[[], str | None] = lambda: None

@@ -30,7 +30,6 @@ __all__ = ["parsl_slurm"]
 _log = logging.getLogger(__name__)
 
 _MARGIN_S = 2.0
-_HOPELESS_ROUNDS = 2
 _POLL_S = 0.05
 
 
@@ -67,7 +66,7 @@ def parsl_slurm(settings: HpcSettings, run_dir: Path) -> Iterator[ComputeExecuto
         python=site.python or sys.executable,
         container=site.container_words,
         heartbeat_s=slurm.heartbeat_s,
-        hopeless_blocks=_HOPELESS_ROUNDS * slurm.jobs,
+        blocks_at_once=slurm.jobs,
         too_late=too_late,
     )
     try:

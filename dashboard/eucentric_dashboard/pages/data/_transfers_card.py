@@ -8,7 +8,7 @@ from contextlib import closing
 from nicegui import ui
 from pydantic import ValidationError
 
-from eucentric_agents.data import ShippingReport, describe_silence, duration
+from eucentric_agents.data import ShippingReport, duration, shipping_troubles
 from eucentric_core import Settings
 from eucentric_core.transport import PyroControlClient
 
@@ -59,12 +59,7 @@ def transfer_facts(report: ShippingReport) -> Iterator[tuple[str, str]]:
     yield "hash confirmed by the repository", str(status.confirmed)
     if status.last_success_utc is not None:
         yield "last success", f"{status.last_success_utc:%Y-%m-%d %H:%M:%S} UTC"
-    if status.outage_s is not None:
-        yield "nothing arrives since", duration(status.outage_s)
-    if (silence := describe_silence(status.model_dump())) is not None:
-        yield "no receipt", silence
-    if status.error is not None:
-        yield "because", f"{status.error.what} Next: {status.error.next_step}"
+    yield from shipping_troubles(status)
 
 
 class TransfersCard:

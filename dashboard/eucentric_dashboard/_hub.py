@@ -52,6 +52,7 @@ class LiveFigures:
     latency_p50_s: float | None
     latency_p99_s: float | None
     last_answer: CoursePoint | None
+    edge_behind_s: float | None = None
 
 
 class LiveHub:
@@ -204,6 +205,7 @@ class LiveHub:
                 latency_p50_s=latency_s[0] if latency_s else None,
                 latency_p99_s=latency_s[1] if latency_s else None,
                 last_answer=self._join.course[-1] if self._join.course else None,
+                edge_behind_s=self._join.behind_s(now_s=now_s),
             )
 
     def _follow(self, source: StreamSubscriber) -> None:

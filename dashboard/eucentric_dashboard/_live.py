@@ -25,6 +25,8 @@ MAX_KEPT_FRAMES = 64
 MAX_KEPT_BYTES = 256 << 20
 MAX_BEHIND_S = 2.0
 """An answered frame is shown until it is this much older than the newest; then the newest is shown bare."""
+MAX_BEHIND_ANSWERS = 3
+"""Where the edge takes long, it is shown for as long as so many answers take: one is made while the next waits."""
 
 _RATE_FRAMES = 64
 _RATE_WINDOW_S = 4.0
@@ -139,7 +141,23 @@ class LiveJoin:
         wanted = self._complete if with_uncertainty else self._answered
         if wanted is None or self._newest is None:
             return self._newest
-        return wanted if self._newest.arrived_s - wanted.arrived_s <= MAX_BEHIND_S else self._newest
+        is_behind = self._newest.arrived_s - wanted.arrived_s > _allowed_behind_s(wanted)
+        return self._newest if is_behind else wanted
+
+    def behind_s(self, *, now_s: float) -> float | None:
+        """For how long a frame has waited for its answer (s), if that is too long for the edge to be followed.
+
+        Of a long queue only the end is known, so it may be longer. None before the first answer.
+        """
+        answered = self._answered
+        if answered is None:
+            return None
+        pictures = (entry.picture for entry in self._entries.values())
+        waiting = (one for one in pictures if one is not None and one.version > answered.version)
+        first = next(waiting, None)
+        if first is None or now_s - first.arrived_s <= _allowed_behind_s(answered):
+            return None
+        return now_s - first.arrived_s
 
     def find(self, version: int) -> Picture | None:
         """A picture that is still kept."""
@@ -206,6 +224,10 @@ class LiveJoin:
                 self._kept_bytes -= entry.deviation.nbytes
             if entry.class_map is not None:
                 self._kept_bytes -= entry.class_map[1].nbytes
+
+
+def _allowed_behind_s(answered: Picture) -> float:
+    return max(MAX_BEHIND_S, MAX_BEHIND_ANSWERS * answered.latency_s)
 
 
 def _point(

@@ -48,6 +48,12 @@ class Picture:
             return self.answer.pixel_size_m if self.answer else None
 
     @property
+    def latency_s(self) -> float:
+        """How long the edge took for its answer (s); 0 while there is none."""
+        header = self.answer or self.class_map_header
+        return header.latency_s if header else 0.0
+
+    @property
     def counts(self) -> tuple[tuple[str, int], ...]:
         """Class names and how many detections each has; empty while there is no answer."""
         if self.answer is None or self.rows is None:

@@ -38,6 +38,8 @@ __all__ = ["FrameWorker"]
 
 _POLL_S = 0.2
 _CREDIT_FRAMES = 8
+_MAX_WAIT_S = 1.0
+"""An answer is of use while the instrument is still about where it was; a slow edge takes fewer frames at a time."""
 
 _log = logging.getLogger(__name__)
 
@@ -122,6 +124,7 @@ class FrameWorker:
             streams=[self._settings.source_stream],
             mode="lossless" if self._settings.frames == "every" else "newest",
             credit=_CREDIT_FRAMES,
+            window_s=_MAX_WAIT_S,
             context=self._context,
             access=self._access,
         ) as subscriber:

@@ -53,6 +53,14 @@ def receive_frame(subscriber: StreamSubscriber) -> Frame:
     return message.frame()
 
 
+def receive_until_no_more_comes(subscriber: StreamSubscriber) -> list[int]:
+    """Sequence numbers of what comes without an acknowledgement."""
+    came = []
+    while (message := subscriber.receive(0.5)) is not None:
+        came.append(message.frame().header.sequence)
+    return came
+
+
 def publish_until_nobody_takes_more(publisher: StreamPublisher, frames: list[Frame]) -> int:
     """How many of the frames were taken."""
     for taken, frame in enumerate(frames):
@@ -215,6 +223,23 @@ def test_no_more_is_sent_than_was_acknowledged(
         assert subscriber.receive(0.3) is None
         subscriber.acknowledge(100)  # two are owed, whatever is claimed
         assert [receive_frame(subscriber).header.sequence for _ in range(2)] == [2, 3]
+
+
+def test_who_takes_long_for_each_message_is_sent_fewer_at_a_time(
+    start_data: Callable[..., DataServer], context: Context, make_frame: Callable[..., Frame]
+) -> None:
+    server = start_data()
+    with (
+        subscribed(server, context, credit=8, window_s=0.1) as subscriber,
+        publishing(server, context) as publisher,
+    ):
+        publish_all(publisher, [make_frame(sequence) for sequence in range(20)])
+        at_first = receive_until_no_more_comes(subscriber)
+        subscriber.acknowledge(len(at_first), at_once=True)
+        afterwards = receive_until_no_more_comes(subscriber)
+
+    assert at_first == list(range(8))
+    assert afterwards == [8]
 
 
 def test_after_a_restart_of_the_server_the_subscription_renews_itself(

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from eucentric_dashboard import LiveJoin
-from eucentric_dashboard._live import COURSE_FRAMES, MAX_BEHIND_S, MAX_KEPT_FRAMES
+from eucentric_dashboard._live import COURSE_FRAMES, MAX_BEHIND_ANSWERS, MAX_BEHIND_S, MAX_KEPT_FRAMES
 
 from .stand_in import answer_of, frame_of, truth_of, uncertainty_of
 
@@ -36,6 +36,39 @@ def test_when_the_edge_falls_behind_the_newest_frame_is_shown_without_detections
     assert shown is not None
     assert shown.frame.header.sequence == 2
     assert shown.counts == ()
+
+
+def test_an_edge_that_takes_long_for_each_frame_is_not_taken_for_one_that_fell_behind() -> None:
+    join = LiveJoin()
+    join.take_frame(frame_of(1), now_s=0.0)
+    header, rows = answer_of(1)
+    join.take_detections(header.model_copy(update={"latency_s": MAX_BEHIND_S}), rows)
+    join.take_frame(frame_of(2), now_s=MAX_BEHIND_S + 0.1)
+
+    while_it_works = join.choose(with_uncertainty=False)
+    join.take_frame(frame_of(3), now_s=MAX_BEHIND_ANSWERS * MAX_BEHIND_S + 0.1)
+    when_it_is_gone = join.choose(with_uncertainty=False)
+
+    assert while_it_works is not None
+    assert while_it_works.frame.header.sequence == 1
+    assert when_it_is_gone is not None
+    assert when_it_is_gone.frame.header.sequence == 3
+
+
+def test_how_far_the_edge_is_behind_is_how_long_a_frame_has_waited_and_not_how_long_nobody_scanned() -> None:
+    join = LiveJoin()
+    assert join.behind_s(now_s=0.0) is None
+    join.take_frame(frame_of(1), now_s=0.0)
+    join.take_detections(*answer_of(1))
+
+    after_an_hour_s = 3600.0
+    join.take_frame(frame_of(2), now_s=after_an_hour_s)
+    join.take_frame(frame_of(3), now_s=after_an_hour_s + 1)
+
+    assert join.behind_s(now_s=after_an_hour_s + 1) is None
+    assert join.behind_s(now_s=after_an_hour_s + 9) == 9.0
+    join.take_detections(*answer_of(3))
+    assert join.behind_s(now_s=after_an_hour_s + 9) is None
 
 
 @pytest.mark.parametrize("order", list(permutations(["frame", "detections", "uncertainty"])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -101,6 +102,15 @@ def test_an_edge_that_is_gone_does_not_alarm_about_the_acquisition() -> None:
     assert notice.level == "warning"
     assert "without detections" in notice.what
     assert "recording" in notice.safe
+
+
+def test_an_edge_that_cannot_follow_is_said_with_what_to_do_about_it() -> None:
+    (notice,) = said(agent(), replace(figures(0.1), edge_behind_s=84.0))
+
+    assert notice.level == "warning"
+    assert "84 s behind" in notice.what
+    assert "recorded" in notice.safe
+    assert "edge.frames" in notice.next_step
 
 
 def test_a_failed_scan_tells_its_own_story() -> None:

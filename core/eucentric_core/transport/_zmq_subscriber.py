@@ -65,6 +65,8 @@ class StreamSubscriber:
         mode: `lossless` or `newest`, see `SubscriptionMode`.
         credit: messages that may be on their way or unacknowledged at a time, 1 to 512.
         window_bytes: how many bytes of them; of large messages fewer are let come than the credit says.
+        window_s: how long one of them may wait here (s); of messages that take their consumer long fewer are
+            let come, one at least.
         context: ZeroMQ context, by default that of the process.
         expiry_s: silence after which the server counts as gone (s); keep-alives go out five times as often.
         shared_memory: have arrays where they lie, if the server is on this machine. They stay valid for as
@@ -81,6 +83,7 @@ class StreamSubscriber:
         mode: SubscriptionMode,
         credit: int = 16,
         window_bytes: int | None = None,
+        window_s: float | None = None,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
         expiry_s: float = SUBSCRIPTION_EXPIRY_S,
         shared_memory: bool = True,
@@ -94,7 +97,7 @@ class StreamSubscriber:
         self._chunks = ChunkAssembler()
         self._slots = SlotLodger(enabled=shared_memory and is_loopback(host))
         self._credit = credit
-        self._window = CreditWindow(credit, window_bytes)
+        self._window = CreditWindow(credit, window_bytes, window_s)
         self._request = Subscribe(
             generation=1,
             streams=frozenset(streams),
@@ -314,7 +317,7 @@ class StreamSubscriber:
                 acknowledged += int(request)
 
     def _return_credit(self, dealer: zmq.Socket[bytes], acknowledged: int) -> None:
-        given = self._window.acknowledged(acknowledged)
+        given = self._window.acknowledged(acknowledged, now_s=time.monotonic())
         if given > 0:
             say(dealer, Credit(generation=self._request.generation, messages=given))
 
@@ -396,4 +399,4 @@ class StreamSubscriber:
             _log.error("the data service at %s sent more than its credit; a message was dropped", self._where)
             return
         self._taken.append(StreamMessage(stream.decode(), header.bytes, payload, checksum))
-        self._window.received(len(payload.buffer))
+        self._window.received(len(payload.buffer), now_s=self._last_heard)

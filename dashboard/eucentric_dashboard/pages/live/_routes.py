@@ -105,8 +105,8 @@ class _Viewer:
                 told_s = time.monotonic()
                 await asyncio.sleep(max(0.0, began_s + self._interval_s() - told_s))
             elif time.monotonic() - told_s >= _IDLE_S:
-                await self._socket.send_json({"age_s": self._hub.figures().frame_age_s})
                 told_s = time.monotonic()
+                await self._socket.send_json({"age_s": picture and told_s - picture.arrived_s})
             else:
                 await asyncio.sleep(_LOOK_S)
 

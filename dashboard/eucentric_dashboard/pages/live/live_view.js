@@ -26,7 +26,7 @@ export default {
                 :aria-pressed="hidden[index] ? 'false' : 'true'" @click="toggle(index)">
           <span class="ring" :style="{borderColor: colourOf(index)}"></span>{{ entry[0] }} {{ entry[1] }}
         </button>
-        <span v-if="shown && !legend.length" class="muted">no detections for this frame</span>
+        <span v-if="shown && !legend.length" class="muted">no answer of the edge to this frame</span>
         <span class="muted lv-caption">{{ caption }}</span>
       </div>
       <div class="lv-controls">

@@ -31,11 +31,12 @@ install: $(STAMP) ## Create .venv with everything in it (the other targets do so
 demo: $(STAMP) ## Close the loop on this machine: drift, retrain, sign, hot-swap, recover
 	@$(BIN)/eucentric demo $(ARGS)
 
+# File after file as they lie in their folders, so that the servers of a folder end with its last file.
 # Some hold what happens against a clock, and run after the others. Status 5: ARGS left none of that kind.
 # Where ARGS say nothing, only their files are read: reading all of them takes a quarter of a minute.
 test: ALONE = $(if $(ARGS),,$(shell grep -rl --include='test_*.py' 'pytest\.mark\.alone' tests | sort))
 test: $(STAMP) ## Run all tests, with real servers on free ports
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not alone" $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone" $(ARGS) || [ $$? -eq 5 ]
 	@$(BIN)/python -m pytest -m alone $(ALONE) $(ARGS) || [ $$? -eq 5 ]
 
 check: $(STAMP) ## Check format, lint, types and who imports whom

@@ -82,6 +82,12 @@ def make_frame() -> Callable[..., Frame]:
     return build_frame
 
 
+def pytest_collection_finish() -> None:
+    """Let the collector pass over all that was imported to collect the tests: there is ten times more of it."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left_open() -> Iterator[None]:
     """Let what a module left open fail that module, not whichever runs when it is collected."""

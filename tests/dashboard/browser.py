@@ -94,7 +94,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
     """A SIMULATED microscope and a dashboard, both running; nothing scans."""
     site = RunningSite(tmp_path_factory.mktemp("site"))
@@ -106,7 +106,7 @@ def running_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSi
         site.stop_all()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site_with_edge(running_site: RunningSite) -> RunningSite:
     """The same with an edge that serves the shipped model of atomic columns."""
     running_site.start("edge")

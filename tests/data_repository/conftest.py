@@ -117,7 +117,7 @@ class Repository:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def postgres() -> Iterator[Postgres]:
     with running_postgres() as server:
         yield server
@@ -138,7 +138,7 @@ def made_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def made_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same in PostgreSQL: the name of a database to copy."""
     root = tmp_path_factory.mktemp("catalogue")

@@ -45,7 +45,7 @@ def drift_policy(**changes: object) -> Policy:
     return Policy.model_validate({**facts, **changes})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a machine whose ports are all free."""
     home = tmp_path_factory.mktemp("home")
@@ -60,7 +60,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return load_settings(flags={"home": str(home), "hub": hub, "hpc": hpc, **ports}, environment={})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def prefect(site: Settings) -> Iterator[str]:
     """API address of a running Prefect server; clients in this process talk to it."""
     server = prefect_server(site)

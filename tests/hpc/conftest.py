@@ -14,7 +14,7 @@ from ..servers.slurm import Slurm, running_slurm
 from .third_party_package import someone_elses_package, someone_elses_site  # noqa: F401 - fixtures
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def slurm() -> Iterator[Slurm]:
     """A cluster of two virtual nodes, whose commands this process may use."""
     with running_slurm() as cluster, pytest.MonkeyPatch.context() as environment:

@@ -14,7 +14,7 @@ sys.path.insert(0, str(BENCHMARKS))
 from _netlab import LabUnavailableError, NetworkLab, require_lab  # noqa: E402
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab() -> Iterator[NetworkLab]:
     """The network; each test says what its uplink is like."""
     try:

@@ -71,7 +71,7 @@ def home(tmp_path: Path) -> Home:
     return Home(settings, folders)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApartReader]:
     """All tests share the process that reads: it takes longer to start than to read."""
     with ApartReader(tmp_path_factory.mktemp("reader")) as opened:

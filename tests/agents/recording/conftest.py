@@ -105,7 +105,7 @@ class RecordingProcesses:
         self._server.communicate(timeout=10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def recording_processes() -> Iterator[RecordingProcesses]:
     processes = RecordingProcesses()
     yield processes

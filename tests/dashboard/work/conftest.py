@@ -17,7 +17,7 @@ AsPerson = Callable[[str], Tab]
 """Opens a window and logs a person in."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def work_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkSite]:
     """A dashboard; tests that need MLflow, Prefect or the flow service start them."""
     site = WorkSite(tmp_path_factory.mktemp("work"))

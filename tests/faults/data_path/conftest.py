@@ -9,7 +9,7 @@ import pytest
 from .chain import ForkServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def forks() -> Iterator[ForkServer]:
     """Starts services of the data path in processes of their own."""
     server = ForkServer()

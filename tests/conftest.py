@@ -83,7 +83,7 @@ def make_frame() -> Callable[..., Frame]:
 
 
 def pytest_collection_finish() -> None:
-    """Let the collector pass over all that was imported to collect the tests: there is ten times more of it."""
+    """Let the collector pass over all that was imported to collect the tests: it stays to the end."""
     gc.collect()
     gc.freeze()
 

@@ -26,7 +26,7 @@ MAX_KEPT_BYTES = 256 << 20
 MAX_BEHIND_S = 2.0
 """An answered frame is shown until it is this much older than the newest; then the newest is shown bare."""
 MAX_BEHIND_ANSWERS = 3
-"""Where the edge takes long, it is shown for as long as so many answers take: one is made while the next waits."""
+"""Where each answer takes long, it is shown for as long as so many take: one is made while the next waits."""
 
 _RATE_FRAMES = 64
 _RATE_WINDOW_S = 4.0
@@ -145,7 +145,7 @@ class LiveJoin:
         return self._newest if is_behind else wanted
 
     def behind_s(self, *, now_s: float) -> float | None:
-        """For how long a frame has waited for its answer (s), if that is too long for the edge to be followed.
+        """For how long a frame has waited for its answer (s), if that is longer than answered ones are shown.
 
         Of a long queue only the end is known, so it may be longer. None before the first answer.
         """

@@ -156,8 +156,8 @@ def _of_edge(settings: Settings, edge: Reading[str], figures: LiveFigures, *, no
                 f"The answers of the edge are {age_in_words(figures.edge_behind_s)} behind; frames are shown "
                 "without them.",
                 "frames are recorded all the same; drift is noticed later than it begins.",
-                "see what the edge is at (`eucentric edge status`); if it is too slow for this scan, scan slower, "
-                'or let it skip what it cannot follow (`edge.frames = "newest"`).',
+                "see what the edge is at (`eucentric edge status`); if it is too slow for this scan, scan "
+                'slower, or let it skip what it cannot follow (`edge.frames = "newest"`).',
             )
         ]
     return []

@@ -39,7 +39,7 @@ __all__ = ["FrameWorker"]
 _POLL_S = 0.2
 _CREDIT_FRAMES = 8
 _MAX_WAIT_S = 1.0
-"""An answer is of use while the instrument is still about where it was; a slow edge takes fewer frames at a time."""
+"""An answer is of use while the instrument is still about where it was; a slow edge takes fewer at a time."""
 
 _log = logging.getLogger(__name__)
 

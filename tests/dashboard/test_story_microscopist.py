@@ -62,7 +62,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PracticeSite]:
         site = stack.enter_context(
             PracticeSite(
                 *("mlflow", "prefect", "repository", "agent", "edge", "flows", "dashboard"),
-                # By eye: an edge that cannot follow on a loaded machine skips frames, rather than be ever later.
+                # By eye: where the edge cannot follow it skips frames, rather than be later and later.
                 settings={"agent": {"driver": _TWIN}, "edge": {"model": MODEL, "frames": "newest"}},
             )
         )

@@ -19,8 +19,8 @@ class CreditWindow:
     Args:
         credit: most messages.
         window_bytes: most bytes of them, as far as the largest of late tells; None: any.
-        window_s: how long one of them may take from its arrival to its acknowledgement (s), as far as those of
-            late tell; fewer are let come where it takes longer. None: any.
+        window_s: how long one of them may take from its arrival to its acknowledgement (s), as far as those
+            of late tell; fewer are let come where it takes longer. None: any.
     """
 
     def __init__(self, credit: int, window_bytes: int | None, window_s: float | None) -> None:

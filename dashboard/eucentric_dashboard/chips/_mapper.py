@@ -88,7 +88,8 @@ class Mapper:
                 next_step="install 'eucentric[few-shot]' on the hub and start the dashboard again.",
             )
         try:
-            return self._process().submit(work).result(MAP_TIMEOUT_S)
+            asked = self._process().submit(work)
+            return asked.result(MAP_TIMEOUT_S)
         except BrokenProcessPool as error:
             self._forget()
             raise MappingError(
@@ -97,10 +98,11 @@ class Mapper:
                 next_step="try again: a new one is started. If it is lost again, the image may be too large.",
             ) from error
         except TimeoutError as error:
+            asked.cancel()
             raise ServiceUnavailableError(
                 f"A class map took longer than {MAP_TIMEOUT_S:g} s.",
                 safe="what was labelled stays on the page.",
-                next_step="choose larger chips, or wait until this machine has less to do.",
+                next_step="choose larger chips, or try again when this machine has less to do.",
             ) from error
 
     def _process(self) -> ProcessPoolExecutor:

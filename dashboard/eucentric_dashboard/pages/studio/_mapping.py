@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+import math
 import time
+from dataclasses import dataclass
+from typing import Self
 
 from nicegui import ui
 
-from eucentric_core import EucentricError
+from eucentric_core import EucentricError, ServiceUnavailableError
 
 from ...chips import MAP_TIMEOUT_S, shared_mapper
 from ...site import call
 from ._desk import Desk, Work
 from ._map_card import MapCard
 
-__all__ = ["MapKeeper"]
+__all__ = ["MapKeeper", "Refusal"]
 
 _PERIOD_S = 0.05
+_RETRY_S = 10.0
+"""A hub that was too busy may be less so now."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Labels of which no map came, and until when (monotonic seconds) they are not tried again."""
+
+    work: Work
+    until_s: float
+
+    @classmethod
+    def of(cls, work: Work, error: EucentricError, *, now_s: float) -> Self:
+        """What these labels cannot give is not tried again until something else is labelled."""
+        passes = isinstance(error, ServiceUnavailableError)
+        return cls(work, now_s + _RETRY_S if passes else math.inf)
+
+    @property
+    def words(self) -> str:
+        """What is said in place of the map."""
+        return "no map" if math.isinf(self.until_s) else f"no map; tried again in {_RETRY_S:.0f} s"
+
+    def holds_for(self, work: Work, *, now_s: float) -> bool:
+        """Whether these labels are left alone for now."""
+        return work == self.work and now_s < self.until_s
 
 
 class MapKeeper:
@@ -29,7 +57,7 @@ class MapKeeper:
     def __init__(self, desk: Desk, card: MapCard) -> None:
         self._desk = desk
         self._card = card
-        self._refused: Work | None = None
+        self._refusal: Refusal | None = None
         ui.timer(_PERIOD_S, self._keep)
 
     async def _keep(self) -> None:
@@ -38,7 +66,9 @@ class MapKeeper:
             labelling = self._desk.labelling
             self._card.show_state("" if labelling is None else "label more chips")
             return
-        if self._desk.map_is_current or work == self._refused:
+        if self._desk.map_is_current:
+            return
+        if self._refusal is not None and self._refusal.holds_for(work, now_s=time.monotonic()):
             return
         self._card.show_state("computing…")
         started_s = time.perf_counter()
@@ -49,9 +79,8 @@ class MapKeeper:
                 doing="The class map",
             )
         except EucentricError as error:
-            # Not tried again until something else is labelled.
-            self._refused = work
-            self._card.show_state("no map")
+            self._refusal = Refusal.of(work, error, now_s=time.monotonic())
+            self._card.show_state(self._refusal.words)
             self._card.show_problem(error)
             return
         self._card.show_problem(None)

@@ -71,6 +71,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
+def nightly(request: pytest.FixtureRequest) -> None:
+    """Skips what takes minutes and shows more of what other tests show, unless `--nightly` is said."""
+    if not request.config.getoption("--nightly"):
+        pytest.skip("takes minutes: pytest --nightly")
+
+
+@pytest.fixture(scope="session")
 def repository() -> Path:
     """The folder that holds `pyproject.toml`."""
     return REPOSITORY

@@ -233,12 +233,6 @@ def test_a_data_set_that_never_comes_is_said_to_be_missing(hub: Hub) -> None:
 
 
 @pytest.fixture(scope="module")
-def nightly(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--nightly"):
-        pytest.skip("takes minutes: run with --nightly")
-
-
-@pytest.fixture(scope="module")
 def slow_hub(nightly: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """Its frames take as long as their dwell times add up to."""
     hub = Hub(tmp_path_factory.mktemp("slow"), real_time=True)

@@ -26,14 +26,8 @@ from ..transfer.globus_site import Site
 from .hub import running_mlflow
 from .test_closing_the_loop import ACTION, SMALL, AtomsHub
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("nightly")]
 FRAMES = 32
-
-
-@pytest.fixture(autouse=True)
-def _nightly(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--nightly"):
-        pytest.skip("a broker, an endpoint and two trainings: pytest --nightly")
 
 
 @pytest.fixture

@@ -220,6 +220,7 @@ def test_a_training_survives_one_of_each(
     assert any(reason.startswith("queued in Slurm: ") for reason in stage.waited_for)
 
 
+@pytest.mark.usefixtures("nightly")
 @pytest.mark.parametrize("times", [0, 1, 2, 3])
 @pytest.mark.parametrize("fault", ["terminate", "kill", "run_out_of_time", "lose_node"])
 def test_every_fault_several_times(
@@ -229,10 +230,7 @@ def test_every_fault_several_times(
     hub_settings: Settings,
     straight: tuple[bytes, tuple[float, ...]],
     tmp_path: Path,
-    request: pytest.FixtureRequest,
 ) -> None:
-    if not request.config.getoption("--nightly"):
-        pytest.skip("takes half an hour: --nightly")
     stage = Stage(slurm, hub_settings, f"{fault}-{times}", tmp_path)
     ending = stage.train([fault] * times)
     check(stage, ending, straight, [fault] * times, tmp_path / "bundle")

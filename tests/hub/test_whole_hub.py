@@ -48,13 +48,7 @@ kind = "notify"
 blocks = ["custom-webhook/lab"]
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
-
-
-@pytest.fixture(autouse=True)
-def _nightly(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--nightly"):
-        pytest.skip("two minutes of every service twice: pytest --nightly")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400), pytest.mark.usefixtures("nightly")]
 
 
 @pytest.fixture

@@ -162,10 +162,8 @@ class SystemdMachine:
 
 
 @pytest.fixture
-def systemd_machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SystemdMachine]:
+def systemd_machine(nightly: None, tmp_path: Path) -> Iterator[SystemdMachine]:
     """A machine that runs; skips by day, and where none can be had."""
-    if not request.config.getoption("--nightly"):
-        pytest.skip("boots a machine with systemd: pytest --nightly")
     if reason := _why_no_machine():
         pytest.skip(reason)
     with _running_machine(tmp_path / "machine") as made:

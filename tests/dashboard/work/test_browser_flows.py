@@ -16,10 +16,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def flows(work_site: WorkSite, request: pytest.FixtureRequest) -> WorkSite:
+def flows(nightly: None, work_site: WorkSite) -> WorkSite:
     """The same with Prefect and the flow service."""
-    if not request.config.getoption("--nightly"):
-        pytest.skip("a minute of Prefect and the flow service: pytest --nightly")
     work_site.start("prefect")
     work_site.start("flows")
     return work_site

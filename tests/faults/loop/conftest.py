@@ -13,9 +13,3 @@ from ...loop_site import LoopSite, loop_site
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopSite]:
     with loop_site(tmp_path_factory.mktemp("loop")) as opened:
         yield opened
-
-
-@pytest.fixture(scope="module")
-def nightly(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--nightly"):
-        pytest.skip("takes minutes: run with --nightly")

@@ -37,8 +37,9 @@ def test_every_package_is_typed_and_every_role_has_its_page(package_folders: lis
     assert [folder.parent for folder in package_folders if not (folder.parent / "README.md").is_file()] == []
 
 
-def test_folders_of_tests_are_no_packages_so_that_two_files_may_share_a_name(repository: Path) -> None:
+def test_a_folder_of_tests_is_a_package_so_that_what_its_conftest_starts_ends_with_it(
+    repository: Path,
+) -> None:
     tests = repository / "tests"
-    packages = {str(path.relative_to(tests)) for path in tests.rglob("__init__.py")}
-    # The top one is a package, before one of that name that globus-compute-endpoint installs.
-    assert {name for name in packages if "third_party" not in name} == {"__init__.py"}
+    with_tests = {path.parent for path in tests.rglob("test_*.py")} | {tests}
+    assert {folder for folder in with_tests if not (folder / "__init__.py").is_file()} == set()

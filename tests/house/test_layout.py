@@ -37,7 +37,7 @@ def test_every_package_is_typed_and_every_role_has_its_page(package_folders: lis
     assert [folder.parent for folder in package_folders if not (folder.parent / "README.md").is_file()] == []
 
 
-def test_a_folder_of_tests_is_a_package_so_that_what_its_conftest_starts_ends_with_it(
+def test_a_folder_of_tests_is_a_package_so_that_what_it_starts_ends_with_it(
     repository: Path,
 ) -> None:
     tests = repository / "tests"

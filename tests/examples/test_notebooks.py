@@ -64,7 +64,7 @@ CASES = {
             "rolled_back: version 1 by ada",
         ),
         pictures=2,
-        parameters={"frame_px": 128, "chip_px": 8},
+        parameters={"frame_px": 128, "chip_px": 16},
     ),
     "read_back": Case(
         shows=("SIMULATED", "practice.series", "complete", "4 of 4 frames", "nanometer", "identical"),

@@ -106,7 +106,8 @@ class _Viewer:
                 await asyncio.sleep(max(0.0, began_s + self._interval_s() - told_s))
             elif time.monotonic() - told_s >= _IDLE_S:
                 told_s = time.monotonic()
-                await self._socket.send_json({"age_s": picture and told_s - picture.arrived_s})
+                age_s = None if picture is None else told_s - picture.arrived_s
+                await self._socket.send_json({"age_s": age_s})
             else:
                 await asyncio.sleep(_LOOK_S)
 

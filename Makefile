@@ -6,10 +6,7 @@
 
 PYTHON ?= python3
 ARGS ?=
-# One more than there are cores, because many tests wait for a server, if there are 4 GB for each; four at most.
-TEST_WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); \
-	fit=$$(awk '/^MemTotal/ { print int($$2 / 4000000) }' /proc/meminfo 2>/dev/null || echo 4); \
-	printf '%s\n' 4 $$((n + 1)) $$((fit > 1 ? fit : 1)) | sort -n | head -n 1)
+TEST_WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); echo $$((n > 4 ? 4 : n)))
 TORCH_PIP_ARGS ?=
 
 VENV := .venv

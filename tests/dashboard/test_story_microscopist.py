@@ -45,7 +45,7 @@ RECORDED = 8
 """Frames of an earlier session: the least that a retraining gathers."""
 _LONG_MS = 300_000
 _TWIN = {"material": "gold_on_carbon", "seed": 4, "specimen": {"extent_m": 4e-6}}
-_SCAN = ScanStream(height_px=SIDE_PX, width_px=SIDE_PX, dwell_time_s=4e-6, max_frames_per_s=2)
+_SCAN = ScanStream(height_px=SIDE_PX, width_px=SIDE_PX, dwell_time_s=4e-6, max_frames_per_s=1)
 _COLOUR_OF_CHIP = """([row, column, columns]) => {
   const side = 16, copy = new OffscreenCanvas(columns * side, columns * side).getContext("2d");
   copy.drawImage(document.querySelector(".lv-stage canvas"), 0, 0, columns * side, columns * side);

@@ -7,16 +7,10 @@ from eucentric_core.transport._zmq_window import CreditWindow
 
 def granted_after(window: CreditWindow, *, messages: int, each_takes_s: float, n_bytes: int = 1) -> int:
     """What is granted once so many were received and acknowledged, one after the other in one queue."""
-    now_s, sent = 0.0, 0
-    arrived = 0
-    while sent < messages:
-        for _ in range(window.granted - arrived):
-            window.received(n_bytes, now_s=now_s)
-            arrived += 1
-        now_s += each_takes_s
-        window.acknowledged(1, now_s=now_s)
-        arrived -= 1
-        sent += 1
+    for dealt_with in range(messages):
+        for _ in range(window.room):
+            window.received(n_bytes, now_s=dealt_with * each_takes_s)
+        window.acknowledged(1, now_s=(dealt_with + 1) * each_takes_s)
     return window.granted
 
 

@@ -26,15 +26,7 @@ from ._zmq_dealer import open_dealer, say
 from ._zmq_lodger import SlotLodger
 from ._zmq_message import Payload, StreamMessage
 from ._zmq_parts import receive_parts
-from ._zmq_protocol import (
-    MAX_CREDIT,
-    ChunkTaken,
-    Credit,
-    Drain,
-    KeepAlive,
-    Subscribe,
-    Unsubscribe,
-)
+from ._zmq_protocol import MAX_CREDIT, ChunkTaken, Credit, Drain, KeepAlive, Subscribe, Unsubscribe
 from ._zmq_server import SUBSCRIPTION_EXPIRY_S
 from ._zmq_window import CreditWindow
 

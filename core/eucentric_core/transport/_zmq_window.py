@@ -28,7 +28,7 @@ class CreditWindow:
         self._window_bytes = window_bytes
         self._window_s = window_s
         self._largest_bytes = 0
-        self._in_time = credit
+        self._in_time = credit  # and never above it
         self._arrived_s: deque[float] = deque()
         self.granted = credit if window_bytes is None else min(credit, _FIRST_CREDIT)
         """Messages that the server may have sent without an acknowledgement."""
@@ -69,7 +69,7 @@ class CreditWindow:
 
     @property
     def _messages(self) -> int:
-        return min(self._credit, self._in_time, self._in_bytes)
+        return min(self._in_time, self._in_bytes)
 
     @property
     def _in_bytes(self) -> int:

@@ -8,7 +8,7 @@ from eucentric_core import DataFormatError, EucentricError, ServiceUnavailableEr
 from eucentric_dashboard.chips import StudioImage
 from eucentric_dashboard.pages.studio._desk import Desk, Work
 from eucentric_dashboard.pages.studio._labels import Paint, Regrid
-from eucentric_dashboard.pages.studio._mapping import Refusal
+from eucentric_dashboard.pages.studio._refusal import Refusal
 from eucentric_model_registry.support_sets import ImageOrigin
 
 HOUR_S = 3600.0

@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import dataclass
-from typing import Self
 
 from nicegui import ui
 
-from eucentric_core import EucentricError, ServiceUnavailableError
+from eucentric_core import EucentricError
 
 from ...chips import MAP_TIMEOUT_S, shared_mapper
 from ...site import call
-from ._desk import Desk, Work
+from ._desk import Desk
 from ._map_card import MapCard
+from ._refusal import Refusal
 
-__all__ = ["MapKeeper", "Refusal"]
+__all__ = ["MapKeeper"]
 
 _PERIOD_S = 0.05
-_RETRY_S = 10.0
-"""A hub that was too busy may be less so now."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Labels of which no map came, and until when (monotonic seconds) they are not tried again."""
-
-    work: Work
-    until_s: float
-
-    @classmethod
-    def of(cls, work: Work, error: EucentricError, *, now_s: float) -> Self:
-        """What these labels cannot give is not tried again until something else is labelled."""
-        passes = isinstance(error, ServiceUnavailableError)
-        return cls(work, now_s + _RETRY_S if passes else math.inf)
-
-    @property
-    def words(self) -> str:
-        """What is said in place of the map."""
-        return "no map" if math.isinf(self.until_s) else f"no map; tried again in {_RETRY_S:.0f} s"
-
-    def holds_for(self, work: Work, *, now_s: float) -> bool:
-        """Whether these labels are left alone for now."""
-        return work == self.work and now_s < self.until_s
 
 
 class MapKeeper:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import time
 from collections.abc import Callable
@@ -12,6 +11,8 @@ from typing import Any
 
 import h5py
 import numpy as np
+
+from eucentric_transfer._chunk_memory import lend_memory
 
 __all__ = ["GROUP_BYTES", "WAYS", "Pool", "timed", "write_h5py"]
 
@@ -23,7 +24,8 @@ _Array = np.ndarray[Any, np.dtype[np.uint16]]
 
 
 class Pool:
-    """A few frames that are written again and again, in memory that may be written past the page cache.
+    """A few frames that are written again and again, in memory that may be written past the page cache: in
+    huge pages, where there are any, because a disk takes fewer and larger pieces faster.
 
     Args:
         arrays: uint16, all of one shape; their length a multiple of 4096 bytes.
@@ -34,7 +36,7 @@ class Pool:
         self.frames = frames
         self.arrays: list[_Array] = []
         for array in arrays:
-            memory = np.frombuffer(mmap.mmap(-1, array.nbytes), np.uint16).reshape(array.shape)
+            memory = lend_memory(array.nbytes).view(np.uint16).reshape(array.shape)
             memory[:] = array
             self.arrays.append(memory)
 

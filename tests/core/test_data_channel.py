@@ -242,6 +242,15 @@ def test_who_takes_long_for_each_message_is_sent_fewer_at_a_time(
     assert afterwards == [8]
 
 
+def test_who_waits_for_a_message_can_be_woken(start_data: Callable[[], DataServer], context: Context) -> None:
+    with subscribed(start_data(), context) as subscriber, ThreadPoolExecutor(1) as other:
+        waiting = other.submit(subscriber.receive, 60.0)
+        subscriber.wake()
+        assert waiting.result(timeout=20) is None
+        subscriber.wake()
+        assert subscriber.receive(60.0) is None, "also who comes only then"
+
+
 def test_after_a_restart_of_the_server_the_subscription_renews_itself(
     start_data: Callable[..., DataServer], context: Context, make_frame: Callable[..., Frame]
 ) -> None:

@@ -1,14 +1,22 @@
-"""Memory of chunks: aligned, used again once nobody refers to it, and never before."""
+"""Memory of chunks: aligned, in huge pages, used again once nobody refers to it, and never before."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from eucentric_transfer import _shard_codec, store_array
 from eucentric_transfer._blosc2_library import compress_by_package, thread_compressor
-from eucentric_transfer._chunk_memory import BLOCK_BYTES, lend_memory
-from eucentric_transfer._direct import address_of
+from eucentric_transfer._chunk_memory import (
+    BLOCK_BYTES,
+    address_of,
+    has_huge_pages,
+    is_lent,
+    lend_memory,
+)
 
 ODD_BYTES = 7 * BLOCK_BYTES + 1
 """A length that nothing else here has."""
@@ -28,6 +36,33 @@ def test_memory_is_used_again_when_the_last_view_is_gone() -> None:
     assert address_of(other.data) != address, "a view still refers to it"
     del view
     assert address_of(lend_memory(ODD_BYTES).data) == address
+
+
+def test_pieces_that_are_lent_at_a_time_share_no_byte() -> None:
+    pieces = [lend_memory(ODD_BYTES + BLOCK_BYTES) for _ in range(5000)]
+    begins = sorted(address_of(piece.data) for piece in pieces)
+    assert min(np.diff(begins)) >= pieces[0].nbytes
+    assert all(is_lent(begin) for begin in begins)
+    assert not is_lent(address_of(bytes(ODD_BYTES)))
+
+
+def test_what_is_lent_lies_in_huge_pages() -> None:
+    if not has_huge_pages():
+        pytest.skip("this system has no huge pages for who asks")
+    memory = lend_memory(32 << 20)
+    memory[:] = 1
+    assert huge_pages_kib(address_of(memory.data)) >= 16 << 10, "most of 32 MiB"
+
+
+def huge_pages_kib(address: int) -> int:
+    """KiB of the mapping of an address that lie in huge pages."""
+    found = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if bounds := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+            found = int(bounds[1], 16) <= address < int(bounds[2], 16)
+        elif found and line.startswith("AnonHugePages:"):
+            return int(line.split()[1])
+    return 0
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])

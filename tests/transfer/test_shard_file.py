@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eucentric_transfer._chunk_memory import lend_memory
+from eucentric_transfer._chunk_memory import has_huge_pages, lend_memory
 from eucentric_transfer._direct import BLOCK_BYTES, DIRECT_FROM_BYTES
 from eucentric_transfer._shard_file import ShardFile
 
@@ -75,13 +76,18 @@ def steps_of(seed: int) -> list[Step]:
     return steps
 
 
+@pytest.mark.parametrize("staged", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_file_holds_what_was_written_in_its_order(file: ShardFile, path: Path, seed: int) -> None:
+def test_the_file_holds_what_was_written_in_its_order(
+    file: ShardFile, path: Path, seed: int, staged: bool
+) -> None:
     expected = bytearray()
     for number, (offset, content, chunk) in enumerate(steps_of(seed)):
         write(file, offset, content, chunk=chunk)
         expected.extend(bytes(max(0, offset + len(content) - len(expected))))
         expected[offset : offset + len(content)] = content
+        if staged and number % 2:
+            file.stage_chunks()
         if number % 5 == 4:
             file.write_chunks()
     file.truncate(len(expected))
@@ -121,6 +127,18 @@ def test_chunks_are_written_from_where_they_lie_or_through_a_buffer(file: ShardF
     content = path.read_bytes()
     for offset, chunk in zip(offsets, chunks, strict=True):
         assert content[offset : offset + len(chunk)] == bytes(chunk)
+
+
+def test_a_staged_chunk_is_written_as_it_was_when_it_was_staged(file: ShardFile, path: Path) -> None:
+    if not (has_huge_pages() and hasattr(os, "O_DIRECT")):
+        pytest.skip("nothing is staged here")
+    memory = mmap.mmap(-1, LARGE_BYTES)
+    memory[:] = before = noise(8, LARGE_BYTES)
+    write(file, BLOCK_BYTES, memoryview(memory), chunk=True)
+    file.stage_chunks()
+    memory[:] = bytes(LARGE_BYTES)
+    file.write_chunks()
+    assert path.read_bytes()[BLOCK_BYTES:] == before
 
 
 def test_a_chunk_in_a_gap_leaves_alone_what_lies_behind_it(file: ShardFile, path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ._chunk_memory import BLOCK_BYTES, lend_memory, whole_blocks
+from ._chunk_memory import BLOCK_BYTES, address_of, lend_memory, whole_blocks
 
 __all__ = ["BLOCK_BYTES", "DIRECT_FROM_BYTES", "DirectFile", "address_of", "in_blocks", "whole_blocks"]
 
@@ -32,11 +32,6 @@ _REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
 _Buffer = bytes | memoryview
 
 _log = logging.getLogger(__name__)
-
-
-def address_of(buffer: _Buffer) -> int:
-    """Where a buffer lies in memory."""
-    return int(np.frombuffer(buffer, np.uint8).__array_interface__["data"][0])
 
 
 def in_blocks(offset: int, chunks: Sequence[_Buffer]) -> Iterator[tuple[int, list[memoryview]]]:

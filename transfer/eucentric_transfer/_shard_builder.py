@@ -187,6 +187,10 @@ class ShardBuilder:
         """How much was added so far, for `write_chunks`. For the thread that adds."""
         return self._disk.known
 
+    def stage_chunks(self) -> None:
+        """Prepare chunks that were added for the disk, before `write_chunks`. For the thread that adds."""
+        self._disk.stage_chunks()
+
     def write_chunks(self, placed: int | None = None) -> None:
         """Write chunks that were added. Any thread, also beside what else is called.
 

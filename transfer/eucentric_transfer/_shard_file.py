@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ._chunk_memory import lend_memory
+from ._chunk_memory import has_huge_pages, is_lent, lend_memory
 from ._direct import BLOCK_BYTES, DIRECT_FROM_BYTES, DirectFile, address_of, in_blocks, whole_blocks
+from ._staging import STAGED_BYTES, stage
 
 __all__ = ["ShardFile"]
 
@@ -44,6 +45,13 @@ class _Waiting(NamedTuple):
     @property
     def end(self) -> int:
         return self.offset + len(self.buffer)
+
+    @property
+    def can_be_staged(self) -> bool:
+        """Whether it is whole blocks in ordinary memory."""
+        size_bytes = len(self.buffer)
+        fits = size_bytes == whole_blocks(size_bytes) <= STAGED_BYTES
+        return self.alone and fits and not is_lent(address_of(self.buffer))
 
 
 class ShardFile(io.RawIOBase):
@@ -74,6 +82,7 @@ class ShardFile(io.RawIOBase):
         self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
         self._begun = 0
+        self._staged = 0
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._abandoned = False
@@ -98,6 +107,25 @@ class ShardFile(io.RawIOBase):
         """How many parts of the file were ever handed over, see `write_chunks`."""
         with self._lock:
             return self._begun + len(self._waiting)
+
+    def stage_chunks(self) -> None:
+        """Copy chunks that wait to where the disk takes them faster, if there is such a place.
+
+        For the thread that HDF5's calls come from, before others may write them.
+        """
+        if not (has_huge_pages() and self._direct.is_open):
+            return
+        with self._lock:
+            first = max(self._staged, self._begun)
+            waiting = self._waiting[first - self._begun :]
+            self._staged = first + len(waiting)
+        chosen = [number for number, part in enumerate(waiting) if part.can_be_staged]
+        copies = stage([waiting[number].buffer for number in chosen])
+        with self._lock:
+            for number, copy in zip(chosen, copies, strict=True):
+                index = first + number - self._begun
+                if index >= 0:
+                    self._waiting[index] = self._waiting[index]._replace(buffer=copy)
 
     def write_chunks(self, known: int | None = None) -> None:
         """Write what waits. Any thread; one waits for the other.

@@ -1,4 +1,4 @@
-"""Making frames durable beside the thread that records: each step in a thread of its own."""
+"""Making frames durable beside the thread that records."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ class Commit:
         """This one and others as one."""
         return Commit((*(future for other in others for future in other._futures), *self._futures))
 
+    def when_done(self, call: Callable[[], None]) -> None:
+        """Have something called once it is decided, from whatever thread decides it; at once if it is."""
+        for future in self._futures:
+            future.add_done_callback(lambda _: call())
+
     def wait(self) -> None:
         """Wait until the frames are durable.
 
@@ -52,18 +57,16 @@ class Commit:
 
 
 class Committer:
-    """Four threads: one gives frames their places in their shards, one writes, one flushes what was written,
-    one writes and flushes the records that vouch for it; each in order.
+    """Two threads: one gives frames their places in their shards; one writes them, flushes them, and writes
+    and flushes the records that vouch for them. Both in order.
 
-    Every flush waits for what the disk is taking just then. So the flush of a group's records runs beside
-    that of the next group's frames, which a file system commits together.
+    Every flush waits for what the disk has been given by then. So the next group is written when this one's
+    records are flushed, which is then the matter of a moment.
     """
 
     def __init__(self) -> None:
         self._placer = ThreadPoolExecutor(1, thread_name_prefix="placer")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
-        self._flusher = ThreadPoolExecutor(1, thread_name_prefix="flusher")
-        self._voucher = ThreadPoolExecutor(1, thread_name_prefix="voucher")
         self._last: Future[None] | None = None
         self._decided_s = -_PAUSE_S
 
@@ -77,21 +80,19 @@ class Committer:
         """Make these frames durable."""
         parts = [_Part(segment, batch) for segment, batch in batches]
         placed = self._placer.submit(_each, parts, _place)
-        written = self._writer.submit(_each, parts, _write, placed)
-        flushed = self._flusher.submit(_each, parts, _flush_chunks, written)
-        self._last = self._voucher.submit(self._vouch, parts, flushed)
+        self._last = self._writer.submit(self._make_durable, parts, placed)
         return Commit((self._last,))
 
-    def _vouch(self, parts: Sequence[_Part], flushed: Future[None]) -> None:
+    def _make_durable(self, parts: Sequence[_Part], placed: Future[None]) -> None:
         try:
-            _vouch(parts, flushed)
+            _make_durable(parts, placed)
         finally:
             if parts:
                 self._decided_s = time.monotonic()
 
     def close(self) -> None:
         """End when everything is decided."""
-        for threads in (self._placer, self._writer, self._flusher, self._voucher):
+        for threads in (self._placer, self._writer):
             threads.shutdown()
 
 
@@ -116,10 +117,8 @@ def _flush_records(part: _Part) -> None:
     part.segment.flush_records(part.records)
 
 
-def _each(parts: Sequence[_Part], step: Callable[[_Part], None], before: Future[None] | None = None) -> None:
+def _each(parts: Sequence[_Part], step: Callable[[_Part], None]) -> None:
     """Take a step with every part that has not failed: the others' frames have to be decided, too."""
-    if before is not None:
-        before.result()
     for part in parts:
         if part.error is None:
             try:
@@ -128,12 +127,13 @@ def _each(parts: Sequence[_Part], step: Callable[[_Part], None], before: Future[
                 part.error = error
 
 
-def _vouch(parts: Sequence[_Part], flushed: Future[None]) -> None:
+def _make_durable(parts: Sequence[_Part], placed: Future[None]) -> None:
     try:
+        placed.result()
         # One step for all segments at a time: a file system commits what the first flush waits for of the
         # others, too.
-        _each(parts, _write_records, flushed)
-        _each(parts, _flush_records)
+        for step in (_write, _flush_chunks, _write_records, _flush_records):
+            _each(parts, step)
     finally:
         for part in parts:
             part.segment.settle(part.batch)

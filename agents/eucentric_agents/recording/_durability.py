@@ -9,7 +9,7 @@ from eucentric_core import EucentricError, Frame
 from ._commit import Commit, Committer
 from ._errors import JournalError, disk_errors
 from ._folders import Folders, SegmentName
-from ._packing import CompressionPolicy, Packer, storage_of
+from ._packing import AsPublished, CompressionPolicy, Packer, storage_of
 from ._quarantine import Quarantine
 from ._rebuild import rebuild
 from ._recording import GrowingShard, Recording
@@ -65,13 +65,13 @@ class Durability:
         """
         return Segment(self._folders, name, software=self._software, compression=self._compression)
 
-    def take(self, segment: Segment, frame: Frame, crc32c: int | None = None) -> None:
-        """Take a frame, with the checksum of its source; it is durable after the next commit.
+    def take(self, segment: Segment, frame: Frame, published: AsPublished) -> None:
+        """Take a frame, with what its source has made of it; it is durable after the next commit.
 
         Raises:
             OutOfSpaceError, JournalError: frames before it failed; it is taken.
         """
-        segment.append(frame, None if is_inline(frame.header) else self._packer.submit(frame, crc32c))
+        segment.append(frame, None if is_inline(frame.header) else self._packer.submit(frame, published))
         self._waiting_bytes += frame.header.nbytes
         if self._waiting_bytes >= _MOST_WAITING_BYTES:
             self._unreported.append(self._submit(list(self._growing())))

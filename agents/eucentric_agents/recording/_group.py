@@ -19,8 +19,8 @@ _MESSAGES = 64
 _BYTES = 32 << 20
 _WORTH_IT_BYTES = 4 << 20
 CREDIT = (GROUPS_IN_FLIGHT + 1) * _MESSAGES
-"""Messages that may be here and not acknowledged: of one group that gets its places, one that is written, one
-that is flushed, one whose records are, and one that is gathered."""
+"""Messages that may be here and not acknowledged: of groups that get their places, that wait for the disk and
+that are on their way to it, and of one that is gathered."""
 
 WINDOW_BYTES = 4 * _BYTES
 """The same of large messages, which would fill the shared memory that they come in."""

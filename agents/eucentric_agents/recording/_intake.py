@@ -10,6 +10,7 @@ from ._aside import Aside
 from ._durability import Durability
 from ._ending import Ending
 from ._origin import Origin
+from ._packing import AsPublished
 from ._poison import Poison, PoisonKind, poison_in
 from ._recording import GrowingShard, Recording
 from ._room import Room
@@ -50,7 +51,7 @@ class FrameIntake:
         self._room = room
         self._frames_per_shard = frames_per_shard
 
-    def take(self, frame: Frame, crc32c: int | None = None) -> Accepted:
+    def take(self, frame: Frame, published: AsPublished) -> Accepted:
         """Take a frame, see `Journal.append`.
 
         Raises:
@@ -78,10 +79,10 @@ class FrameIntake:
             return self._too_late(recording, frame)
         if poison := poison_in(frame, recording.shapes):
             return self._set_aside(recording, frame, poison)
-        return self._store(recording, shard, frame, crc32c)
+        return self._store(recording, shard, frame, published)
 
     def _store(
-        self, recording: Recording, shard: GrowingShard | None, frame: Frame, crc32c: int | None
+        self, recording: Recording, shard: GrowingShard | None, frame: Frame, published: AsPublished
     ) -> Accepted:
         header = frame.header
         if shard is not None and shard.last is None:
@@ -97,7 +98,7 @@ class FrameIntake:
         shard.note(header)
         recording.streams.add(header.stream)
         recording.shapes.note(header)
-        self._durability.take(shard.segment, frame, crc32c)
+        self._durability.take(shard.segment, frame, published)
         return "stored"
 
     def take_found(self, frame: Frame) -> bool:
@@ -109,11 +110,11 @@ class FrameIntake:
         """
         recording = self._sessions.find(frame.header.instrument, frame.header.session)
         if recording is None or recording.row.state == "open":
-            return self.take(frame) == "stored"
+            return self.take(frame, AsPublished()) == "stored"
         # The session is over, but what was acknowledged in it still belongs to it.
         recording.row, row = recording.row.reopened(), recording.row
         try:
-            return self.take(frame) == "stored"
+            return self.take(frame, AsPublished()) == "stored"
         finally:
             recording.row = row
 

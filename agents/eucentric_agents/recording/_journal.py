@@ -25,7 +25,7 @@ from ._intake import Accepted, FrameIntake
 from ._ledger import Ledger
 from ._local_copies import LocalCopies
 from ._origin import Origin
-from ._packing import MOST_PACKING_BYTES, CompressionPolicy, storage_of
+from ._packing import MOST_PACKING_BYTES, AsPublished, CompressionPolicy, storage_of
 from ._poison import Poison, PoisonKind
 from ._quarantine import Quarantine
 from ._recovery import Recovery, RecoveryReport
@@ -159,13 +159,16 @@ class Journal:
             self._sessions.known(event.instrument, event.session, event.sample, event.material)
         )
 
-    def append(self, frame: Frame, *, crc32c: int | None = None) -> Accepted:
+    def append(
+        self, frame: Frame, *, crc32c: int | None = None, header_json: bytes | None = None
+    ) -> Accepted:
         """Accept a frame; it is durable after the next `sync`. Appending it again does nothing.
 
         Args:
             frame: to be recorded.
             crc32c: of its array, where its source has made one: then this vouches for it, as far as it is not
                 compressed, and a bit that changes before it is on the disk is noticed, too.
+            header_json: the frame's header as its source has written it, where it came as JSON.
 
         Returns:
             `late` for an acquisition that was given up as missing when a later shard was closed, and for a
@@ -176,7 +179,7 @@ class Journal:
             DataFormatError: the session is over, or the sequence number is not believable.
             OutOfSpaceError, JournalError: not accepted; `sync`, and append again what is not durable.
         """
-        return self._intake.take(frame, crc32c)
+        return self._intake.take(frame, AsPublished(crc32c, header_json))
 
     def quarantine_message(
         self,

@@ -11,13 +11,21 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from eucentric_core import Frame, crc32c
 from eucentric_core.transport import keep_freed_memory
 from eucentric_transfer import Compression, StoredChunk, store_array
 
-__all__ = ["MOST_PACKING_BYTES", "CompressionPolicy", "PackedFrame", "Packer", "Packing", "storage_of"]
+__all__ = [
+    "MOST_PACKING_BYTES",
+    "AsPublished",
+    "CompressionPolicy",
+    "PackedFrame",
+    "Packer",
+    "Packing",
+    "storage_of",
+]
 
 CompressionPolicy = Literal["auto", "blosc2-lz4", "none"]
 """`auto`: compress what the workers keep up with. `blosc2-lz4`: wait for them. `none`: never compress."""
@@ -28,6 +36,8 @@ _LOAD_BYTES = 4 << 20
 _HANDED_OVER_BYTES = 1 << 20
 """The checksum alone of a smaller frame is less than handing it over."""
 _TRY_AGAIN_AFTER = 64
+_MOST_HEADER_BYTES = 64 << 10
+"""What was published longer is written anew, without what makes it so long: a record must be readable."""
 MOST_PACKING_BYTES = 16 << 20
 """With more than this being compressed or waiting for it, `auto` stores frames as they are."""
 
@@ -35,6 +45,22 @@ MOST_PACKING_BYTES = 16 << 20
 def storage_of(policy: CompressionPolicy) -> Compression:
     """How a shard's data sets are made: chunks that are not compressed may lie in one with a filter."""
     return "blosc2-lz4" if policy == "auto" else policy
+
+
+class AsPublished(NamedTuple):
+    """What a frame's source has made of it: CRC-32C of its array, and its header as JSON; None: not known."""
+
+    crc32c: int | None = None
+    header_json: bytes | None = None
+
+    def header_of(self, frame: Frame) -> bytes:
+        """The frame's header as JSON."""
+        if self.header_json is not None and len(self.header_json) <= _MOST_HEADER_BYTES:
+            return self.header_json
+        return frame.header.model_dump_json().encode()
+
+
+_NOTHING = AsPublished()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +83,11 @@ class Packing(Protocol):
         ...
 
 
-def pack(frame: Frame, compression: Compression, known: int | None = None) -> PackedFrame:
-    """Pack a frame here and now; `known` is the CRC-32C of its array, if somebody has made one."""
-    chunk = store_array(frame.array, compression)
+def pack(frame: Frame, compression: Compression, published: AsPublished = _NOTHING) -> PackedFrame:
+    """Pack a frame here and now."""
+    chunk, known = store_array(frame.array, compression), published.crc32c
     checksum = crc32c(chunk.content) if known is None or chunk.compressed else known
-    return PackedFrame(frame.header.model_dump_json().encode(), chunk, checksum)
+    return PackedFrame(published.header_of(frame), chunk, checksum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +103,7 @@ class _Load:
 
     def __init__(self, compression: Compression) -> None:
         self.compression = compression
-        self.frames: list[Frame] = []
+        self.frames: list[tuple[Frame, AsPublished]] = []
         self.n_bytes = 0
         self.packed: Future[list[PackedFrame]] = Future()
 
@@ -87,9 +113,9 @@ class _Load:
         # would be taken meanwhile.
         frames, self.frames = self.frames, []
         try:
-            packed = [pack(frame, self.compression) for frame in frames]
+            packed = [pack(frame, self.compression, published) for frame, published in frames]
             if self.compression != "none":
-                learn(frames, packed)
+                learn([frame for frame, _ in frames], packed)
             self.packed.set_result(packed)
         except BaseException as error:  # noqa: BLE001
             self.packed.set_exception(error)
@@ -127,12 +153,12 @@ class Packer:
         self._loads: dict[Compression, _Load] = {}
         self._skip: dict[str, int] = {}
 
-    def submit(self, frame: Frame, known: int | None = None) -> Packing:
+    def submit(self, frame: Frame, published: AsPublished = _NOTHING) -> Packing:
         """Begin to pack a frame; its array stays in use until its chunk is written.
 
         Args:
             frame: to be packed.
-            known: CRC-32C of its array, if somebody has made one.
+            published: what need not be made again.
         """
         stream = frame.header.stream
         left = self._skip.get(stream)
@@ -142,13 +168,14 @@ class Packer:
         if compression != "none" and self._is_behind:
             self.frames_hurried += 1
             compression = "none"
-        if compression == "none" and (known is not None or frame.header.nbytes < _HANDED_OVER_BYTES):
-            return _Packed(pack(frame, compression, known))
+        small = published.crc32c is not None or frame.header.nbytes < _HANDED_OVER_BYTES
+        if compression == "none" and small:
+            return _Packed(pack(frame, compression, published))
         load = self._loads.get(compression)
         if load is None:
             load = self._loads[compression] = _Load(compression)
         part = _PartOfLoad(load, len(load.frames))
-        load.frames.append(frame)
+        load.frames.append((frame, published))
         load.n_bytes += frame.header.nbytes
         if left == 0 and compression != "none":
             # One frame shows whether it gains something now.

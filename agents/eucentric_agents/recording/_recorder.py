@@ -176,12 +176,9 @@ class Recorder:
                 asked = True
             # Before looking: what it speaks of is there by then.
             drained = self._subscriber.is_drained()
-            # While something is on its way to the disk, look again as soon as it may have arrived.
-            expects = draining or (self._journal.ends_a_session and not self._paused)
-            waits_s = _COMMIT_S if self._in_flight else _POLL_S if expects else _IDLE_S
-            some_came = self._gather(waits_s)
-            waits = not some_came or self._held is not None
-            if not self._begin(more_comes=not waits) or not self._settle(wait=waits):
+            some_came = self._gather(self._patience_s(draining=draining))
+            ends = self._held is not None
+            if not self._begin(more_comes=some_came and not ends) or not self._settle(wait=ends):
                 break
             if not some_came and not self._in_flight:
                 if drained:
@@ -193,6 +190,13 @@ class Recorder:
         if asked and not drained:
             _log.warning("stopped before everything had come: what is not recorded is missing in its session")
         self._finished = True
+
+    def _patience_s(self, *, draining: bool) -> float:
+        """How long to wait for a message. What became durable meanwhile wakes us."""
+        if self._in_flight and self._gathered.is_worth_it:
+            return _COMMIT_S
+        expects = draining or self._in_flight or (self._journal.ends_a_session and not self._paused)
+        return _POLL_S if expects else _IDLE_S
 
     def _gather(self, timeout_s: float) -> bool:
         """Take what waits into the group that one flush will serve; whether anything came in time."""
@@ -230,6 +234,7 @@ class Recorder:
             group.commit = self._journal.begin_commit()
         except (OutOfSpaceError, JournalError) as error:
             return self._persist(error)
+        group.commit.when_done(self._subscriber.wake)
         self._in_flight.append(group)
         self._gathered = Group()
         return True
@@ -301,7 +306,7 @@ class Recorder:
 
     def _record(self, message: StreamMessage, frame: Frame) -> Outcome:
         try:
-            outcome = self._journal.append(frame, crc32c=message.crc32c)
+            outcome = self._journal.append(frame, crc32c=message.crc32c, header_json=message.header)
         except DataFormatError as error:
             self._set_message_aside(message, error, kind="refused")
             return "refused"

@@ -33,7 +33,7 @@ def is_inline(header: FrameHeader) -> bool:
 
 class Segment:
     """An open shard with its journal. One thread appends; another gives batches their places, in their order;
-    a third writes what has its place, and others may take the steps of `make_durable` with what was written.
+    a third writes what has its place, and takes the steps of `make_durable`.
 
     `durable` are the frames in the journal; what is not in there was never acknowledged. Once `broken`,
     the segment is only good for being copied from its journal into a new one.
@@ -107,7 +107,9 @@ class Segment:
         if not batch:
             return []
         with self._breaking("placing a frame"):
-            return [self._place(frame, packing) for frame, packing in batch]
+            records = [self._place(frame, packing) for frame, packing in batch]
+            self.builder.stage_chunks()
+            return records
 
     @property
     def placed(self) -> int:

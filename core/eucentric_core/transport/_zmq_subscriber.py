@@ -98,7 +98,7 @@ class StreamSubscriber:
             reader=self._slots.renew(),
         )
         self._unsaid = 0
-        self._received: queue.SimpleQueue[StreamMessage] = queue.SimpleQueue()
+        self._received: queue.SimpleQueue[StreamMessage | None] = queue.SimpleQueue()
         self._taken: list[StreamMessage] = []
         self._requests_lock = threading.Lock()
         self._subscribed = threading.Event()
@@ -154,7 +154,7 @@ class StreamSubscriber:
         )
 
     def receive(self, timeout_s: float) -> StreamMessage | None:
-        """The next message, or None if none came in time.
+        """The next message, or None if none came in time, or `wake` was called.
 
         Raises:
             ServiceUnavailableError: the server itself has been silent for too long.
@@ -170,6 +170,10 @@ class StreamSubscriber:
                     next_step="check that the service runs; the subscription renews itself when it is back.",
                 ) from None
             return None
+
+    def wake(self) -> None:
+        """Let `receive` return, now or when it is called next. Any thread."""
+        self._received.put(None)
 
     def acknowledge(self, messages: int = 1, *, at_once: bool = False) -> None:
         """Say that messages are dealt with; as many more may be sent. After `close` it has no effect.

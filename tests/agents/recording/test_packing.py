@@ -15,7 +15,7 @@ import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
 
-from eucentric_agents.recording._packing import CompressionPolicy, Packer
+from eucentric_agents.recording._packing import AsPublished, CompressionPolicy, Packer
 from eucentric_core import Frame
 
 SHAPE = (160, 128)
@@ -97,3 +97,20 @@ def test_a_shard_of_both_kinds_opens_with_h5py(site: Any, make_frame: Callable[.
         stream = file["entry/haadf"]
         np.testing.assert_array_equal(stream["data"][:], [frame.array for frame in frames])
         assert stream.attrs["uncompressed_frames"] == hurried
+
+
+@pytest.mark.parametrize("compression", ["blosc2-lz4", "none"])
+def test_a_header_that_came_as_json_is_not_written_anew(
+    make_frame: Callable[..., Frame], compression: CompressionPolicy
+) -> None:
+    frame = make_frame(0, shape=SHAPE)
+    sent = b" " + frame.header.model_dump_json().encode()
+    long = sent + b" " * (64 << 10)
+    packer = Packer(compression)
+    try:
+        packings = [packer.submit(frame, AsPublished(header_json=text)) for text in (sent, long, None)]
+        packer.dispatch()
+        texts = [packing.result().header_json for packing in packings]
+    finally:
+        packer.close()
+    assert texts == [sent, sent[1:], sent[1:]], "but where it is too long for a record"

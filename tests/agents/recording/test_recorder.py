@@ -16,6 +16,7 @@ import pytest
 import zmq
 
 from eucentric_agents.recording import Journal, Recorder
+from eucentric_agents.recording._segment import Records, Segment
 from eucentric_core import (
     DatasetManifest,
     Frame,
@@ -168,6 +169,36 @@ def test_frames_are_acknowledged_before_the_end_of_their_session_is_written_down
     recorder.stop(drain_s=WAIT_S)
     journal.close()
     assert durable == [20]
+
+
+def test_frames_are_taken_while_the_disk_is_busy_and_acknowledged_as_soon_as_it_is_not(
+    site: Any, channel: Channel, make_frame: MakeFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, may_flush, taken = site.open_journal(), threading.Event(), []
+    append, flush = journal.append, Segment.flush_chunks
+
+    def note_taken(frame: Frame, **options: Any) -> str:
+        taken.append(frame.header.sequence)
+        return str(append(frame, **options))
+
+    def wait_and_flush(segment: Segment, records: Records) -> None:
+        if not may_flush.wait(WAIT_S):
+            pytest.fail("the disk was busy for too long")
+        flush(segment, records)
+
+    monkeypatch.setattr(journal, "append", note_taken)
+    monkeypatch.setattr(Segment, "flush_chunks", wait_and_flush)
+    recorder = channel.recorder(journal)
+    for sequence in range(4):
+        channel.publish(make_frame(sequence))
+        wait_until(lambda number=sequence: number in taken)  # type: ignore[misc]
+        # Longer than the recorder waits before it counts this as the end of a burst.
+        time.sleep(0.1)
+    assert recorder.frames_durable == 0
+    may_flush.set()
+    wait_until(lambda: recorder.frames_durable == 4)
+    recorder.stop(drain_s=WAIT_S)
+    journal.close()
 
 
 @pytest.mark.parametrize("kind", MESSAGES)

@@ -6,7 +6,7 @@ Four Linux network namespaces joined by virtual cables; nothing in them reaches 
     other ----/                     |
       ^----------- delay line ------'        (all that comes back, to both)
 
-The uplink is the only narrow place. It is a plain first-in first-out queue of a thousand packets, as in a
+The uplink is the only narrow place. It is a plain first-in first-out queue of a thousand frames, as in a
 switch that looks at nothing, or puts packets marked EF before all others. The delay of the whole round trip
 sits in the way back. Needs Linux, the right to make namespaces, `ip`, `tc`, a C compiler and `/dev/net/tun`.
 """
@@ -74,6 +74,7 @@ class NetworkLab:
 
     def __init__(self, *, delay_s: float = 0.010, name: str = "lab") -> None:
         self._delay_s = delay_s
+        self._cables: list[tuple[Host, str]] = []
         hosts = ("pc", "switch", "other", "hpc")
         self._names = {host: f"{_PREFIX}-{os.getpid()}-{name}-{host}" for host in hosts}
         self.folder = ""
@@ -122,6 +123,18 @@ class NetworkLab:
         """Start Python on a host."""
         return self.start(host, [sys.executable, *words])
 
+    def send_segments(self, most_bytes: int | None) -> None:
+        """Let hosts send pieces of so many bytes, which stay whole on the way; None: frames as on a wire.
+
+        With frames of 1514 bytes this machine's processors are what is full at 1 Gbit/s, not the link. What
+        waits for a piece waits longer, so no ratio gets better by it but what the processors cost.
+        """
+        state = "off" if most_bytes is None else "on"
+        for host, device in self._cables:
+            _run(*self.command(host, ["ethtool", "-K", device, "tso", state, "gso", state, "gro", "off"]))
+            if most_bytes is not None:
+                self._ip(host, "link", "set", device, "gso_max_size", str(most_bytes))
+
     def dumb(self, rate_bit_s: float) -> None:
         """The uplink has this rate and one queue for all."""
         self.wide()
@@ -140,12 +153,12 @@ class NetworkLab:
         self._tc("switch", "qdisc", "replace", *device, "root", "handle", "1:", "htb", "default", "20")
         self._tc("switch", "class", "add", *device, "parent", "1:", "classid", "1:1", "htb",
                  "rate", rate, "ceil", rate, *bursts)  # fmt: skip
-        for minor, share, limit in ((10, 0.1, 200), (20, 0.9, _QUEUE_FRAMES)):
+        for minor, share, frames in ((10, 0.1, 200), (20, 0.9, _QUEUE_FRAMES)):
             self._tc("switch", "class", "add", *device, "parent", "1:1", "classid", f"1:{minor}", "htb",
                      "prio", str(minor // 10), "rate", f"{rate_bit_s * share:.0f}", "ceil", rate,
                      *bursts)  # fmt: skip
             self._tc("switch", "qdisc", "add", *device, "parent", f"1:{minor}", "handle", f"{minor}:",
-                     "pfifo", "limit", str(limit))  # fmt: skip
+                     "bfifo", "limit", str(frames * _FRAME_BYTES))  # fmt: skip
         self._tc("switch", "filter", "add", *device, "parent", "1:", "protocol", "ip", "prio", "1",
                  "u32", "match", "ip", "dsfield", "0xb8", "0xfc", "flowid", "1:10")  # fmt: skip
         # Who has which address is the switch's own business.
@@ -195,14 +208,11 @@ class NetworkLab:
                  "peer", "name", far, "netns", self._names["switch"])  # fmt: skip
             self._ip(host, "addr", "add", f"10.91.{subnet}.1/24", "dev", near)
             self._ip("switch", "addr", "add", f"10.91.{subnet}.254/24", "dev", far)
-            for end_host, device in ((host, near), ("switch", far)):
+            ends: tuple[tuple[Host, str], ...] = ((host, near), ("switch", far))
+            for end_host, device in ends:
                 self._ip(end_host, "link", "set", device, "up")
-                # Packets as on a wire: none larger than a frame, each counted by the queue.
-                _run(
-                    *self.command(
-                        end_host, ["ethtool", "-K", device, "tso", "off", "gso", "off", "gro", "off"]
-                    )
-                )
+                self._cables.append((end_host, device))
+        self.send_segments(None)
         self._start_delay()
         for host in hosts:
             self._set(host, "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0",

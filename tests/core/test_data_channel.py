@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -242,13 +243,28 @@ def test_who_takes_long_for_each_message_is_sent_fewer_at_a_time(
     assert afterwards == [8]
 
 
-def test_who_waits_for_a_message_can_be_woken(start_data: Callable[[], DataServer], context: Context) -> None:
-    with subscribed(start_data(), context) as subscriber, ThreadPoolExecutor(1) as other:
+def test_who_waits_for_a_message_can_be_woken_and_gets_one_that_is_there(
+    start_data: Callable[[], DataServer], context: Context, make_frame: Callable[..., Frame]
+) -> None:
+    server, frame = start_data(), make_frame(0)
+    with (
+        subscribed(server, context) as subscriber,
+        publishing(server, context) as publisher,
+        ThreadPoolExecutor(1) as other,
+    ):
         waiting = other.submit(subscriber.receive, 60.0)
         subscriber.wake()
         assert waiting.result(timeout=20) is None
         subscriber.wake()
         assert subscriber.receive(60.0) is None, "also who comes only then"
+        subscriber.wake()
+        subscriber.wake()
+        publisher.publish(frame.header, frame.array)
+        # The answer comes behind the frame.
+        subscriber.ask_drained()
+        while not subscriber.is_drained():
+            time.sleep(0.02)
+        assert receive_frame(subscriber).header == frame.header
 
 
 def test_after_a_restart_of_the_server_the_subscription_renews_itself(

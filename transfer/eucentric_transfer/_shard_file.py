@@ -124,7 +124,8 @@ class ShardFile(io.RawIOBase):
         with self._lock:
             for number, copy in zip(chosen, copies, strict=True):
                 index = first + number - self._begun
-                if index >= 0:
+                # Unless it was given up meanwhile.
+                if 0 <= index < len(self._waiting):
                     self._waiting[index] = self._waiting[index]._replace(buffer=copy)
 
     def write_chunks(self, known: int | None = None) -> None:

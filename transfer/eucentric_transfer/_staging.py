@@ -34,6 +34,8 @@ class _Copy(NamedTuple):
 
 def stage(buffers: Sequence[bytes | memoryview]) -> list[memoryview]:
     """Copies of buffers, one behind the other, in memory that is lent; each of `STAGED_BYTES` at most."""
+    if not buffers:
+        return []
     staged: list[memoryview] = []
     copies: list[_Copy] = []
     memory, used = lend_memory(STAGED_BYTES), 0

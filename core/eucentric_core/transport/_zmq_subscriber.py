@@ -154,13 +154,13 @@ class StreamSubscriber:
         )
 
     def receive(self, timeout_s: float) -> StreamMessage | None:
-        """The next message, or None if none came in time, or `wake` was called.
+        """The next message, or None: none came in time, or `wake` was called and none waits here.
 
         Raises:
             ServiceUnavailableError: the server itself has been silent for too long.
         """
         try:
-            return self._received.get(timeout=timeout_s)
+            message = self._received.get(timeout=timeout_s)
         except queue.Empty:
             silent_s = time.monotonic() - self._last_heard
             if silent_s > self._expiry_s + timeout_s:
@@ -170,9 +170,13 @@ class StreamSubscriber:
                     next_step="check that the service runs; the subscription renews itself when it is back.",
                 ) from None
             return None
+        with suppress(queue.Empty):
+            while message is None:
+                message = self._received.get_nowait()
+        return message
 
     def wake(self) -> None:
-        """Let `receive` return, now or when it is called next. Any thread."""
+        """Let `receive` return without a message, now or when it is called next. Any thread."""
         self._received.put(None)
 
     def acknowledge(self, messages: int = 1, *, at_once: bool = False) -> None:

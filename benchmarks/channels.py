@@ -10,12 +10,14 @@ separate TCP connection that nothing holds back. A ratio is to the p99 over the 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,12 +50,36 @@ PROXY_S = 10.0
 Figures = dict[str, Any]
 
 
+FIRST = ("chrt", "--rr", "1")
+"""What is measured goes before all else on the lab's processors, idle and beside data, whoever's it is: two
+cores play machines there that have their own. Where that is not allowed, `control_first` is false."""
+
+
 class Program(NamedTuple):
     """A role of `_netlab_roles`, and the host that plays it."""
 
     host: Host
     role: str
     options: Figures
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """What the role is started with."""
+        return self.role, json.dumps(self.options)
+
+    @property
+    def priority(self) -> tuple[str, ...]:
+        """What its command begins with."""
+        is_measured = self.role.startswith(("control_", "proxy_"))
+        return FIRST if is_measured and may_go_first() else ()
+
+
+@cache
+def may_go_first() -> bool:
+    """Whether this machine lets us give a program the processor before all others."""
+    if shutil.which(FIRST[0]) is None:
+        return False
+    return subprocess.run([*FIRST, "true"], capture_output=True, check=False).returncode == 0
 
 
 class Bench:
@@ -78,7 +104,7 @@ class Bench:
     def start(self, *programs: Program) -> list[subprocess.Popen[str]]:
         """Start roles on their hosts, one after the other ready. Their imports go side by side."""
         started = [
-            self._lab.start_python(program.host, ROLES, program.role, json.dumps(program.options))
+            self._lab.start(program.host, [*program.priority, sys.executable, ROLES, *program.words])
             for program in programs
         ]
         for program, process in zip(programs, started, strict=True):
@@ -215,6 +241,7 @@ def measure(lab: NetworkLab, bench: Bench, link: Link) -> Figures:
         "crossed_marked_bulk_fraction": crossed_marked_bit_s / rate_bit_s,
         "crossed_fixed_p99_ratio": ratio(crossed_fixed),
         "segment_bytes": link.segment_bytes or 0,
+        "control_first": may_go_first(),
         "idle_samples": len(idle),
         "loaded_samples": len(paced),
         "samples_per_case": min(map(len, (unpaced, known, adaptive, crossed, crossed_fixed, marked))),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -34,7 +32,7 @@ from eucentric_core import (
     ShardRegistered,
     TransportError,
 )
-from eucentric_core.transport import StreamPublisher
+from eucentric_core.transport import StreamPublisher, find_free_port
 from eucentric_data_repository import Catalogue, DatasetEntry
 
 from ...frames import build_frame
@@ -70,21 +68,6 @@ def wait_until(condition: Callable[[], bool], what: str, *, limit_s: float = HAN
             return
         time.sleep(_LOOK_S)
     raise AssertionError(f"hangs: {what}")
-
-
-_PORTS = itertools.cycle(range(10_000 + os.getpid() * 97 % 20_000, 32_000))
-
-
-def _lasting_port() -> int:
-    """A free port that no outgoing connection takes meanwhile: a service that was killed needs it again."""
-    for port in _PORTS:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("there are always more")
 
 
 class ForkServer:
@@ -174,21 +157,21 @@ class Chain:
         for folder in (self.home, self.store, self.root / "runs"):
             folder.mkdir(parents=True, exist_ok=True)
         self.door_token = secrets.token_urlsafe(32)
-        self.ingest_port = _lasting_port()
+        self.ingest_port = find_free_port()
         self.acknowledged_file = self.root / "acknowledged"
         self.acknowledged_file.touch()
         self._services: list[Service] = []
         agent = {
-            "data_port": _lasting_port(),
-            "control_port": _lasting_port(),
+            "data_port": find_free_port(),
+            "control_port": find_free_port(),
             "frames_per_shard": FRAMES_PER_SHARD,
             "min_free_bytes": 0,
             "ship_to": str(self.store),
         }
         repository = {
             "root": str(self.store),
-            "data_port": _lasting_port(),
-            "control_port": _lasting_port(),
+            "data_port": find_free_port(),
+            "control_port": find_free_port(),
         }
         values: dict[str, Any] = {"home": str(self.home)}
         own: dict[str, dict[str, Any]] = {"agent": agent, "repository": repository}

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ._chunk_memory import BLOCK_BYTES, address_of, lend_memory, whole_blocks
 
-__all__ = ["BLOCK_BYTES", "DIRECT_FROM_BYTES", "DirectFile", "address_of", "in_blocks", "whole_blocks"]
+__all__ = ["BLOCK_BYTES", "DIRECT_FROM_BYTES", "DirectFile", "in_blocks", "whole_blocks"]
 
 DIRECT_FROM_BYTES = 64 << 10
 """What is smaller costs more to write past the cache than through it."""

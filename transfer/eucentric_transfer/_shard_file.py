@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ._chunk_memory import has_huge_pages, is_lent, lend_memory
-from ._direct import BLOCK_BYTES, DIRECT_FROM_BYTES, DirectFile, address_of, in_blocks, whole_blocks
+from ._chunk_memory import address_of, has_huge_pages, is_lent, lend_memory
+from ._direct import BLOCK_BYTES, DIRECT_FROM_BYTES, DirectFile, in_blocks, whole_blocks
 from ._staging import STAGED_BYTES, stage
 
 __all__ = ["ShardFile"]

@@ -85,10 +85,19 @@ class Committer:
 
     def _make_durable(self, parts: Sequence[_Part], placed: Future[None]) -> None:
         try:
-            _make_durable(parts, placed)
+            placed.result()
+            # One step for all segments at a time: a file system commits what the first flush waits for of the
+            # others, too.
+            for step in (_write, _flush_chunks, _write_records, _flush_records):
+                _each(parts, step)
         finally:
+            for part in parts:
+                part.segment.settle(part.batch)
             if parts:
                 self._decided_s = time.monotonic()
+        for part in parts:
+            if part.error is not None:
+                raise part.error
 
     def close(self) -> None:
         """End when everything is decided."""
@@ -125,18 +134,3 @@ def _each(parts: Sequence[_Part], step: Callable[[_Part], None]) -> None:
                 step(part)
             except BaseException as error:  # noqa: BLE001
                 part.error = error
-
-
-def _make_durable(parts: Sequence[_Part], placed: Future[None]) -> None:
-    try:
-        placed.result()
-        # One step for all segments at a time: a file system commits what the first flush waits for of the
-        # others, too.
-        for step in (_write, _flush_chunks, _write_records, _flush_records):
-            _each(parts, step)
-    finally:
-        for part in parts:
-            part.segment.settle(part.batch)
-    for part in parts:
-        if part.error is not None:
-            raise part.error

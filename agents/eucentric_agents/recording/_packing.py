@@ -37,7 +37,7 @@ _HANDED_OVER_BYTES = 1 << 20
 """The checksum alone of a smaller frame is less than handing it over."""
 _TRY_AGAIN_AFTER = 64
 _MOST_HEADER_BYTES = 64 << 10
-"""What was published longer is written anew, without what makes it so long: a record must be readable."""
+"""A longer one is written anew: blanks between its words could make a record too long to be read back."""
 MOST_PACKING_BYTES = 16 << 20
 """With more than this being compressed or waiting for it, `auto` stores frames as they are."""
 
